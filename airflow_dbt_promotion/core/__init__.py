@@ -1,0 +1,1 @@
+"""The rules of promotion, pure: no clock, no files, no network, no dbt, no Airflow."""
