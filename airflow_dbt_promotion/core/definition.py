@@ -1,0 +1,182 @@
+"""What one parse of a dbt project says, in dbt's own words, as far as a version needs it.
+
+These values are what a reader of artifacts produces and what `fingerprint` takes. Field names are those of dbt's manifest, so that
+a typed decoder can fill them without a detour. Nothing here is checked twice: a reader hands in complete values or raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+
+from msgspec import Raw, Struct, field
+
+
+class Lineage(Struct, frozen=True, gc=False):
+    """What a node or macro depends on, by unique id."""
+
+    macros: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+
+
+class Checksum(Struct, frozen=True, gc=False):
+    """dbt's checksum of a file: `name` is `sha256`, `none`, or `path` for a seed over 1 MiB that dbt did not read."""
+
+    name: str = "none"
+    checksum: str = ""
+
+
+class NodeConfig(Struct, frozen=True, gc=False):
+    """The rendered config, as far as it decides what kind of thing a node is."""
+
+    materialized: str | None = None
+    enabled: bool = True
+
+
+class Column(Struct, frozen=True, gc=False):
+    """A declared column."""
+
+    name: str
+    data_type: str | None = None
+    description: str = ""
+    constraints: Raw = field(default_factory=lambda: Raw(b"[]"))
+
+
+class TestMetadata(Struct, frozen=True, gc=False):
+    """Which generic test a test is, and its arguments as JSON."""
+
+    name: str
+    namespace: str | None = None
+    kwargs: Raw = field(default_factory=lambda: Raw(b"{}"))
+
+
+class Node(Struct, frozen=True, gc=False):
+    """A model, seed, snapshot, function or data test (and whatever else a manifest lists among its nodes)."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    package_name: str
+    fqn: tuple[str, ...] = ()
+    original_file_path: str = ""
+    patch_path: str | None = None
+    raw_code: str = ""
+    language: str = "sql"
+    checksum: Checksum = Checksum()
+    depends_on: Lineage = Lineage()
+    config: NodeConfig = NodeConfig()
+    unrendered_config: Raw = field(default_factory=lambda: Raw(b"{}"))
+    columns: dict[str, Column] = field(default_factory=dict)
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    access: str | None = None
+    version: str | int | float | None = None
+    relation_name: str | None = None
+    test_metadata: TestMetadata | None = None
+    column_name: str | None = None
+    attached_node: str | None = None
+
+
+class Macro(Struct, frozen=True, gc=False):
+    """A macro with its source."""
+
+    unique_id: str
+    name: str
+    package_name: str
+    macro_sql: str
+    depends_on: Lineage = Lineage()
+
+
+class UnitTest(Struct, frozen=True, gc=False):
+    """A unit test, its inputs and expectation as JSON."""
+
+    unique_id: str
+    name: str
+    package_name: str
+    model: str
+    given: Raw = field(default_factory=lambda: Raw(b"[]"))
+    expect: Raw = field(default_factory=lambda: Raw(b"{}"))
+    overrides: Raw = field(default_factory=lambda: Raw(b"null"))
+    depends_on: Lineage = Lineage()
+
+
+class Owner(Struct, frozen=True, gc=False):
+    """Who answers for an exposure."""
+
+    name: str | None = None
+    email: str | list[str] | None = None
+
+
+class Exposure(Struct, frozen=True, gc=False):
+    """A use of models outside dbt: a dashboard, an application."""
+
+    unique_id: str
+    name: str
+    owner: Owner = Owner()
+    depends_on: Lineage = Lineage()
+    label: str | None = None
+    url: str | None = None
+
+
+class Origin(Enum):
+    """Where config `as written` was read: dbt's kept parse, the sources on disk, or (rendered) the manifest alone."""
+
+    PARSE = "parse"
+    SOURCES = "sources"
+    MANIFEST = "manifest"
+
+
+class AsWritten(Struct, frozen=True):
+    """The config that applies to one node from YAML and dbt_project.yml, before any rendering.
+
+    `config` is merged over its levels, nearest last, without what the node's own code sets; keys have no leading `+`; hooks are joined lists.
+    `columns` is the YAML list of columns where it holds Jinja, else None: then the manifest's columns say the same.
+    `test` is the YAML entry of a test, the same way.
+    """
+
+    config: Mapping[str, object] = {}
+    columns: object = None
+    test: object = None
+
+
+class ProjectIdentity(Struct, frozen=True):
+    """dbt's name of a project and the id that dbt derives from it."""
+
+    name: str
+    id: str | None = None
+
+
+class DeclaredVar(Struct, frozen=True):
+    """A var as one dbt_project.yml declares it: in `scope`, a package's name or empty for all; `value` as written."""
+
+    declared_in: str
+    scope: str
+    name: str
+    value: object
+
+
+class Definition(Struct, frozen=True):
+    """One parse of one project.
+
+    `others` are the unique ids of everything else that a node may name as a parent (sources, metrics, semantic models ...).
+    `written` is None where only the manifest was at hand (`origin` is then MANIFEST). `manifest` is the digest of manifest.json's bytes.
+    """
+
+    project: ProjectIdentity
+    origin: Origin
+    where: str
+    manifest: str
+    invocation_id: str
+    generated_at: datetime | None
+    dbt_version: str
+    adapter_type: str | None
+    nodes: Mapping[str, Node]
+    macros: Mapping[str, Macro]
+    unit_tests: Mapping[str, UnitTest]
+    exposures: Mapping[str, Exposure]
+    others: frozenset[str]
+    written: Mapping[str, AsWritten] | None
+    vars: tuple[DeclaredVar, ...] = ()
+    dispatch: object = None

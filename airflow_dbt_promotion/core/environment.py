@@ -1,0 +1,149 @@
+"""Environments, their policy, and the path from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.errors import ConfigError, CyclicPathError, SkippedEnvironmentError, UnknownEnvironmentError
+from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+
+
+class Strategy(Enum):
+    """How models get into an environment: `record` writes state only, `build` runs dbt for exactly the planned models."""
+
+    RECORD = "record"
+    BUILD = "build"
+
+
+class DeployedBy(Enum):
+    """Which runs may move `current`: promotions alone, or recorded runs of others too."""
+
+    PROMOTION = "promotion"
+    OTHERS = "others"
+
+
+class IncrementalChange(Enum):
+    """What happens to the data of an incremental model whose own code changed."""
+
+    BLOCK = "block"
+    FULL_REFRESH = "full_refresh"
+    FORWARD_ONLY = "forward_only"
+
+
+class SoakScope(Enum):
+    """What a soak is of: the version with its lineage, or (`self`) the model's own code."""
+
+    LINEAGE = "lineage"
+    SELF = "self"
+
+
+class Leniency(Enum):
+    """Whether something passes or blocks."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    BLOCK = "block"
+
+
+class BypassKind(Enum):
+    """The gates that a person can go around, with a reason."""
+
+    SKIP_TESTS = "skip_tests"
+    SHORT_SOAK = "short_soak"
+
+
+MOST_RUNS = 1_000
+MOST_HISTORY = 1_000
+
+
+class Environment(Struct, frozen=True, kw_only=True):
+    """A named place that dbt builds into, with the policy for entering it.
+
+    `soak` and `min_successful_runs` are asked of the source environment before a version may enter this one.
+    `vars` are given to dbt for every run of this environment and are no part of a version.
+    """
+
+    name: EnvironmentName
+    target: str
+    promotes_from: EnvironmentName | None = None
+    working: bool = False
+    deployed_by: DeployedBy = DeployedBy.OTHERS
+    soak: timedelta = timedelta(0)
+    min_successful_runs: int = 1
+    soak_scope: SoakScope = SoakScope.LINEAGE
+    zero_tests: Leniency = Leniency.PASS
+    warnings: Leniency = Leniency.PASS
+    strategy: Strategy = Strategy.BUILD
+    on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
+    forbid: frozenset[BypassKind] = frozenset()
+    vars: Mapping[str, object] = {}
+    keep_history: int = 10
+
+    def __post_init__(self) -> None:
+        """Hold the invariants: a usable name, a target, counts in range."""
+        environment_name(self.name)
+        where = f"environments.{self.name}"
+        if not self.target.strip():
+            raise ConfigError(f"{where}.target", "a dbt target cannot be empty")
+        if self.soak < timedelta(0):
+            raise ConfigError(f"{where}.min_days_in_staging", "a soak cannot be negative")
+        if not 0 <= self.min_successful_runs <= MOST_RUNS:
+            raise ConfigError(f"{where}.min_successful_runs", f"must be a whole number from 0 to {MOST_RUNS}")
+        if not 1 <= self.keep_history <= MOST_HISTORY:
+            raise ConfigError(f"{where}.keep_history", f"must be a whole number from 1 to {MOST_HISTORY}")
+
+
+class PromotionPath(Struct, frozen=True):
+    """All environments of a project, in the order in which they were written; each names where it promotes from."""
+
+    environments: tuple[Environment, ...]
+
+    def __post_init__(self) -> None:
+        """Hold the invariants: unique names, known sources, no ring."""
+        names = [environment.name for environment in self.environments]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"environments.{name}", "is there twice")
+        for environment in self.environments:
+            if environment.promotes_from is not None and environment.promotes_from not in names:
+                raise UnknownEnvironmentError(environment.promotes_from, names)
+        for name in names:
+            self._check_ring(name)
+
+    def _check_ring(self, start: EnvironmentName) -> None:
+        """Raise CyclicPathError if following `promotes_from` comes back to an environment."""
+        seen = [start]
+        following = self.get(start).promotes_from
+        while following is not None:
+            if following in seen:
+                raise CyclicPathError([*seen[seen.index(following) :], following])
+            seen.append(following)
+            following = self.get(following).promotes_from
+
+    def get(self, name: str) -> Environment:
+        """Return the environment of that name, or of that dbt target where only one has it; raise UnknownEnvironmentError."""
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        raise UnknownEnvironmentError(name, [environment.name for environment in self.environments])
+
+    def source_of(self, target: Environment, asked: str | None = None) -> Environment:
+        """Return the environment that a target promotes from.
+
+        Raises SkippedEnvironmentError where `asked` names another one, or where the target is the first of its path.
+        """
+        expected = target.promotes_from
+        if asked is not None:
+            self.get(asked)
+        if expected is None or (asked is not None and asked != expected):
+            raise SkippedEnvironmentError(asked or "nowhere", target.name, expected)
+        return self.get(expected)
+
+    def last(self) -> Environment:
+        """Return the last environment of the path: one from which nothing is promoted on (the last written, of several)."""
+        sources = {environment.promotes_from for environment in self.environments}
+        ends = [environment for environment in self.environments if environment.name not in sources]
+        return ends[-1]

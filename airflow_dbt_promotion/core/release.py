@@ -1,0 +1,80 @@
+"""A release: the versions of a whole project at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.definition import Exposure, Origin, ProjectIdentity
+from airflow_dbt_promotion.core.identity import Digest, ModelId, TestId, Version, digest_of
+
+NO_TESTS = digest_of([])
+"""The test digest of a model that no test depends on."""
+
+
+class ModelKind(Enum):
+    """What dbt builds and others can use."""
+
+    MODEL = "model"
+    SEED = "seed"
+    SNAPSHOT = "snapshot"
+    FUNCTION = "function"
+
+
+class Model(Struct, frozen=True, kw_only=True, gc=False):
+    """One model of a release.
+
+    `parents` are the nearest models that are built (ephemeral ones are looked through). `required` are the data and unit tests
+    that depend on it. `incremental` says whether its data outlives a build.
+    """
+
+    id: ModelId
+    name: str
+    package: str
+    kind: ModelKind
+    version: Version
+    code: Digest
+    tests: Digest
+    meta: Digest
+    parents: tuple[ModelId, ...] = ()
+    required: tuple[TestId, ...] = ()
+    incremental: bool = False
+    fqn: tuple[str, ...] = ()
+    path: str = ""
+    relation: str | None = None
+    dbt_version_of: str | None = None
+
+
+class Test(Struct, frozen=True, kw_only=True, gc=False):
+    """One data or unit test of a release, and the models that it depends on."""
+
+    id: TestId
+    name: str
+    unit: bool
+    models: tuple[ModelId, ...]
+    fqn: tuple[str, ...] = ()
+    package: str = ""
+
+
+class Release(Struct, frozen=True, kw_only=True):
+    """What one parse of a project makes: every model with its version, every test."""
+
+    project: ProjectIdentity
+    origin: Origin
+    where: str
+    manifest: str
+    invocation_id: str
+    generated_at: datetime | None
+    dbt_version: str
+    adapter_type: str | None
+    models: Mapping[ModelId, Model]
+    tests: Mapping[TestId, Test]
+    exposures: tuple[Exposure, ...] = ()
+    var_names: frozenset[str] = frozenset()
+
+    def parent_versions(self, model: ModelId) -> dict[ModelId, Version]:
+        """Return the versions that a model's own version names, by parent."""
+        return {parent: self.models[parent].version for parent in self.models[model].parents}

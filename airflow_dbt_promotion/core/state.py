@@ -1,0 +1,191 @@
+"""What is remembered of one environment: what it holds, for how long, what was proven, and what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from airflow_dbt_promotion.core.definition import ProjectIdentity
+from airflow_dbt_promotion.core.environment import BypassKind
+from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, TestId, Version
+
+SCHEMA_VERSION = 1
+
+Instant = Annotated[datetime, Meta(tz=True)]
+Natural = Annotated[int, Meta(ge=0)]
+
+
+class EntryOrigin(Enum):
+    """How a version came to be current."""
+
+    PROMOTION = "promotion"
+    RUN = "run"
+    BASELINE = "baseline"
+
+
+class Entry(Struct, frozen=True, kw_only=True, gc=False):
+    """What an environment holds of one model: its version and digests, the parent versions it was built on, since when and by what.
+
+    `by` is a plan id, or the invocation id of a recorded run. `stale_since` is set when a parent moved and the model was not built
+    after it: its stay is over although its relation is still there.
+    """
+
+    version: Version
+    code: Digest
+    tests: Digest
+    meta: Digest
+    parents: Mapping[ModelId, Version]
+    since: Instant
+    origin: EntryOrigin
+    by: str
+    incremental: bool = False
+    stale_since: Instant | None = None
+
+
+class Stay(Struct, frozen=True, kw_only=True, gc=False):
+    """One completed, uninterrupted time that a version was current."""
+
+    version: Version
+    code: Digest
+    entered_at: Instant
+    left_at: Instant
+
+
+class TestStatus(Enum):
+    """How a required test ended. ERROR and SKIPPED prove nothing and revoke nothing."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    WARN = "warn"
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Outcome(Struct, frozen=True, array_like=True, gc=False):
+    """The newest result of one test on one model: status, when it started, and the versions of its other parents then."""
+
+    status: TestStatus
+    at: Instant
+    others: Mapping[ModelId, Version] = {}
+
+
+class Evidence(Struct, frozen=True, kw_only=True, gc=False):
+    """What runs have proven of one version of a model in one environment.
+
+    A *complete pass* is a build after which every required test passed. `first_pass` is the first since the version last failed, `last_pass`
+    the newest, `runs` counts them since entry (one a build), `passed_tests` is the test digest of the newest. `tests` is the digest of the
+    required tests that `outcomes`, `settled` and `missing` are about: a test that is neither in `outcomes` nor in `missing` passed at `settled`.
+    `failed_at` and `failure` tell of the newest failure.
+    """
+
+    version: Version
+    tests: Digest
+    built_at: Instant | None = None
+    outcomes: Mapping[TestId, Outcome] = {}
+    missing: tuple[TestId, ...] = ()
+    settled: Instant | None = None
+    first_pass: Instant | None = None
+    last_pass: Instant | None = None
+    passed_tests: Digest | None = None
+    warned: bool = False
+    runs: Natural = 0
+    failed_at: Instant | None = None
+    failure: str | None = None
+
+
+class Bypass(Struct, frozen=True, kw_only=True):
+    """One time that somebody went around a gate; kept for good."""
+
+    kind: BypassKind
+    at: Instant
+    actor: str
+    reason: str
+    plan_id: PlanId
+    models: Mapping[ModelId, Version]
+
+
+class PromotionOutcome(Enum):
+    """How asking for a promotion ended. Refused: the gates said no. Failed: the data said no. Errored: the machine broke."""
+
+    PROMOTED = "promoted"
+    NOTHING_TO_DO = "nothing_to_do"
+    PLANNED = "planned"
+    REFUSED = "refused"
+    FAILED = "failed"
+    ERRORED = "errored"
+
+
+class PromotedModel(Struct, frozen=True, kw_only=True, array_like=False, gc=False):
+    """What became of one model in a promotion that is history; `result` is `advanced`, `failed`, `skipped` or `removed`."""
+
+    change: str
+    from_version: Version | None
+    to_version: Version | None
+    result: str
+
+
+class PromotionRecord(Struct, frozen=True, kw_only=True):
+    """One promotion, for people."""
+
+    plan_id: PlanId
+    outcome: PromotionOutcome
+    source: EnvironmentName
+    strategy: str
+    actor: str
+    started_at: Instant
+    finished_at: Instant
+    models: Mapping[ModelId, PromotedModel]
+    message: str = ""
+    reason: str | None = None
+    link: str | None = None
+
+
+class Journal(Struct, frozen=True, kw_only=True):
+    """A promotion that has begun and whose end is not written yet."""
+
+    plan_id: PlanId
+    actor: str
+    started_at: Instant
+    source: EnvironmentName
+    strategy: str
+    models: Mapping[ModelId, PromotedModel]
+    link: str | None = None
+
+
+class Drift(Struct, frozen=True, kw_only=True, gc=False):
+    """A version that a run of others built into an environment that only promotions may move."""
+
+    version: Version
+    seen_at: Instant
+    by: str
+
+
+class Unfinalized(Struct, frozen=True, kw_only=True):
+    """Why an environment is not whole: a promotion that went only part of the way, or children left on an older parent."""
+
+    plan_id: PlanId
+    since: Instant
+    models: tuple[ModelId, ...]
+    why: str
+
+
+class EnvironmentState(Struct, frozen=True, kw_only=True):
+    """The one document of an environment. `serial` rises by one at each write; `lineage` is a UUID made at creation."""
+
+    project: ProjectIdentity
+    environment: EnvironmentName
+    lineage: str
+    schema_version: int = SCHEMA_VERSION
+    serial: Natural = 0
+    current: Mapping[ModelId, Entry] = {}
+    stays: Mapping[ModelId, tuple[Stay, ...]] = {}
+    evidence: Mapping[ModelId, tuple[Evidence, ...]] = {}
+    drift: Mapping[ModelId, Drift] = {}
+    bypasses: tuple[Bypass, ...] = ()
+    history: tuple[PromotionRecord, ...] = ()
+    journal: Journal | None = None
+    unfinalized: Unfinalized | None = None
