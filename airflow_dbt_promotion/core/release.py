@@ -45,7 +45,6 @@ class Model(Struct, frozen=True, kw_only=True, gc=False):
     fqn: tuple[str, ...] = ()
     path: str = ""
     relation: str | None = None
-    dbt_version_of: str | None = None
 
 
 class Test(Struct, frozen=True, kw_only=True, gc=False):
