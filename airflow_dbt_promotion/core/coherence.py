@@ -1,0 +1,156 @@
+"""Coherence: which models must go together, so that everything in the target stands on what it was validated against.
+
+A *need* is one change that another cannot go without. Upstream: a planned child needs every ancestor at the version that its own version names,
+in the target or in the plan. Downstream: a planned model needs its children in the target to follow, or they are left on its old self. Test: a
+required test that reads another model needs that model to be in the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core import evidence as ledger
+from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+
+class Direction(Enum):
+    """Why one model needs another."""
+
+    UPSTREAM = "upstream"
+    DOWNSTREAM = "downstream"
+    TEST = "test"
+
+
+class Need(Struct, frozen=True, gc=False):
+    """One change that must come along. `possible` is False where the source does not hold it at a version that would do."""
+
+    model: ModelId
+    direction: Direction
+    possible: bool = True
+
+
+class Needs:
+    """The needs of every model, computed once for one pair of environments."""
+
+    def __init__(
+        self, source: EnvironmentState, target: EnvironmentState, changes: Mapping[ModelId, Change], *, stale_allowed: bool, tested: bool
+    ) -> None:
+        """Take both documents and the changes between them; `stale_allowed` drops downstream needs, `tested` adds those of tests."""
+        self._source, self._target, self._changes = source, target, changes
+        self._children: dict[ModelId, list[ModelId]] = {}
+        for child, entry in target.current.items():
+            if entry.stale_since is None:
+                for parent in entry.parents:
+                    self._children.setdefault(parent, []).append(child)
+        self._stale_allowed, self._tested = stale_allowed, tested
+        self._known: dict[ModelId, tuple[Need, ...]] = {}
+
+    def of(self, model: ModelId) -> tuple[Need, ...]:
+        """Return the direct needs of a model that is in the plan, or that stands in the target already."""
+        if model not in self._known:
+            self._known[model] = (*self._upstream(model), *self._downstream(model), *self._tests(model))
+        return self._known[model]
+
+    def missing(self, model: ModelId, chosen: Iterable[ModelId]) -> list[Need]:
+        """Return the smallest set that must join `chosen` for `model` to be coherent, with what is not to be had."""
+        chosen = chosen if isinstance(chosen, (set, frozenset, dict)) else set(chosen)
+        found: dict[ModelId, Need] = {}
+        seen, waiting = {model}, [model]
+        while waiting:
+            for need in self.of(waiting.pop()):
+                if need.model in chosen and need.possible:
+                    continue
+                if not need.possible or self._is_change(need.model):
+                    found.setdefault(need.model, need)
+                if need.possible and need.model not in seen:
+                    seen.add(need.model)
+                    waiting.append(need.model)
+        return [found[id_] for id_ in sorted(found)]
+
+    def ancestors(self, models: Iterable[ModelId]) -> set[ModelId]:
+        """Return some models and all that they stand on, on either side."""
+        closure, waiting = set(models), list(models)
+        while waiting:
+            model = waiting.pop()
+            for state in (self._source, self._target):
+                entry = state.current.get(model)
+                if entry is not None:
+                    waiting.extend(parent for parent in entry.parents if parent not in closure)
+                    closure.update(entry.parents)
+        return closure
+
+    def children(self, model: ModelId) -> list[ModelId]:
+        """Return the models of the target that were built on a model."""
+        return self._children.get(model, [])
+
+    def _is_change(self, model: ModelId) -> bool:
+        """Say whether a model differs between both sides."""
+        change = self._changes.get(model)
+        return change is not None and change.kind not in {ChangeKind.UNCHANGED, ChangeKind.METADATA}
+
+    def _upstream(self, model: ModelId) -> Iterator[Need]:
+        """Yield the parents that must come along, or that must be coherent themselves."""
+        change = self._changes.get(model)
+        if change is None or change.after is None:
+            return
+        for parent, version in change.after.parents.items():
+            in_source, in_target = self._source.current.get(parent), self._target.current.get(parent)
+            if in_source is not None and in_source.version == version:
+                yield Need(parent, Direction.UPSTREAM)
+            elif in_target is None or in_target.version != version:
+                yield Need(parent, Direction.UPSTREAM, possible=False)
+
+    def _downstream(self, model: ModelId) -> Iterator[Need]:
+        """Yield the children in the target that would be left on the old self of a changed model."""
+        if self._stale_allowed or not self._is_change(model):
+            return
+        after = self._changes[model].after
+        for child in self._children.get(model, ()):
+            standing = self._target.current[child].parents[model]
+            if after is not None and standing == after.version:
+                continue
+            change = self._changes.get(child)
+            follows = change is not None and (
+                change.after is None or change.after.parents.get(model) == (after.version if after is not None else None)
+            )
+            yield Need(child, Direction.DOWNSTREAM, possible=follows)
+
+    def _tests(self, model: ModelId) -> Iterator[Need]:
+        """Yield the models that a required test reads beside this one, where the target lacks them."""
+        change = self._changes.get(model)
+        if not self._tested or change is None or change.after is None or change.kind is ChangeKind.UNCHANGED:
+            return
+        found = ledger.of_version(self._source, model, change.after.version)
+        for outcome in found.outcomes.values() if found is not None else ():
+            for other in outcome.others:
+                if other not in self._target.current:
+                    yield Need(other, Direction.TEST, possible=other in self._source.current)
+
+
+def largest(candidates: Mapping[ModelId, Change], standing: Iterable[ModelId], needs: Needs) -> tuple[set[ModelId], dict[ModelId, ModelId]]:
+    """Return the largest set of candidates in which every need is met, and for each one left out the model that it failed on.
+
+    `standing` are models that need not go but must be coherent to be stood upon. The largest set is unique: two sets that meet their needs do
+    so together.
+    """
+    alive = set(candidates) | set(standing)
+    wanted_by: dict[ModelId, list[ModelId]] = {}
+    dead: dict[ModelId, ModelId] = {}
+    for model in alive:
+        for need in needs.of(model):
+            if not need.possible or need.model not in alive:
+                dead.setdefault(model, need.model)
+            wanted_by.setdefault(need.model, []).append(model)
+    waiting = list(dead)
+    while waiting:
+        gone = waiting.pop()
+        for model in wanted_by.get(gone, ()):
+            if model in alive and model not in dead:
+                dead[model] = gone
+                waiting.append(model)
+    return set(candidates) - set(dead), {model: cause for model, cause in dead.items() if model in candidates}

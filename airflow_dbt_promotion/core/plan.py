@@ -1,0 +1,151 @@
+"""A plan: an immutable list of changes, with every gate's verdict and the preconditions that it was computed under.
+
+Computing one is pure. The plan that is shown is the very value that is carried out: applying recomputes it inside the lock and refuses if
+`plan_id` came out otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.definition import Exposure
+from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
+from airflow_dbt_promotion.core.environment import BypassKind, Environment, IncrementalChange, Strategy
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, digest_of
+from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+PLAN_FORMAT = 1
+
+
+class Choices(Struct, frozen=True, kw_only=True):
+    """What the caller chose for one promotion, on top of policy. `bypasses` are those that this request uses, all for one `reason`."""
+
+    include_upstream: bool = False
+    include_downstream: bool = False
+    allow_stale_downstream: bool = False
+    allow_removals: bool = False
+    force: bool = False
+    strategy: Strategy = Strategy.BUILD
+    on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
+    bypasses: frozenset[BypassKind] = frozenset()
+    reason: str | None = None
+
+
+class Situation(Struct, frozen=True, kw_only=True):
+    """Everything that a plan is computed from: both environments, what is remembered of them, the project at hand, and the time.
+
+    `source_state` is None where the source was never recorded, `project` where no parse of the project is at hand.
+    """
+
+    source: Environment
+    target: Environment
+    source_state: EnvironmentState | None
+    target_state: EnvironmentState
+    others: tuple[EnvironmentState, ...]
+    project: Release | None
+    now: datetime
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a promotion would do.
+
+    `changes` would go, together; `held` would not, each with the verdicts that say why; `already_current` costs nothing. `verdicts` are about the
+    plan as a whole. `tests_in_target` have to run in the target, since in the source they saw other models than they will meet.
+    `unmatched` are models that were asked for and that the source does not hold.
+    """
+
+    plan_id: PlanId
+    source: EnvironmentName
+    target: EnvironmentName
+    strategy: Strategy
+    precondition: str
+    changes: tuple[Change, ...]
+    held: tuple[Change, ...] = ()
+    already_current: tuple[ModelId, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    tests_in_target: tuple[TestId, ...] = ()
+    stale_after: tuple[ModelId, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
+    choices: Choices = Choices()
+    computed_at: datetime
+
+    @property
+    def allowed(self) -> bool:
+        """Whether every gate is open for the plan and all of its changes."""
+        return all(verdict.passed for verdict in self.verdicts) and all(change.allowed for change in self.changes)
+
+    @property
+    def refusals(self) -> tuple[tuple[ModelId | None, Verdict], ...]:
+        """Every verdict that keeps the plan from going, with the model that it is about."""
+        own = [(None, verdict) for verdict in self.verdicts if not verdict.passed]
+        return (*own, *((change.model, verdict) for change in self.changes for verdict in change.verdicts if not verdict.passed))
+
+    @property
+    def eligible_at(self) -> datetime | None:
+        """The earliest instant at which the plan could pass, None where it may go now or where time alone does not tell."""
+        refusals = [verdict for _, verdict in self.refusals]
+        instants = [verdict.eligible_at for verdict in refusals if verdict.eligible_at is not None]
+        return max(instants) if instants and len(instants) == len(refusals) else None
+
+
+def plan_id(source: EnvironmentName, target: EnvironmentName, changes: Collection[Change], precondition: str) -> PlanId:
+    """Return the digest of what would change and what that rests on; no verdict and no time enters."""
+    told = sorted(
+        (
+            change.model,
+            change.kind.value,
+            change.from_version,
+            change.to_version,
+            change.after and change.after.tests,
+            change.after and change.after.meta,
+        )
+        for change in changes
+    )
+    return PlanId(digest_of([PLAN_FORMAT, source, target, told, precondition]))
+
+
+def precondition(source: EnvironmentState, target: EnvironmentState, closure: Collection[ModelId]) -> str:
+    """Return the digest of what a plan rests on: what both environments hold over its closure, and which documents they are."""
+    held = [
+        (model, *(_held(state, model) for state in (source, target)))
+        for model in sorted(closure)
+    ]
+    return digest_of([source.lineage, target.lineage, held])
+
+
+def _held(state: EnvironmentState, model: ModelId) -> list[object] | None:
+    """Return what a document says of one model, as far as a plan rests on it."""
+    entry = state.current.get(model)
+    return None if entry is None else [entry.version, entry.tests, entry.stale_since is not None]
+
+
+def exposures_reached(project: Release | None, changes: Mapping[ModelId, Change]) -> tuple[Exposure, ...]:
+    """Return the exposures that stand on a changed model, directly or through others."""
+    if project is None or not project.exposures:
+        return ()
+    reached = {model for model, change in changes.items() if change.kind is not ChangeKind.METADATA}
+    children: dict[ModelId, list[ModelId]] = {}
+    for model in project.models.values():
+        for parent in model.parents:
+            children.setdefault(parent, []).append(model.id)
+    waiting = list(reached)
+    while waiting:
+        fresh = [child for child in children.get(waiting.pop(), ()) if child not in reached]
+        reached.update(fresh)
+        waiting.extend(fresh)
+    return tuple(
+        exposure for exposure in project.exposures if any(ModelId(parent) in reached for parent in exposure.depends_on.nodes)
+    )
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is asked for: these models (None: all that may go), under this requirement, with these choices."""
+
+    models: tuple[ModelId, ...] | None
+    requirement: Requirement
+    choices: Choices
