@@ -1,0 +1,134 @@
+"""manifest.json: a typed decode of the part that versions need, straight into core values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from airflow_dbt_promotion.core.definition import Exposure, Macro, Node, UnitTest
+from airflow_dbt_promotion.core.errors import ArtifactError
+from airflow_dbt_promotion.dbt.artifact_file import Kind, check_schema, decode, read_bytes
+
+FILE = "manifest.json"
+
+_KIND = Kind("manifest", floor=10, since="1.6")
+_LENIENT_FROM = 13
+"""dbt 2.0 writes `null` where dbt 1 leaves a field out or empty."""
+
+_NO_CODE = "--placeholder--"
+"""What early releases of dbt 2.0 write in place of a model's code."""
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """What a manifest says of itself."""
+
+    dbt_schema_version: str
+    dbt_version: str = ""
+    generated_at: datetime | None = None
+    invocation_id: str | None = None
+    project_name: str | None = None
+    project_id: str | None = None
+    adapter_type: str | None = None
+
+
+class Named(msgspec.Struct, gc=False):
+    """Something of which only the unique id counts, which is its key."""
+
+
+class Manifest(msgspec.Struct):
+    """The part of a manifest that is read; msgspec skips the rest without building it."""
+
+    metadata: Metadata
+    nodes: dict[str, Node]
+    macros: dict[str, Macro]
+    unit_tests: dict[str, UnitTest] = {}
+    exposures: dict[str, Exposure] = {}
+    functions: dict[str, Node] = {}
+    sources: dict[str, Named] = {}
+    metrics: dict[str, Named] = {}
+    semantic_models: dict[str, Named] = {}
+    saved_queries: dict[str, Named] = {}
+
+    def others(self) -> frozenset[str]:
+        """Return the unique ids of everything without a version that a node may name as a parent."""
+        return frozenset().union(self.sources, self.metrics, self.semantic_models, self.saved_queries, self.exposures)
+
+
+_decoder = msgspec.json.Decoder(Manifest)
+
+
+def read_manifest_bytes(target_path: Path) -> bytes:
+    """Return the bytes of the manifest in a target folder; raises MissingArtifactError."""
+    return read_bytes(target_path / FILE, "run `dbt parse` (or any dbt command that parses) with this target path first")
+
+
+def manifest_of(path: Path, data: bytes) -> Manifest:
+    """Return the manifest that these bytes say.
+
+    Raises UnsupportedSchemaError below v10 (dbt 1.6), ArtifactError for anything that is no manifest, with file and place.
+    """
+    manifest = decode(path, _KIND, data, _decode)
+    check_schema(path, _KIND, manifest.metadata.dbt_schema_version, manifest.metadata.dbt_version)
+    if manifest.functions:
+        manifest.nodes.update(manifest.functions)
+    _check(path, manifest)
+    return manifest
+
+
+def _decode(data: bytes) -> Manifest:
+    """Decode as dbt 1 writes; where that fails and dbt 2 wrote it, once more without the nulls."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.ValidationError:
+        document = msgspec.json.decode(data)
+        if not _lenient(document):
+            raise
+        return msgspec.convert({key: _without_nulls(value) for key, value in document.items() if key in Manifest.__struct_fields__}, Manifest)
+
+
+def _lenient(document: object) -> bool:
+    """Say whether a document is a manifest of dbt 2.0 or newer."""
+    match document:
+        case {"metadata": {"dbt_schema_version": str() as schema}}:
+            number = schema.rpartition("/v")[2].removesuffix(".json")
+            return number.isdigit() and int(number) >= _LENIENT_FROM
+        case _:
+            return False
+
+
+def _without_nulls(value: object) -> object:
+    """Return a JSON value without the keys that are null, at every depth."""
+    match value:
+        case dict():
+            return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        case list():
+            return [_without_nulls(item) for item in value]
+        case _:
+            return value
+
+
+def _check(path: Path, manifest: Manifest) -> None:
+    """Refuse a manifest whose entries are filed under a wrong id, or that holds no code."""
+    if not manifest.metadata.project_name:
+        raise ArtifactError(str(path), "names no project (metadata.project_name); parse the project again with `dbt parse`")
+    for key, node in manifest.nodes.items():
+        if key != node.unique_id:
+            raise ArtifactError(str(path), f"$.nodes[{key!r}] says that it is {node.unique_id!r}; no dbt wrote that")
+        if node.raw_code == _NO_CODE:
+            raise ArtifactError(str(path), f"$.nodes[{key!r}] holds no code, as early releases of dbt 2.0 write it; parse with a newer dbt")
+
+
+def utc(instant: datetime | None) -> datetime | None:
+    """Return an instant of dbt's in UTC; dbt means UTC where it names no zone."""
+    if instant is None:
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def packages(manifest: Manifest) -> frozenset[str]:
+    """Return the names of all packages that gave something to a manifest."""
+    holders: tuple[Mapping[str, Node | Macro], ...] = (manifest.nodes, manifest.macros)
+    return frozenset(entry.package_name for holder in holders for entry in holder.values())
