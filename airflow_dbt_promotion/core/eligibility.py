@@ -56,7 +56,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Requirement(Struct, frozen=True, kw_only=True):
     """What is asked of a source version: the target's policy with the caller's arguments applied.
 
-    `skip_tests` is a bypass. `soak` of zero still asks for a complete pass unless tests are skipped.
+    `skip_tests` is a bypass. `soak` of zero still asks for a complete pass unless tests are skipped. `on_the_spot` is for a source where people
+    work: what lacks evidence there is built and tested as the first step of the promotion.
     """
 
     soak: timedelta = timedelta(0)
@@ -65,6 +66,7 @@ class Requirement(Struct, frozen=True, kw_only=True):
     zero_tests: Leniency = Leniency.PASS
     warnings: Leniency = Leniency.PASS
     skip_tests: bool = False
+    on_the_spot: bool = False
 
 
 def passed(gate: GateName, code: str, reason: str) -> Verdict:
@@ -114,16 +116,23 @@ def effective(model: ModelId, source: EnvironmentState, others: Collection[Envir
     return ledger.add(found, proof, elsewhere)
 
 
+def is_complete(entry: Entry, found: Evidence | None) -> bool:
+    """Say whether a complete pass of the version and the tests that are held is on record, and not revoked."""
+    return found is not None and found.last_pass is not None and found.passed_tests == entry.tests
+
+
 def _tests(entry: Entry, found: Evidence | None, source: EnvironmentState, requirement: Requirement) -> Verdict:
     """Ask whether each required test passed for the version and the tests that are held."""
     gate, where = GateName.TESTS, source.environment
     if requirement.skip_tests:
         return passed(gate, "bypassed", "tests are skipped by a recorded bypass")
+    if requirement.on_the_spot and not is_complete(entry, found):
+        return passed(gate, "on_the_spot", f"its tests run in {where} as the first step")
     if found is None:
         return waiting(gate, "not_built", f"no successful run of this version is on record for {where}")
     if ledger.revoked(found):
         return blocked(gate, "revoked", f"{found.failure} in {where}; a later complete pass restores it")
-    if found.last_pass is None or found.passed_tests != entry.tests:
+    if not is_complete(entry, found):
         return _incomplete(entry, found, where)
     if entry.tests == NO_TESTS:
         if requirement.zero_tests is Leniency.BLOCK:
@@ -163,7 +172,7 @@ def _soak(
 ) -> Verdict:
     """Ask whether one stay of this version, since its newest failure, was long enough and had enough runs."""
     gate, where, asked = GateName.SOAK, source.environment, requirement.soak
-    if asked == timedelta(0) and (requirement.skip_tests or requirement.runs == 0):
+    if asked == timedelta(0) and (requirement.skip_tests or requirement.on_the_spot or requirement.runs == 0):
         return passed(gate, "no_soak", "no soak is asked for")
     start = found.first_pass if found is not None else None
     if requirement.skip_tests and start is None and (found is None or not ledger.revoked(found)):

@@ -14,6 +14,7 @@ from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures
 from airflow_dbt_promotion.core.state import EnvironmentState
 
 _SHOWN = 8
+_STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
 
 
 def plan(situation: Situation, question: Question) -> Plan:
@@ -128,7 +129,7 @@ class _Planning:
         """Return the largest coherent set, and the changes that are held back with the reason."""
         differing = {model: change for model, change in self._all.items() if change.kind is not ChangeKind.UNCHANGED}
         candidates = {m: c for m, c in differing.items() if all(verdict.passed for verdict in self._own_verdicts(m))}
-        standing = [model for model, change in self._all.items() if change.kind is ChangeKind.UNCHANGED]
+        standing = [model for model, change in self._all.items() if change.kind in _STANDING]
         chosen, causes = largest(candidates, standing, self._needs)
         held = []
         for model, change in sorted(differing.items()):

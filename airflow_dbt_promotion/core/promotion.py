@@ -1,0 +1,247 @@
+"""A promotion: the legal moves of a document from the beginning of a plan to its end.
+
+    begin: journal `in_progress`, bypasses on record -> settle: `current` advances for what was built and passed -> the journal is closed
+
+Each move takes a document and returns one; writing them, with compare-and-set, is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.identity import ModelId, bare_name
+from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.recording import Entering, end_stale, leave, record
+from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.run import ResultStatus, Run
+from airflow_dbt_promotion.core.state import (
+    Bypass,
+    EntryOrigin,
+    EnvironmentState,
+    Journal,
+    PromotedModel,
+    PromotionOutcome,
+    PromotionRecord,
+    Stay,
+    Unfinalized,
+)
+
+KEPT_BYPASSED_MODELS = 1_000
+_FINE = frozenset({ResultStatus.PASS, ResultStatus.WARN})
+
+
+class Who(Struct, frozen=True, kw_only=True):
+    """Who promotes, and where a person can look at it (the Airflow run, the CI job)."""
+
+    actor: str
+    link: str | None = None
+
+
+class Built(Struct, frozen=True, kw_only=True):
+    """What was done in the target: the runs in order, all on one release of the project for that target. Empty for `record`."""
+
+    runs: tuple[Run, ...] = ()
+    release: Release | None = None
+    words: tuple[str, ...] = ()
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a promotion ended: the document, the outcome, and what became of each model."""
+
+    state: EnvironmentState
+    outcome: PromotionOutcome
+    models: Mapping[ModelId, PromotedModel]
+    message: str
+
+
+def begin(state: EnvironmentState, plan: Plan, who: Who, now: datetime, keep: int) -> EnvironmentState:
+    """Return the document of a target in which a plan has begun: its intent and its bypasses are on record before anything is done."""
+    state = _buried(state, now, keep)
+    reason = plan.choices.reason or ""
+    versions = {change.model: change.after.version for change in plan.changes if change.after is not None}
+    bypasses = tuple(
+        Bypass(kind=kind, at=now, actor=who.actor, reason=reason, plan_id=plan.plan_id, models=versions)
+        for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)
+    )
+    journal = Journal(
+        plan_id=plan.plan_id,
+        actor=who.actor,
+        started_at=now,
+        source=plan.source,
+        strategy=plan.strategy.value,
+        models={change.model: _told(change, "planned") for change in plan.changes},
+        link=who.link,
+    )
+    return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
+
+
+def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, keep: int) -> Ending:
+    """Return the document after a plan was carried out: only what was built and passed advances.
+
+    For `record` (no runs) every change advances. Children left on an older parent, and changes that did not advance, leave the environment unfinalized.
+    """
+    results = _results(plan, built)
+    advanced = {model for model, result in results.items() if result == "advanced"}
+    state = _advance(state, plan, built, advanced, now)
+    models = {
+        change.model: _told(change, "removed" if change.kind is ChangeKind.REMOVED and change.model in advanced else results[change.model])
+        for change in plan.changes
+    }
+    left = [bare_name(model) for model, told in models.items() if told.result in {"failed", "skipped"}]
+    outcome = PromotionOutcome.FAILED if left else PromotionOutcome.PROMOTED
+    message = ""
+    if left:
+        message = f"{len(left)} of {len(models)} did not advance: {', '.join(left[:8])}" + (f"; {built.words[0]}" if built.words else "")
+    state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
+    return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)
+
+
+def abort(state: EnvironmentState, message: str, now: datetime, keep: int) -> EnvironmentState:
+    """Return the document after the machine broke in the middle: nothing advanced, the attempt is history as errored."""
+    journal = state.journal
+    if journal is None:
+        return state
+    ending = Ending(state=state, outcome=PromotionOutcome.ERRORED, models=journal.models, message=message)
+    return _ended(state, ending, now, keep).state
+
+
+def _told(change: Change, result: str) -> PromotedModel:
+    """Return a change as history tells it."""
+    return PromotedModel(change=change.kind.value, from_version=change.from_version, to_version=change.to_version, result=result)
+
+
+def _buried(state: EnvironmentState, now: datetime, keep: int) -> EnvironmentState:
+    """Make history of an attempt whose owner died: the lock is ours, so nobody carries it on."""
+    if state.journal is None:
+        return state
+    state = replace(
+        state,
+        unfinalized=state.unfinalized
+        or Unfinalized(
+            plan_id=state.journal.plan_id,
+            since=now,
+            models=tuple(sorted(state.journal.models)),
+            why="the promotion was interrupted; the warehouse may hold part of it",
+        ),
+    )
+    return abort(state, "interrupted: the process ended before it could say how", now, keep)
+
+
+def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) -> Ending:
+    """Close the journal and make the attempt history, newest first."""
+    journal = state.journal
+    if journal is None:
+        raise ValueError("a promotion ends only after it began")
+    entry = PromotionRecord(
+        plan_id=journal.plan_id,
+        outcome=ending.outcome,
+        source=journal.source,
+        strategy=journal.strategy,
+        actor=journal.actor,
+        started_at=journal.started_at,
+        finished_at=max(now, journal.started_at),
+        models=ending.models,
+        message=ending.message,
+        reason=next((b.reason for b in reversed(state.bypasses) if b.plan_id == journal.plan_id), None),
+        link=journal.link,
+    )
+    return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
+
+
+def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
+    """Return what became of each change: `advanced`, `failed` or `skipped`.
+
+    A change advances where everything that had to be built was built, every test that ran on it passed, and each planned parent advances too.
+    """
+    results = dict.fromkeys((change.model for change in plan.changes), "advanced")
+    if built.release is None:
+        return results
+    told = {result.id: result.status for run in built.runs for result in run.results}
+    tests = _tests_by_model(plan, built)
+    for change in plan.changes:
+        if change.kind is ChangeKind.REMOVED:
+            continue
+        status = told.get(change.model)
+        if change.kind is not ChangeKind.METADATA and status is not ResultStatus.SUCCESS:
+            results[change.model] = "failed" if status is ResultStatus.FAILED else "skipped"
+        elif any(told.get(test) not in _FINE for test in tests.get(change.model, ())):
+            failing = any(told.get(test) in {ResultStatus.FAIL, ResultStatus.ERROR} for test in tests[change.model])
+            results[change.model] = "failed" if failing else "skipped"
+    children: dict[ModelId, list[ModelId]] = {}
+    for change in plan.changes:
+        for parent in change.after.parents if change.after is not None and change.kind is not ChangeKind.METADATA else ():
+            children.setdefault(parent, []).append(change.model)
+    waiting = [model for model, result in results.items() if result != "advanced"]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if results[child] == "advanced":
+                results[child] = "skipped"
+                waiting.append(child)
+    return results
+
+
+def _tests_by_model(plan: Plan, built: Built) -> dict[ModelId, list[str]]:
+    """Return the data tests that each planned model had to pass in the target; none where tests were skipped."""
+    if built.release is None or any(kind.value == "skip_tests" for kind in plan.choices.bypasses):
+        return {}
+    release = built.release
+    return {
+        change.model: [test for test in release.models[change.model].required if not release.tests[test].unit]
+        for change in plan.changes
+        if change.model in release.models
+    }
+
+
+def _advance(state: EnvironmentState, plan: Plan, built: Built, advanced: Collection[ModelId], now: datetime) -> EnvironmentState:
+    """Move `current` to what the plan says for everything that advanced, with the evidence of the runs."""
+    moving = {change.model: change for change in plan.changes if change.model in advanced}
+    built_now = frozenset(model for model, change in moving.items() if change.kind not in {ChangeKind.METADATA, ChangeKind.REMOVED})
+    if built.release is not None and built.runs:
+        combined = replace(built.runs[-1], results=tuple(result for run in built.runs for result in run.results))
+        entering = Entering(only=built_now, origin=EntryOrigin.PROMOTION, by=plan.plan_id)
+        state = record(state, built.release, combined, entering).state
+    current, stays = dict(state.current), dict(state.stays)
+    for model, change in moving.items():
+        held, after = current.get(model), change.after
+        if after is None:
+            continue
+        if change.kind is ChangeKind.METADATA:
+            current[model] = replace(current[model], tests=after.tests, meta=after.meta)
+        elif held is not None and held.version == after.version and held.stale_since is None:
+            current[model] = replace(held, tests=after.tests, meta=after.meta)
+        else:
+            if held is not None and held.stale_since is None:
+                stay = Stay(version=held.version, code=held.code, entered_at=held.since, left_at=max(now, held.since))
+                stays[model] = (*stays.get(model, ()), stay)[-10:]
+            current[model] = replace(after, since=now, origin=EntryOrigin.PROMOTION, by=plan.plan_id, stale_since=None)
+    drift = {model: seen for model, seen in state.drift.items() if model not in moving}
+    state = replace(state, current=current, stays=stays, drift=drift)
+    for model, change in moving.items():
+        if change.kind is ChangeKind.REMOVED and model in state.current:
+            state = leave(state, model, now)
+    return end_stale(state, now)[0]
+
+
+def _unfinalized(
+    state: EnvironmentState, plan: Plan, advanced: Collection[ModelId], models: Mapping[ModelId, PromotedModel], now: datetime
+) -> Unfinalized | None:
+    """Return why the environment is not whole, None where it is."""
+    before = state.unfinalized
+    still = set(before.models) - set(advanced) if before is not None else set()
+    left = {model for model, told in models.items() if told.result in {"failed", "skipped"}}
+    stale = {model for model in plan.stale_after if model in state.current and state.current[model].stale_since is not None}
+    if not still | left | stale:
+        return None
+    why = "a promotion went only part of the way" if left else "children stand on an older parent" if stale else (before.why if before else "")
+    fresh = left | stale
+    return Unfinalized(
+        plan_id=plan.plan_id if fresh or before is None else before.plan_id,
+        since=now if fresh or before is None else before.since,
+        models=tuple(sorted(still | fresh)),
+        why=why,
+    )

@@ -1,0 +1,118 @@
+"""Status: what one environment holds of each model, and how far each is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.eligibility import Requirement, Verdict, judge
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version, bare_name
+from airflow_dbt_promotion.core.state import Bypass, EnvironmentState, PromotionOutcome, PromotionRecord
+
+
+class LastPromotion(Struct, frozen=True, kw_only=True):
+    """The newest promotion into an environment that had a model in it."""
+
+    plan_id: PlanId
+    outcome: PromotionOutcome
+    result: str
+    finished_at: datetime
+    actor: str
+
+
+class ModelStatus(Struct, frozen=True, kw_only=True):
+    """One model in one environment. `tests` and `soak` are the verdicts for going on to the next environment; `soak` is None in the last.
+
+    `pending` says whether the next environment lacks this version. `bypassed` are the kinds of bypasses by which this version came in.
+    """
+
+    environment: EnvironmentName
+    model: ModelId
+    name: str
+    version: Version
+    since: datetime
+    origin: str
+    stale: bool
+    tests: Verdict
+    soak: Verdict | None
+    pending: bool
+    drifted: Version | None
+    bypassed: tuple[str, ...]
+    last_promotion: LastPromotion | None
+
+    @property
+    def tested(self) -> bool:
+        """Whether complete passing evidence of this version and its tests is on record."""
+        return self.tests.passed
+
+    @property
+    def soaked(self) -> bool | None:
+        """Whether the soak that the next environment asks for is over; None where there is no next."""
+        return None if self.soak is None else self.soak.passed
+
+    @property
+    def validated(self) -> bool:
+        """Whether nothing but coherence and choice keeps it from going on."""
+        return self.tests.passed and self.soak is not None and self.soak.passed
+
+
+class Following(Struct, frozen=True, kw_only=True):
+    """The environment that promotes from another one: what it asks for, and what it holds."""
+
+    requirement: Requirement
+    state: EnvironmentState | None
+
+
+def statuses(
+    state: EnvironmentState,
+    following: Following | None,
+    others: Collection[EnvironmentState],
+    now: datetime,
+    only: Collection[ModelId] | None = None,
+) -> tuple[ModelStatus, ...]:
+    """Return the status of every model that an environment holds (or of `only` some), by unique id."""
+    requirement = following.requirement if following is not None else Requirement(runs=0)
+    next_state = following.state if following is not None else None
+    last = _last_promotions(state.history)
+    found = []
+    for model in sorted(state.current if only is None else set(only) & set(state.current)):
+        entry = state.current[model]
+        tests, soak = judge(model, state, requirement, now, others)
+        held = next_state.current.get(model) if next_state is not None else None
+        drift = state.drift.get(model)
+        found.append(
+            ModelStatus(
+                environment=state.environment,
+                model=model,
+                name=bare_name(model),
+                version=entry.version,
+                since=entry.since,
+                origin=entry.origin.value,
+                stale=entry.stale_since is not None,
+                tests=tests,
+                soak=soak if following is not None else None,
+                pending=following is not None and (held is None or held.version != entry.version or held.tests != entry.tests),
+                drifted=drift.version if drift is not None else None,
+                bypassed=_bypassed(state.bypasses, model, entry.version),
+                last_promotion=last.get(model),
+            )
+        )
+    return tuple(found)
+
+
+def _last_promotions(history: tuple[PromotionRecord, ...]) -> dict[ModelId, LastPromotion]:
+    """Return the newest promotion of each model; history is newest first."""
+    last: dict[ModelId, LastPromotion] = {}
+    for record in reversed(history):
+        for model, told in record.models.items():
+            last[model] = LastPromotion(
+                plan_id=record.plan_id, outcome=record.outcome, result=told.result, finished_at=record.finished_at, actor=record.actor
+            )
+    return last
+
+
+def _bypassed(bypasses: tuple[Bypass, ...], model: ModelId, version: Version) -> tuple[str, ...]:
+    """Return the kinds of bypasses by which a version came in."""
+    return tuple(sorted({bypass.kind.value for bypass in bypasses if bypass.models.get(model) == version}))

@@ -1,0 +1,84 @@
+"""The engine: plan, record, promote, and tell. It speaks to ports alone and knows neither dbt nor Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from airflow_dbt_promotion.core.environment import PromotionPath
+from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, OnProgress, Progress, StateStore, Workshop
+from airflow_dbt_promotion.core.recording import Recording
+from airflow_dbt_promotion.core.state import PromotionRecord
+from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.observer import Observer
+from airflow_dbt_promotion.engine.planner import Planner
+from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
+from airflow_dbt_promotion.engine.recorder import Recorder
+from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
+
+__all__ = ["Engine", "Promotion", "PromotionRequest"]
+
+
+def _quiet(_: Progress) -> None:
+    """Take a sign of life and do nothing."""
+
+
+def _unseen(_: Plan) -> None:
+    """Take a plan and show it to nobody."""
+
+
+class Engine:
+    """Everything that can be asked, over one project's environments."""
+
+    def __init__(
+        self,
+        *,
+        path: PromotionPath,
+        store: StateStore,
+        workshop: Workshop,
+        reader: ArtifactReader,
+        clock: Clock,
+        project: str | None = None,
+    ) -> None:
+        """Take the promotion path and the ports; `project` is the dbt project's name, to refuse what belongs to another."""
+        self.path, self.store = path, store
+        memory = Memory(path, store, project)
+        self._planner = Planner(memory, workshop, clock)
+        self._promoter = Promoter(memory, self._planner, workshop, clock)
+        self._recorder = Recorder(memory, reader, workshop, clock, project)
+        self.observer = Observer(memory, clock)
+
+    def plan(self, request: PromotionRequest) -> Plan:
+        """Return the plan for a request as things stand; writes and runs nothing."""
+        return self._planner.plan(request, dry=True).plan
+
+    def promote(self, request: PromotionRequest, on_progress: OnProgress = _quiet, on_plan: OnPlan = _unseen) -> Promotion:
+        """Carry a request out; see `Promoter.promote`."""
+        return self._promoter.promote(request, on_progress, on_plan)
+
+    def record(self, environment: str, target_path: Path) -> Recording:
+        """Record the dbt run in a target folder for an environment."""
+        return self._recorder.record(environment, target_path)
+
+    def baseline(self, environment: str, target_path: Path | None = None) -> Recording:
+        """Adopt an environment that existed before."""
+        return self._recorder.baseline(environment, target_path)
+
+    def status(
+        self, environment: str | None = None, models: Sequence[str] | None = None, soak: timedelta | None = None
+    ) -> tuple[ModelStatus, ...]:
+        """Return where every model stands."""
+        return self.observer.status(environment, models, soak)
+
+    def validated(
+        self, soak: timedelta | None = None, environment: str | None = None, *, pending: bool = False
+    ) -> tuple[ModelStatus, ...]:
+        """Return the models that are validated and soaked."""
+        return self.observer.validated(environment, soak, pending=pending)
+
+    def history(self, environment: str | None = None) -> tuple[tuple[str, PromotionRecord], ...]:
+        """Return the promotions on record, newest first."""
+        return self.observer.history(environment)

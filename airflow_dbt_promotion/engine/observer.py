@@ -1,0 +1,103 @@
+"""Telling what is: status, validated models, history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.environment import Environment
+from airflow_dbt_promotion.core.errors import SkippedEnvironmentError
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.names import Names
+from airflow_dbt_promotion.core.ports import Clock
+from airflow_dbt_promotion.core.state import EnvironmentState, PromotionRecord
+from airflow_dbt_promotion.core.status import Following, ModelStatus, statuses
+from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.planner import policy_of
+
+
+class Observer:
+    """Reads, and only reads."""
+
+    def __init__(self, memory: Memory, clock: Clock) -> None:
+        """Take what is remembered, and the clock."""
+        self._memory, self._clock = memory, clock
+
+    def status(self, environment: str | None, models: Sequence[str] | None, soak: timedelta | None = None) -> tuple[ModelStatus, ...]:
+        """Return the status of each model in each environment (or in one), in the order of the path.
+
+        `soak` asks for at least that long. Raises UnknownEnvironmentError, UnknownModelError.
+        """
+        path = self._memory.path
+        chosen = path.environments if environment is None else (path.get(environment),)
+        states = {name.name: self._memory.read(name.name) for name in path.environments}
+        only = None
+        if models is not None:
+            names = Names({model for state in states.values() if state is not None for model in state.current})
+            only = {names.resolve(name) for name in models}
+        found: list[ModelStatus] = []
+        for place in chosen:
+            state = states[place.name]
+            if state is not None:
+                others = tuple(other for name, other in states.items() if name != place.name and other is not None)
+                found.extend(statuses(state, self._following(place, states, soak), others, self._clock(), only))
+        return tuple(found)
+
+    def state(self, environment: str) -> EnvironmentState | None:
+        """Return an environment's document, None where nothing was ever recorded."""
+        return self._memory.read(self._memory.path.get(environment).name)
+
+    def validated(self, environment: str | None, soak: timedelta | None, *, pending: bool) -> tuple[ModelStatus, ...]:
+        """Return the models whose version in an environment is validated and soaked; `pending`: only those that the next one lacks.
+
+        The environment is the source of the last of the path where none is named. `soak` of None is the policy's; a number replaces it here,
+        since asking decides nothing.
+        """
+        source = self.source(environment)
+        state = self._memory.read(source.name)
+        if state is None:
+            return ()
+        states = {place.name: self._memory.read(place.name) for place in self._memory.path.environments}
+        following = self._following(source, states, None)
+        if following is None:
+            raise SkippedEnvironmentError(source.name, "nowhere", None)
+        if soak is not None:
+            following = replace(following, requirement=replace(following.requirement, soak=soak))
+        others = tuple(other for name, other in states.items() if name != source.name and other is not None)
+        found = statuses(state, following, others, self._clock())
+        return tuple(one for one in found if one.validated and (one.pending or not pending) and not one.model.startswith("function."))
+
+    def source(self, environment: str | None) -> Environment:
+        """Return the named environment, or the one that the last of the path promotes from."""
+        path = self._memory.path
+        return path.get(environment) if environment is not None else path.source_of(path.last())
+
+    def names(self, found: Sequence[ModelStatus]) -> list[str]:
+        """Return the shortest unambiguous name of each model, sorted."""
+        known = {ModelId(one.model) for one in found}
+        for place in self._memory.path.environments:
+            state = self._memory.read(place.name)
+            known.update(state.current if state is not None else ())
+        names = Names(known)
+        return sorted(names.shortest(one.model) for one in found)
+
+    def history(self, environment: str | None) -> tuple[tuple[str, PromotionRecord], ...]:
+        """Return the promotions into one environment, or into all, newest first, each with the environment's name."""
+        path = self._memory.path
+        chosen = path.environments if environment is None else (path.get(environment),)
+        records = [
+            (place.name, record)
+            for place in chosen
+            if (state := self._memory.read(place.name)) is not None
+            for record in state.history
+        ]
+        return tuple(sorted(records, key=lambda told: told[1].finished_at, reverse=True))
+
+    def _following(self, place: Environment, states: dict[str, EnvironmentState | None], soak: timedelta | None) -> Following | None:  # type: ignore[type-arg]
+        """Return the next environment of the path with what it asks for; None for the last."""
+        following = next((other for other in self._memory.path.environments if other.promotes_from == place.name), None)
+        if following is None:
+            return None
+        return Following(requirement=policy_of(following, soak), state=states.get(following.name))
