@@ -1,0 +1,195 @@
+"""Run dbt as a process of its own: another environment's dbt, or another Python's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.errors import ConfigError, DbtError
+from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, absolute, arguments
+from airflow_dbt_promotion.dbt.listener import Listener, NodeEvent, stamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+    from airflow_dbt_promotion.core.ports import OnProgress
+
+_FROM_PYTHON = "from dbt.cli.main import cli; cli(prog_name='dbt')"
+_GRACE_SECONDS = 10.0
+_PLAIN_LINES_KEPT = 20
+_USAGE_EXIT = 2
+_WHERE = "dbt_executable_path"
+
+
+class _Info(Struct, frozen=True):
+    name: str
+    level: str
+    msg: str = ""
+
+
+class _Line(Struct, frozen=True):
+    info: _Info
+    data: msgspec.Raw
+
+
+class _NodeInfo(Struct, frozen=True):
+    unique_id: str
+    node_status: str
+
+
+class _NodeData(Struct, frozen=True):
+    node_info: _NodeInfo
+    index: int
+    total: int = 0
+    num_models: int = 0
+
+
+_LINES = msgspec.json.Decoder(_Line)
+_NODES = msgspec.json.Decoder(_NodeData)
+
+
+class SubprocessRunner:
+    """Runs a dbt executable, or the dbt of a Python interpreter (a name that begins with `python` or `pypy`).
+
+    dbt gets a process group of its own, which is ended with whatever ends the call: an exception, Ctrl-C, SIGTERM.
+    """
+
+    def __init__(self, executable: Path) -> None:
+        """Take the executable: a path, or a bare name to be found on PATH."""
+        self._executable = executable
+
+    def invoke(self, project: DbtProject, invocation: DbtInvocation, on_event: OnProgress | None = None) -> DbtOutcome:
+        """Run one command to its end; see DbtRunner for the promises."""
+        listener, project = Listener(on_event), absolute(project)
+        command = [*self._begin(), *arguments(project, invocation, log_level="info", log_format="json")]
+        before = stamp(project, invocation)
+        plain: list[str] = []
+        with _termination_raises(), self._started(command, project) as process:
+            spoken = _listen(process, listener, plain)
+            exit_code = process.wait()
+        if exit_code and not listener.heard_errors:
+            for line in plain:
+                listener.complain(line)
+        if not spoken and not _is_usage(exit_code, plain):
+            said = " | ".join(plain[-3:]) or "nothing"
+            raise ConfigError(_WHERE, f"{self._executable} is not dbt 1.x: it ended with {exit_code} and said: {said}")
+        return listener.conclude(project, invocation, exit_code, before)
+
+    def _begin(self) -> list[str]:
+        """Return how the command line begins."""
+        found = shutil.which(self._executable)
+        if found is None:
+            raise ConfigError(
+                _WHERE,
+                f"{self._executable} is not there or cannot be executed; name a dbt, or a Python that has dbt",
+            )
+        found = os.path.abspath(found)  # noqa: PTH100 - a virtualenv's python is a link that must not be resolved
+        if self._executable.name.startswith(("python", "pypy")):
+            return [found, "-c", _FROM_PYTHON]
+        return [found]
+
+    @contextlib.contextmanager
+    def _started(self, command: list[str], project: DbtProject) -> Iterator[subprocess.Popen[bytes]]:
+        """Start dbt, and see to it that its process group is gone at the end."""
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a list, no shell; the executable is configuration
+                command,
+                cwd=project.project_dir,
+                env={**os.environ, **project.env, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _unstartable(command[0], error) from error
+        try:
+            yield process
+        except BaseException:
+            _end_group(process)
+            raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _unstartable(executable: str, error: OSError) -> ConfigError | DbtError:
+    if isinstance(error, FileNotFoundError | PermissionError) or error.strerror == "Exec format error":
+        return ConfigError(_WHERE, f"{executable} cannot be started: {error.strerror}")
+    return DbtError(f"{executable} could not be started: {error.strerror}")
+
+
+def _listen(process: subprocess.Popen[bytes], listener: Listener, plain: list[str]) -> bool:
+    """Hear every line until dbt closes its output; keep the last lines that are no events.
+
+    Return whether any event came.
+    """
+    spoken = False
+    for raw in process.stdout or ():
+        try:
+            line = _LINES.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            plain.append(raw.decode(errors="replace").rstrip())
+            del plain[:-_PLAIN_LINES_KEPT]
+            continue
+        spoken = True
+        listener.hear(name=line.info.name, level=line.info.level, message=line.info.msg, node=_node(line.data))
+    return spoken
+
+
+def _node(data: msgspec.Raw) -> NodeEvent | None:
+    """Return what the event tells of a node; those that count nodes are the ones that start or end one."""
+    try:
+        told = _NODES.decode(data)
+    except msgspec.DecodeError:
+        return None
+    node = told.node_info
+    return NodeEvent(
+        unique_id=node.unique_id, status=node.node_status, index=told.index, total=told.total or told.num_models
+    )
+
+
+def _is_usage(exit_code: int, plain: list[str]) -> bool:
+    """Whether dbt did not know an option of ours, of which it complains before its first event."""
+    return exit_code == _USAGE_EXIT and any(line.startswith("Usage: ") and "[OPTIONS]" in line for line in plain)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ask dbt's process group to end, and kill what is left of it after a grace period."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+
+
+@contextlib.contextmanager
+def _termination_raises() -> Iterator[None]:
+    """Make a SIGTERM that would end this process on the spot an exception, so that dbt does not outlive us.
+
+    Where somebody handles SIGTERM already (Airflow does), or in another thread than the main one, all stays as it is.
+    """
+    default = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if default:
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        if default:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
