@@ -14,7 +14,7 @@ from msgspec import Raw
 from airflow_dbt_promotion.core.definition import AsWritten, Definition, Node, Origin, UnitTest
 from airflow_dbt_promotion.core.errors import CyclicGraphError, MissingParentError
 from airflow_dbt_promotion.core.identity import MANIFEST_ONLY, Digest, ModelId, TestId, Version, digest_of
-from airflow_dbt_promotion.core.macros import ALL_VARS, NOTHING, MacroIndex, Reached, jinja, texts, vars_read, words
+from airflow_dbt_promotion.core.macros import ALL_VARS, MacroIndex, jinja, texts, vars_read, words
 from airflow_dbt_promotion.core.release import Model, ModelKind, Release, Test
 
 FORMAT = 1
@@ -98,14 +98,10 @@ class _Fingerprinting:
         written = self._written(node)
         config = {key: value for key, value in written.config.items() if key not in NOT_CODE}
         blocks = jinja(node.raw_code) if node.language == "sql" else ""
-        named = words(blocks) if blocks else set()
         if config:
-            in_config = " ".join(jinja(text) for text in texts(config))
-            blocks = f"{blocks} {in_config}"
-            named |= words(in_config) | words(str(config.get("materialized", "")))
-        if node.config.materialized:
-            named.add(node.config.materialized)
-        reached = self._macros.reach(named, node.depends_on.macros, namers=True)
+            blocks = " ".join((blocks, *(jinja(text) for text in texts(config))))
+        materialized = words(f"{config.get('materialized', '')} {node.config.materialized or ''}")
+        reached = self._macros.reach(blocks, materialized, namers=True)
         return digest_of(
             [
                 node.language,
@@ -199,17 +195,16 @@ class _Fingerprinting:
         config: object = node.unrendered_config if written is None else [written.config, written.test]
         if node.test_metadata is not None:
             generic = node.test_metadata
-            reached = self._macros.reach({f"test_{generic.name}"}, node.depends_on.macros, namers=False)
+            reached = self._macros.reach("", (f"test_{generic.name}",))
             return digest_of([id_, generic.namespace, generic.name, generic.kwargs, config, reached.digest, self._declared(reached.vars)])
         blocks = jinja(node.raw_code)
-        reached = self._macros.reach(words(blocks), node.depends_on.macros, namers=False)
+        reached = self._macros.reach(blocks)
         return digest_of([id_, node.raw_code, config, reached.digest, self._declared(vars_read(blocks) | reached.vars)])
 
     def _unit_digest(self, unit: UnitTest) -> Digest:
         """Return the digest of a unit test: inputs, expectation, overrides."""
         parts: list[Raw] = [unit.given, unit.expect, unit.overrides]
-        reached = self._macros.reach((), unit.depends_on.macros, namers=False) if unit.depends_on.macros else NOTHING
-        return digest_of([unit.unique_id, unit.model, parts, reached.digest])
+        return digest_of([unit.unique_id, unit.model, parts])
 
 
 def _column_types(node: Node, written: AsWritten) -> object:

@@ -1,8 +1,9 @@
 """Which macros and vars some code can reach, told from its text alone.
 
-dbt's own `depends_on.macros` holds what one rendering reached, which differs by target where the code asks `target.name`. Here every word
-inside a Jinja block counts, on every branch and inside strings (dispatch and `context['name']` take names as text). What dbt reached is
-added, for names that are computed. Too many macros only make a version change too often; too few would hide a change.
+dbt's own `depends_on.macros` holds what one rendering reached: it differs by target where the code asks `target.name`, and between a parse and
+a run where it asks `execute`. So it is not used. Here every word inside a Jinja block counts, on every branch and inside strings (dispatch
+and `context['name']` take names as text), and a name that is computed reaches every macro of the project and its packages. Too many macros
+only change a version too often; too few would hide a change.
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ ALL_VARS = "*"
 _BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _VAR = re.compile(r"\bvar\s*\(\s*(?:'(\w+)'|\"(\w+)\"|(?=\S))|\bvar\s*\.\s*(?:has_var)\s*\(\s*['\"](\w+)['\"]")
+_LITERAL_NAME = re.compile(
+    r"\bcontext\s*\[\s*['\"][\w.]+['\"]\s*\]|\bcontext\s*\.\s*get\s*\(\s*['\"][\w.]+['\"]\s*[,)]"
+    r"|\bdispatch\s*\(\s*(?:macro_name\s*=\s*)?['\"]\w+['\"]\s*[,)]"
+)
+_COMPUTED_NAME = re.compile(r"\bcontext\s*(?:\[|\.\s*get\s*\()|\bdispatch\s*\(")
 _MATERIALIZATION = "materialization_"
 _NAMERS = frozenset({"generate_schema_name", "generate_database_name", "generate_alias_name"})
 
-_ADAPTER_PACKAGES = frozenset(
-    f"dbt_{adapter}"
-    for adapter in (
-        "athena", "bigquery", "clickhouse", "databricks", "db2", "decodable", "doris", "dremio", "duckdb", "exasol", "fabric",
-        "fabricspark", "firebolt", "glue", "greenplum", "hive", "impala", "iomete", "layer", "maxcompute", "materialize", "mindsdb",
-        "mysql", "oracle", "postgres", "redshift", "risingwave", "rockset", "salesforce", "singlestore", "snowflake", "spark",
-        "sqlite", "sqlserver", "starrocks", "synapse", "teradata", "tidb", "trino", "upsolver", "vertica", "watsonx_presto", "ydb",
-    )
-)  # fmt: skip
+_ADAPTERS = (
+    "athena bigquery clickhouse databricks db2 decodable doris dremio duckdb exasol fabric fabricspark firebolt glue greenplum hive impala iomete "
+    "layer maxcompute materialize mindsdb mysql oracle postgres redshift risingwave rockset salesforce singlestore snowflake spark sqlite "
+    "sqlserver starrocks synapse teradata tidb trino upsolver vertica watsonx_presto ydb"
+)
+_ADAPTER_PACKAGES = frozenset(f"dbt_{adapter}" for adapter in _ADAPTERS.split())
 
 
 def is_internal(package: str, adapter_type: str | None) -> bool:
@@ -57,110 +60,6 @@ def vars_read(blocks: str) -> frozenset[str]:
     return frozenset(single or double or has or ALL_VARS for single, double, has in _VAR.findall(blocks))
 
 
-class Reached(Struct, frozen=True):
-    """What some code reaches: the digest of its macros' sources, the vars those read, and whether dispatch order matters to it."""
-
-    digest: Digest | None
-    vars: frozenset[str]
-    dispatched: bool
-
-
-NOTHING = Reached(None, frozenset(), False)  # noqa: FBT003 - positional by field order
-
-
-class MacroIndex:
-    """All macros of a project and its packages, and what can be reached from a word."""
-
-    def __init__(self, macros: Mapping[str, Macro], adapter_type: str | None) -> None:
-        """Index user macros by the words that can lead to them: own name, dispatched name, materialization name, test name."""
-        internal = {id_ for id_, macro in macros.items() if is_internal(macro.package_name, adapter_type)}
-        self._own = {id_: macro for id_, macro in macros.items() if id_ not in internal}
-        self._by_word: dict[str, tuple[str, ...]] = {}
-        for id_, macro in self._own.items():
-            for word in _leading_words(macro.name):
-                self._by_word[word] = (*self._by_word.get(word, ()), id_)
-        self._everywhere = frozenset(id_ for id_, macro in self._own.items() if _NAMERS & set(_leading_words(macro.name)))
-        self._through = _Overrides(macros, internal, self._by_word)
-        self._closures: dict[frozenset[str], Reached] = {}
-        self._blocks = {id_: jinja(macro.macro_sql) for id_, macro in self._own.items()}
-
-    def reach(self, code_words: Iterable[str], seen_by_dbt: Iterable[str], *, namers: bool) -> Reached:
-        """Return what code with these words, and with these macros reached by dbt, can reach; `namers` adds generate_*_name overrides."""
-        code_words = set(code_words)
-        first = {id_ for word in self._by_word.keys() & code_words for id_ in self._by_word[word]}
-        first.update(id_ for id_ in seen_by_dbt if id_ in self._own)
-        first.update(self._through.reached_from(code_words, seen_by_dbt))
-        if namers:
-            first |= self._everywhere
-        if not first:
-            return NOTHING
-        key = frozenset(first)
-        if key not in self._closures:
-            self._closures[key] = self._close(key)
-        return self._closures[key]
-
-    def _close(self, first: frozenset[str]) -> Reached:
-        """Follow macros into macros until nothing new is reached."""
-        reached, waiting = set(first), list(first)
-        while waiting:
-            id_ = waiting.pop()
-            found = {other for word in words(self._blocks[id_]) for other in self._by_word.get(word, ())}
-            found.update(other for other in self._own[id_].depends_on.macros if other in self._own)
-            found.update(self._through.reached_from((), self._own[id_].depends_on.macros))
-            waiting.extend(found - reached)
-            reached |= found
-        sources = sorted((id_, self._own[id_].macro_sql.strip()) for id_ in reached)
-        read = frozenset(name for id_ in reached for name in vars_read(self._blocks[id_]))
-        return Reached(digest_of(sources), read, any("__" in self._own[id_].name for id_ in reached))
-
-
-class _Overrides:
-    """Macros of the project that dbt's own macros would call in place of theirs (`duckdb__create_table_as`, `materialization_view_default`)."""
-
-    def __init__(self, macros: Mapping[str, Macro], internal: set[str], by_word: Mapping[str, tuple[str, ...]]) -> None:
-        """Find the user macros that carry a name of dbt's; only then dbt's macros are followed at all."""
-        names = {word for id_ in internal for word in _leading_words(macros[id_].name)} - _NAMERS
-        self._overriding = {word: ids for word, ids in by_word.items() if word in names}
-        self._internal = {id_: macros[id_] for id_ in internal} if self._overriding else {}
-        self._cache: dict[str, frozenset[str]] = {}
-        self._materializations: dict[str, list[str]] = {}
-        for id_, macro in self._internal.items():
-            if macro.name.startswith(_MATERIALIZATION):
-                self._materializations.setdefault(_leading_words(macro.name)[-1], []).append(id_)
-
-    def reached_from(self, code_words: Iterable[str], seen_by_dbt: Iterable[str]) -> frozenset[str]:
-        """Return the overriding macros that dbt's macros reach, beginning at those seen and at the materializations named."""
-        if not self._overriding:
-            return frozenset()
-        starts = [id_ for id_ in seen_by_dbt if id_ in self._internal]
-        starts += [id_ for word in code_words for id_ in self._materializations.get(word, ())]
-        return frozenset(found for start in starts for found in self._from(start))
-
-    def _from(self, start: str) -> frozenset[str]:
-        """Follow dbt's own macros from one of them, and collect what overrides them on the way."""
-        if start not in self._cache:
-            reached, waiting, found = {start}, [start], set()
-            while waiting:
-                macro = self._internal[waiting.pop()]
-                named = words(jinja(macro.macro_sql))
-                found.update(id_ for word in named & self._overriding.keys() for id_ in self._overriding[word])
-                following = {id_ for id_ in macro.depends_on.macros if id_ in self._internal} - reached
-                reached |= following
-                waiting.extend(following)
-            self._cache[start] = frozenset(found)
-        return self._cache[start]
-
-
-def _leading_words(name: str) -> tuple[str, ...]:
-    """Return the words by which code can reach a macro, the most specific last."""
-    found = [name]
-    if name.startswith(_MATERIALIZATION):
-        found.append(name.removeprefix(_MATERIALIZATION).rsplit("_", 1)[0])
-    elif "__" in name:
-        found.append(name.split("__", 1)[1])
-    return tuple(word for word in found if word)
-
-
 def texts(value: object) -> Iterator[str]:
     """Yield every text inside a JSON value."""
     match value:
@@ -174,3 +73,128 @@ def texts(value: object) -> Iterator[str]:
                 yield from texts(item)
         case _:
             return
+
+
+class Reached(Struct, frozen=True):
+    """What some code reaches: the digest of its macros' sources, the vars those read, and whether dispatch order matters to it."""
+
+    digest: Digest | None = None
+    vars: frozenset[str] = frozenset()
+    dispatched: bool = False
+
+
+NOTHING = Reached()
+
+
+class MacroIndex:
+    """All macros of a project and its packages, and what can be reached from a word."""
+
+    def __init__(self, macros: Mapping[str, Macro], adapter_type: str | None) -> None:
+        """Index user macros by the words that can lead to them: own name, dispatched name, materialization name."""
+        self._own: dict[str, Macro] = {}
+        internal: list[Macro] = []
+        for id_, macro in macros.items():
+            if is_internal(macro.package_name, adapter_type):
+                internal.append(macro)
+            else:
+                self._own[id_] = macro
+        self._by_word = _by_word(self._own.values())
+        self._blocks = {id_: jinja(macro.macro_sql) for id_, macro in self._own.items()}
+        self._packages = {macro.package_name for macro in self._own.values()}
+        self._namers = frozenset(id_ for word in _NAMERS for id_ in self._by_word.get(word, ()))
+        self._overrides = _Overrides(internal, self._by_word)
+        self._closures: dict[frozenset[str], Reached] = {}
+
+    def reach(self, blocks: str, more: Iterable[str] = (), *, namers: bool = False) -> Reached:
+        """Return what some Jinja can reach; `more` are words outside of Jinja that name macros, `namers` adds generate_*_name overrides."""
+        if not self._own:
+            return NOTHING
+        first = set(self._first(blocks, more))
+        if namers:
+            first |= self._namers
+        if not first:
+            return NOTHING
+        key = frozenset(first)
+        if key not in self._closures:
+            self._closures[key] = self._close(key)
+        return self._closures[key]
+
+    def _first(self, blocks: str, more: Iterable[str]) -> Iterator[str]:
+        """Yield the user macros that some Jinja leads to directly, or by way of dbt's own macros."""
+        if blocks and self._computed(blocks):
+            yield from self._own
+            return
+        named = words(blocks) if blocks else set()
+        named.update(more)
+        for word in self._by_word.keys() & named:
+            yield from self._by_word[word]
+        yield from self._overrides.reached_from(named)
+
+    def _computed(self, blocks: str) -> bool:
+        """Say whether some Jinja calls a macro by a name that it computes."""
+        if "context" in blocks or "dispatch" in blocks:
+            return _COMPUTED_NAME.search(_LITERAL_NAME.sub("", blocks)) is not None
+        return any(f"{package}[" in blocks for package in self._packages)
+
+    def _close(self, first: frozenset[str]) -> Reached:
+        """Follow macros into macros until nothing new is reached."""
+        reached, waiting = set(first), list(first)
+        while waiting:
+            fresh = set(self._first(self._blocks[waiting.pop()], ())) - reached
+            waiting.extend(fresh)
+            reached |= fresh
+        sources = sorted((id_, self._own[id_].macro_sql.strip()) for id_ in reached)
+        read = frozenset(name for id_ in reached for name in vars_read(self._blocks[id_]))
+        return Reached(digest_of(sources), read, any("__" in self._own[id_].name for id_ in reached))
+
+
+class _Overrides:
+    """Macros of the project that dbt's own macros would call in place of theirs, such as `duckdb__create_table_as`."""
+
+    def __init__(self, internal: Iterable[Macro], by_word: Mapping[str, tuple[str, ...]]) -> None:
+        """Find the user macros that carry a name of dbt's; only where there are some, dbt's macros are followed at all."""
+        macros = list(internal)
+        names = {word for macro in macros for word in _leading_words(macro.name)} - _NAMERS
+        self._overriding = {word: ids for word, ids in by_word.items() if word in names}
+        self._macros = {macro.unique_id: macro for macro in macros} if self._overriding else {}
+        self._by_word = _by_word(self._macros.values())
+        self._known: dict[str, frozenset[str]] = {}
+
+    def reached_from(self, named: set[str]) -> frozenset[str]:
+        """Return the overriding macros that are reached from some words by way of dbt's own macros."""
+        if not self._overriding:
+            return frozenset()
+        starts = (word for word in self._by_word.keys() & named)
+        return frozenset(found for word in starts for found in self._from(word))
+
+    def _from(self, word: str) -> frozenset[str]:
+        """Follow dbt's own macros from a word, and collect what overrides them on the way."""
+        if word not in self._known:
+            seen, waiting, found = {word}, [word], set(self._overriding.get(word, ()))
+            while waiting:
+                for id_ in self._by_word.get(waiting.pop(), ()):
+                    fresh = (words(jinja(self._macros[id_].macro_sql)) & self._by_word.keys()) - seen
+                    seen |= fresh
+                    waiting.extend(fresh)
+                    found.update(other for name in fresh & self._overriding.keys() for other in self._overriding[name])
+            self._known[word] = frozenset(found)
+        return self._known[word]
+
+
+def _by_word(macros: Iterable[Macro]) -> dict[str, tuple[str, ...]]:
+    """Index macros by the words that lead to them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for macro in macros:
+        for word in _leading_words(macro.name):
+            found[word] = (*found.get(word, ()), macro.unique_id)
+    return found
+
+
+def _leading_words(name: str) -> tuple[str, ...]:
+    """Return the words by which code can reach a macro, the most specific last."""
+    found = [name]
+    if name.startswith(_MATERIALIZATION):
+        found.append(name.removeprefix(_MATERIALIZATION).rsplit("_", 1)[0])
+    elif "__" in name:
+        found.append(name.split("__", 1)[1])
+    return tuple(word for word in found if word)

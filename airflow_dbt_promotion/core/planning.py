@@ -248,7 +248,7 @@ class _Planning:
 
     def _left_stale(self, chosen: set[ModelId]) -> tuple[ModelId, ...]:
         """Return the children in the target that would be left on an old parent."""
-        stale = set()
+        stale: set[ModelId] = set()
         for model in chosen:
             change = self._all.get(model)
             if change is not None and change.kind in BUILT | {ChangeKind.REMOVED}:

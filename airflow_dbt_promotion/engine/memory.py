@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import Environment, PromotionPath
 from airflow_dbt_promotion.core.errors import ForeignProjectError, StateConflictError
-from airflow_dbt_promotion.core.identity import EnvironmentName
+from airflow_dbt_promotion.core.evidence import of_version
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, Version
 from airflow_dbt_promotion.core.ports import StateStore
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
@@ -62,25 +64,32 @@ class Memory:
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
 
 
-def working_state(environment: Environment, release: Release, stored: EnvironmentState | None) -> EnvironmentState:
-    """Return the document of an environment where people work: it holds the project as parsed now, whatever was built there."""
+def working_state(
+    environment: Environment, release: Release, stored: EnvironmentState | None, began: datetime
+) -> EnvironmentState:
+    """Return the document of an environment where people work: it holds the project as parsed now, whatever was built there.
+
+    `began` is since when a version is held of which nothing is on record.
+    """
     base = stored or EnvironmentState(project=release.project, environment=environment.name, lineage=f"working:{release.project.name}")
-    began = release.generated_at
-    current = {}
-    for model, described in release.models.items():
-        known = next((found for found in base.evidence.get(model, ()) if found.version == described.version), None)
-        since = (known.first_pass or known.built_at) if known is not None else None
-        if since is None and began is None:
-            raise ValueError("a parse without a time cannot say since when the project is as it is")
-        current[model] = Entry(
+    current = {
+        model: Entry(
             version=described.version,
             code=described.code,
             tests=described.tests,
             meta=described.meta,
             parents=release.parent_versions(model),
-            since=since or began,  # type: ignore[arg-type] - one of both is there, checked above
+            since=_since(base, model, described.version) or began,
             origin=EntryOrigin.RUN,
             by="working",
             incremental=described.incremental,
         )
+        for model, described in release.models.items()
+    }
     return replace(base, current=current, stays={})
+
+
+def _since(state: EnvironmentState, model: ModelId, version: Version) -> datetime | None:
+    """Return the first sign of a version in the evidence on record."""
+    found = of_version(state, model, version)
+    return (found.first_pass or found.built_at) if found is not None else None

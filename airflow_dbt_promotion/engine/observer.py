@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import SkippedEnvironmentError
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionRecord
@@ -95,7 +95,9 @@ class Observer:
         ]
         return tuple(sorted(records, key=lambda told: told[1].finished_at, reverse=True))
 
-    def _following(self, place: Environment, states: dict[str, EnvironmentState | None], soak: timedelta | None) -> Following | None:  # type: ignore[type-arg]
+    def _following(
+        self, place: Environment, states: Mapping[EnvironmentName, EnvironmentState | None], soak: timedelta | None
+    ) -> Following | None:
         """Return the next environment of the path with what it asks for; None for the last."""
         following = next((other for other in self._memory.path.environments if other.promotes_from == place.name), None)
         if following is None:

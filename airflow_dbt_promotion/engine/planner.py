@@ -71,7 +71,7 @@ class Planner:
         memory = self._memory
         source_state, target_state = memory.read(source.name), memory.read(target.name)
         if source.working:
-            source_state = working_state(source, self._workshop.release(source, dry=dry), source_state)
+            source_state = working_state(source, self._workshop.release(source, dry=dry), source_state, self._clock())
         if project is None and strategy is Strategy.BUILD and source_state is not None:
             project = self._workshop.release(target, dry=dry)
         identity = next((state.project for state in (source_state, target_state) if state is not None), ProjectIdentity(""))

@@ -17,6 +17,7 @@ from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, O
 from airflow_dbt_promotion.core.promotion import Built, Ending, Who, abort, begin, settle
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.planner import Planned, Planner
@@ -128,7 +129,9 @@ class Promoter:
 
     def _build(self, planned: Planned, release: Release, on_progress: OnProgress) -> Built:
         """Run each invocation of the plan."""
-        target, runs, words = planned.situation.target, [], []
+        target = planned.situation.target
+        runs: list[Run] = []
+        words: list[str] = []
         for segment in segments(planned.plan, release):
             report = self._workshop.build(_order(target, segment), on_progress)
             runs.append(report.run)
