@@ -100,6 +100,8 @@ class UnitTest(Struct, frozen=True, gc=False):
     expect: Raw = field(default_factory=lambda: Raw(b"{}"))
     overrides: Raw = field(default_factory=lambda: Raw(b"null"))
     depends_on: Lineage = Lineage()
+    original_file_path: str = ""
+    fqn: tuple[str, ...] = ()
 
 
 class Owner(Struct, frozen=True, gc=False):
@@ -118,6 +120,9 @@ class Exposure(Struct, frozen=True, gc=False):
     depends_on: Lineage = Lineage()
     label: str | None = None
     url: str | None = None
+    package_name: str = ""
+    original_file_path: str = ""
+    fqn: tuple[str, ...] = ()
 
 
 class Origin(Enum):

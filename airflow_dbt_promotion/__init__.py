@@ -1,0 +1,44 @@
+"""Promotes dbt models from development to staging to production, safely: on Apache Airflow, from Python, and from a shell.
+
+The public names below resolve when they are first used, so that importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_dbt_promotion.functions import (
+        PromotionResult,
+        get_promotion_status,
+        get_staging_validated_models,
+        promote_to_environment,
+    )
+    from airflow_dbt_promotion.get_provider_info import get_provider_info
+
+__all__ = [
+    "PromotionResult",
+    "__version__",
+    "get_promotion_status",
+    "get_provider_info",
+    "get_staging_validated_models",
+    "promote_to_environment",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "PromotionResult": "functions",
+    "get_promotion_status": "functions",
+    "get_provider_info": "get_provider_info",
+    "get_staging_validated_models": "functions",
+    "promote_to_environment": "functions",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from where it lives."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
