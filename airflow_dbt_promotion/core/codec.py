@@ -1,0 +1,274 @@
+"""The document of an environment: versioned JSON to core values and back, without losing anything on the way.
+
+Written: UTF-8, sorted keys, RFC 3339 instants in UTC, one space of indentation a level, a newline at the end, every
+field. Read: only what would come out the same when it is written again. So every field must be there (one that is
+missing would quietly become "nothing is current", or "no test is missing"), and one that this release does not know is
+an error (it would be gone after the next write; a release that adds a field raises `schema_version`). What cannot be
+read is an error that names file and place; it is never taken for an empty document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, InvalidNameError
+from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.instants import utc
+from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState, Evidence
+
+_HINT = "it is left as it is; restore it from a backup, or move it away and record anew"
+
+_encoder = msgspec.json.Encoder(order="sorted")
+_decoder = msgspec.json.Decoder(EnvironmentState)
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """The few fields that compare-and-set asks for, none with a default: a document that lacks one is no document."""
+
+    schema_version: int
+    environment: EnvironmentName
+    lineage: str
+    serial: int
+
+
+_head_decoder = msgspec.json.Decoder(Head)
+
+
+def encode(state: EnvironmentState) -> bytes:
+    """Return the document as bytes; instants of any time zone are written in UTC.
+
+    Raises CorruptStateError rather than making a document that `decode` would refuse.
+    """
+    where = f"state of {state.environment}, not written"
+    try:
+        state = _in_utc(state)
+        if (contradiction := next(_contradictions(state), None)) is not None:
+            raise CorruptStateError(where, contradiction)
+        return msgspec.json.format(_encoder.encode(state), indent=1) + b"\n"
+    except (UnicodeEncodeError, ValueError, OverflowError) as error:
+        raise CorruptStateError(where, f"a value cannot be written: {error}") from error
+
+
+def decode(data: bytes, where: str, environment: EnvironmentName) -> EnvironmentState:
+    """Return the state of an environment from its document; `where` names the file or address in errors.
+
+    Raises FutureSchemaError where a newer release wrote it, CorruptStateError for anything else that is not a document
+    of this environment.
+    """
+    try:
+        state = _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _refuse(data, where, error)
+    _check_schema(state.schema_version, where)
+    _check_environment(state.environment, environment, where)
+    try:
+        state = _in_utc(state)
+        again = msgspec.json.format(_encoder.encode(state), indent=1)
+    except OverflowError as error:
+        raise CorruptStateError(where, f"an instant is out of range ({error}); {_HINT}") from None
+    if again != data.rstrip():
+        _check_lossless(data, state, where)
+    if (contradiction := next(_contradictions(state), None)) is not None:
+        raise CorruptStateError(where, f"{contradiction}; {_HINT}")
+    return state
+
+
+def head(data: bytes, where: str, environment: EnvironmentName) -> Head:
+    """Return the head of a document, faster than the whole; the rest is checked to be JSON and no further.
+
+    Raises as `decode` does.
+    """
+    try:
+        found = _head_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _refuse(data, where, error)
+    _check_schema(found.schema_version, where)
+    _check_environment(found.environment, environment, where)
+    return found
+
+
+def schema() -> dict[str, object]:
+    """Return the JSON Schema (draft 2020-12) of the document: every field is required, and no other is taken."""
+    made: dict[str, object] = json.loads(msgspec.json.encode(msgspec.json.schema(EnvironmentState)))
+    definitions = made["$defs"]
+    assert isinstance(definitions, dict)  # noqa: S101 - for the type checker; msgspec documents it
+    for definition in definitions.values():
+        if "properties" in definition:
+            definition["required"] = sorted(definition["properties"])
+            definition["additionalProperties"] = False
+            for field in definition["properties"].values():
+                field.pop("default", None)
+        if "prefixItems" in definition:
+            definition["minItems"] = definition["maxItems"] = len(definition["prefixItems"])
+    definitions["EnvironmentState"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def _refuse(data: bytes, where: str, error: Exception) -> NoReturn:
+    """Raise what fits a document that could not be decoded: one of a later schema may look like anything."""
+    if not data.strip():
+        raise CorruptStateError(where, f"the file is empty; {_HINT}") from None
+    try:
+        version = msgspec.json.decode(data, type=_SchemaOnly).schema_version
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    else:
+        _check_schema(version, where)
+    problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    raise CorruptStateError(where, f"{problem}; {_HINT}") from None
+
+
+class _SchemaOnly(Struct):
+    """The one field that every schema version has."""
+
+    schema_version: int
+
+
+def _check_schema(version: int, where: str) -> None:
+    """Raise unless this release wrote such documents."""
+    if version > SCHEMA_VERSION:
+        raise FutureSchemaError(
+            where,
+            f"a newer release wrote it (schema_version {version}, this one reads {SCHEMA_VERSION}); "
+            f"upgrade airflow-dbt-promotion",
+        )
+    if version != SCHEMA_VERSION:
+        problem = f"no release ever wrote schema_version {version} - at `$.schema_version`"
+        raise CorruptStateError(where, f"{problem}; {_HINT}")
+
+
+def _check_environment(found: str, expected: EnvironmentName, where: str) -> None:
+    """Raise unless the document is the expected environment's."""
+    if found != expected:
+        raise CorruptStateError(
+            where, f"it is the state of environment {found!r}, not of {expected!r} - at `$.environment`; {_HINT}"
+        )
+
+
+def _check_lossless(data: bytes, state: EnvironmentState, where: str) -> None:
+    """Raise where a document holds a key twice, lacks a field, or holds one that would be lost."""
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise CorruptStateError(where, f"the key {twice!r} is there twice in one object; {_HINT}")
+        return found
+
+    raw = json.loads(data, object_pairs_hook=unique)
+    difference = next(_differences(raw, msgspec.to_builtins(state), "$"), None)
+    if difference is not None:
+        raise CorruptStateError(where, f"{difference}; {_HINT}")
+
+
+def _differences(raw: object, kept: object, place: str) -> Iterator[str]:
+    """Yield what is in only one of a document and what was understood of it."""
+    match raw, kept:
+        case dict(), dict():
+            for key in sorted(raw.keys() | kept.keys()):
+                inner = f"{place}.{key}" if key.isidentifier() else f"{place}[{json.dumps(key)}]"
+                if key not in kept:
+                    yield f"this release knows no such field, and would lose it - at `{inner}`"
+                elif key not in raw:
+                    yield f"a field is missing - at `{inner}`"
+                else:
+                    yield from _differences(raw[key], kept[key], inner)
+        case list(), list() | tuple():
+            if len(raw) != len(kept):
+                yield f"has {len(raw)} items where {len(kept)} are known - at `{place}`"
+            for index, (one, other) in enumerate(zip(raw, kept, strict=False)):
+                yield from _differences(one, other, f"{place}[{index}]")
+        case _:
+            return
+
+
+def _contradictions(state: EnvironmentState) -> Iterator[str]:
+    """Yield what cannot be true of any environment, with its place."""
+    try:
+        environment_name(state.environment)
+    except InvalidNameError as error:
+        yield f"{error} - at `$.environment`"
+    if not state.lineage.strip():
+        yield "a lineage cannot be empty - at `$.lineage`"
+    if state.schema_version != SCHEMA_VERSION:
+        yield f"schema_version must be {SCHEMA_VERSION} - at `$.schema_version`"
+    if state.serial < 0:
+        yield "a serial cannot be negative - at `$.serial`"
+    for model, entry in state.current.items():
+        if entry.stale_since is not None and entry.stale_since < entry.since:
+            yield f'it was stale before it was there - at `$.current["{model}"].stale_since`'
+    for model, stays in state.stays.items():
+        for index, stay in enumerate(stays):
+            if stay.left_at < stay.entered_at:
+                yield f'a stay ends before it begins - at `$.stays["{model}"][{index}].left_at`'
+    for model, ledgers in state.evidence.items():
+        if len(ledgers) > 1 and len({evidence.version for evidence in ledgers}) != len(ledgers):
+            yield f'one version has two ledgers - at `$.evidence["{model}"]`'
+        for index, evidence in enumerate(ledgers):
+            if (complaint := _weigh(evidence)) is not None:
+                yield f'{complaint} - at `$.evidence["{model}"][{index}]`'
+
+
+def _weigh(evidence: Evidence) -> str | None:
+    """Return what is impossible in one ledger."""
+    first, last = evidence.first_pass, evidence.last_pass
+    if (first is None) != (last is None):
+        return "first_pass and last_pass come together"
+    if first is not None and last is not None and last < first:
+        return "the last pass is before the first"
+    return "runs cannot be negative" if evidence.runs < 0 else None
+
+
+def _instants(state: EnvironmentState) -> Iterator[datetime | None]:
+    """Yield every instant of a document."""
+    for entry in state.current.values():
+        yield entry.since
+        yield entry.stale_since
+    for stays in state.stays.values():
+        for stay in stays:
+            yield stay.entered_at
+            yield stay.left_at
+    for ledgers in state.evidence.values():
+        for evidence in ledgers:
+            yield from (evidence.built_at, evidence.settled, evidence.failed_at)
+            yield from (evidence.first_pass, evidence.last_pass)
+            for outcome in evidence.outcomes.values():
+                yield outcome.at
+    yield from (drift.seen_at for drift in state.drift.values())
+    yield from (bypass.at for bypass in state.bypasses)
+    for record in state.history:
+        yield from (record.started_at, record.finished_at)
+    yield state.journal.started_at if state.journal else None
+    yield state.unfinalized.since if state.unfinalized else None
+
+
+def _in_utc(state: EnvironmentState) -> EnvironmentState:
+    """Return the state with plain instants in UTC; nearly always they are already, and then nothing is copied."""
+    if all(instant is None or (instant.tzinfo is UTC and type(instant) is datetime) for instant in _instants(state)):
+        return state
+    moved = _moved(state)
+    assert isinstance(moved, EnvironmentState)  # noqa: S101 - for the type checker; a struct stays one of its kind
+    return moved
+
+
+def _moved(value: object) -> object:
+    """Return a value with every instant in it as a plain one in UTC."""
+    match value:
+        case datetime():
+            there = utc(value)
+            return datetime.combine(there.date(), there.time(), UTC)
+        case Struct():
+            return type(value)(**{name: _moved(getattr(value, name)) for name in value.__struct_fields__})
+        case dict():
+            return {key: _moved(inner) for key, inner in value.items()}
+        case tuple():
+            return tuple(_moved(inner) for inner in value)
+        case _:
+            return value
