@@ -64,7 +64,7 @@ def decode(path: Path, kind: Kind, data: bytes, decoder: Callable[[bytes], T]) -
     UnsupportedSchemaError where the decoder cannot make sense of it because it is old.
     """
     try:
-        with _collector_off():
+        with collector_off():
             return decoder(data)
     except msgspec.ValidationError as error:
         _check_header(path, kind, data)
@@ -95,7 +95,7 @@ def _check_header(path: Path, kind: Kind, data: bytes) -> None:
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
+def collector_off() -> Iterator[None]:
     """Switch the cyclic collector off: many new objects would make it run for longer than the decoding itself."""
     was_on = gc.isenabled()
     gc.disable()

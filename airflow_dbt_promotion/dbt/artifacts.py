@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from airflow_dbt_promotion.core.definition import Definition, Origin, ProjectIdentity
-from airflow_dbt_promotion.core.errors import InvocationMismatchError
+from airflow_dbt_promotion.core.errors import ArtifactError, InvocationMismatchError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import digest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.dbt import manifest as manifests
 from airflow_dbt_promotion.dbt import results
+from airflow_dbt_promotion.dbt.kept_parse import read_kept_parse
+from airflow_dbt_promotion.dbt.manifest import Manifest
+from airflow_dbt_promotion.dbt.sources import contradicts, disk_texts, kept_texts, package_folders, with_seed_digests
+from airflow_dbt_promotion.dbt.written import Writing
 
 
 def read_definition(target_path: Path, project_dir: Path | None) -> Definition:
@@ -27,9 +32,12 @@ def _definition(target_path: Path, data: bytes, project_dir: Path | None) -> Def
     path = target_path / manifests.FILE
     manifest = manifests.manifest_of(path, data)
     metadata = manifest.metadata
+    origin, found = _as_written(target_path, manifest, project_dir)
+    for node in with_seed_digests(manifest.nodes, found.texts.folders if found else _at_hand(project_dir)):
+        manifest.nodes[node.unique_id] = node
     return Definition(
         project=ProjectIdentity(name=metadata.project_name or "", id=metadata.project_id),
-        origin=Origin.MANIFEST,
+        origin=origin,
         where=str(path),
         manifest=digest(data),
         invocation_id=metadata.invocation_id or "",
@@ -38,11 +46,38 @@ def _definition(target_path: Path, data: bytes, project_dir: Path | None) -> Def
         adapter_type=metadata.adapter_type,
         nodes=manifest.nodes,
         macros=manifest.macros,
-        unit_tests=manifest.unit_tests,
+        unit_tests=found.unit_tests(manifest.unit_tests) if found else manifest.unit_tests,
         exposures=manifest.exposures,
         others=manifest.others(),
-        written=None,
+        written=found.nodes if found else None,
+        vars=found.texts.vars() if found else (),
+        dispatch=found.texts.dispatch if found else None,
     )
+
+
+def _as_written(target_path: Path, manifest: Manifest, project_dir: Path | None) -> tuple[Origin, Writing | None]:
+    """Return the best that is at hand of what was written: dbt's kept parse, else the sources on disk, else nothing.
+
+    Where the kept parse is that of the manifest, but a dbt_project.yml is another by now, the sources have moved on: they are not asked.
+    """
+    kept = read_kept_parse(target_path)
+    if kept is not None and kept.is_of(manifest):
+        texts = kept_texts(manifest, kept, project_dir)
+        return (Origin.PARSE, Writing(texts, manifest)) if texts else (Origin.MANIFEST, None)
+    texts = disk_texts(manifest, project_dir) if project_dir is not None else None
+    if texts is not None:
+        found = Writing(texts, manifest)
+        if not contradicts(manifest.nodes, found.nodes):
+            return Origin.SOURCES, found
+    return Origin.MANIFEST, None
+
+
+def _at_hand(project_dir: Path | None) -> Mapping[str, Path]:
+    """Return the folders of the packages at hand, none where that cannot be told."""
+    try:
+        return package_folders(project_dir) if project_dir is not None else {}
+    except (OSError, UnicodeDecodeError, ArtifactError):
+        return {}
 
 
 class DbtArtifacts:

@@ -1,0 +1,123 @@
+"""partial_parse.msgpack: what dbt keeps of its last parse, schema files unrendered among it.
+
+dbt rewrites it only when it parsed something again, while every command writes a manifest of its own. So it is used only where it provably is
+the parse of the manifest beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw
+
+from airflow_dbt_promotion.core.definition import Checksum, Node
+from airflow_dbt_promotion.dbt.artifact_file import collector_off
+from airflow_dbt_promotion.dbt.manifest import Manifest, utc
+from airflow_dbt_promotion.dbt.schema_file import NOTHING, SchemaFile
+
+FILE = "partial_parse.msgpack"
+
+
+class _Path(msgspec.Struct, gc=False):
+    """Where a file lay when it was parsed."""
+
+    project_root: str = ""
+
+
+class _File(msgspec.Struct, gc=False):
+    """One file that dbt read; `dfy` is the YAML of a schema file, packed."""
+
+    checksum: Checksum
+    path: _Path | None = None
+    project_name: str | None = None
+    dfy: Raw = NOTHING
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    """What the kept parse says of itself."""
+
+    dbt_version: str = ""
+    generated_at: datetime | None = None
+    invocation_id: str | None = None
+    project_id: str | None = None
+
+
+class _StateCheck(msgspec.Struct, gc=False):
+    """What dbt compares to see whether it can go on from the kept parse: the digest of each dbt_project.yml among it."""
+
+    project_hashes: dict[str, Checksum] = {}
+
+
+class KeptParse(msgspec.Struct):
+    """The part of a kept parse that is read."""
+
+    metadata: _Metadata
+    files: dict[str, _File]
+    state_check: _StateCheck
+
+    def is_of(self, manifest: Manifest) -> bool:
+        """Say whether this is the parse of a manifest: the same project and dbt, the same files, and none that was parsed later."""
+        kept, written = self.metadata, manifest.metadata
+        if kept.project_id != written.project_id or kept.dbt_version != written.dbt_version:
+            return False
+        if kept.invocation_id != written.invocation_id and not _not_after(kept.generated_at, written.generated_at):
+            return False
+        return all(self._has(node) for node in manifest.nodes.values())
+
+    def _has(self, node: Node) -> bool:
+        """Say whether the files of a node are here as the manifest knows them."""
+        if node.patch_path is not None and node.patch_path not in self.files:
+            return False
+        if node.checksum.name == "none":
+            return True
+        file = self.files.get(f"{node.package_name}://{node.original_file_path}")
+        return file is not None and file.checksum == node.checksum
+
+    def schema_file(self, file_id: str) -> SchemaFile | None:
+        """Return a schema file as dbt parsed it."""
+        file = self.files.get(file_id)
+        return SchemaFile(file.dfy) if file is not None and file.dfy != NOTHING else None
+
+    def project_digests(self) -> Mapping[str, str]:
+        """Return the SHA-256 of each package's dbt_project.yml, as text that was read with universal newlines."""
+        return {name: checksum.checksum for name, checksum in self.state_check.project_hashes.items()}
+
+    def folders(self, root: str, project_dir: Path | None) -> Mapping[str, tuple[Path, ...]]:
+        """Return where each package may lie: under the project at hand as it lay under the parsed one, or where it lay."""
+        lay = dict(self._roots())
+        found: dict[str, tuple[Path, ...]] = {}
+        for name, folder in lay.items():
+            moved = (project_dir / os.path.relpath(folder, lay[root]),) if project_dir is not None and root in lay else ()
+            found[name] = (*moved, Path(folder))
+        return {**found, root: (project_dir,)} if project_dir is not None else found
+
+    def _roots(self) -> Iterator[tuple[str, str]]:
+        """Yield the folder of each package that has a file."""
+        seen = set()
+        for file in self.files.values():
+            if file.project_name and file.project_name not in seen and file.path and file.path.project_root:
+                seen.add(file.project_name)
+                yield file.project_name, file.path.project_root
+
+
+def _not_after(kept: datetime | None, written: datetime | None) -> bool:
+    """Say whether a parse was kept no later than a manifest was written."""
+    first, second = utc(kept), utc(written)
+    return first is not None and second is not None and first <= second
+
+
+_decoder = msgspec.msgpack.Decoder(KeptParse)
+
+
+def read_kept_parse(target_path: Path) -> KeptParse | None:
+    """Return the kept parse of a target folder, or None where there is none that can be read: dbt makes a new one in its place, too."""
+    try:
+        data = (target_path / FILE).read_bytes()
+        with collector_off():
+            return _decoder.decode(data)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None

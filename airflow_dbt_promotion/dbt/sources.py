@@ -1,0 +1,158 @@
+"""Where config is written, and the proof that it is the text that a manifest was made of.
+
+Best is dbt's kept parse with each dbt_project.yml as it was parsed. Next are the sources on disk, where every file that the manifest has a checksum of
+still has it. Else there is the manifest alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from airflow_dbt_promotion.core.definition import AsWritten, Checksum, Node
+from airflow_dbt_promotion.core.errors import ArtifactError
+from airflow_dbt_promotion.core.macros import is_internal
+from airflow_dbt_promotion.dbt.kept_parse import KeptParse
+from airflow_dbt_promotion.dbt.manifest import Manifest, packages
+from airflow_dbt_promotion.dbt.project_file import FILE, SECTIONS, ProjectFile, load_yaml, read_project, reads_vars_file
+from airflow_dbt_promotion.dbt.schema_file import SchemaFile, jinja_in, packed
+from airflow_dbt_promotion.dbt.written import SETS_CONFIG, Texts
+
+_BIG = "path"
+"""dbt's checksum of a seed over 1 MiB: the path, not the content."""
+
+_NO_CONFIG = frozenset({"constraints", "arguments", "returns"})
+"""What is written beside the config, and is none in the manifest."""
+
+_ALIASED = frozenset({"database", "schema", "project", "dataset", "data_space", "catalog"})
+"""Config that adapters know by several names."""
+
+
+def kept_texts(manifest: Manifest, kept: KeptParse, project_dir: Path | None) -> Texts | None:
+    """Return what dbt's kept parse has, or None where some dbt_project.yml is not at hand as it was parsed."""
+    root = manifest.metadata.project_name or ""
+    candidates = kept.folders(root, project_dir)
+    projects: dict[str, ProjectFile] = {}
+    folders: dict[str, Path] = {}
+    for name, digest in kept.project_digests().items():
+        if is_internal(name, manifest.metadata.adapter_type):
+            continue
+        found = _as_parsed(candidates.get(name, ()), digest, manifest.metadata.dbt_version)
+        if found is None:
+            return None
+        folders[name], projects[name] = found
+    if not _complete(manifest, projects):
+        return None
+    return Texts(root=root, projects=projects, folders=folders, schema_file=functools.cache(kept.schema_file))
+
+
+def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
+    """Return what the sources on disk have, or None where they are not, or no longer, those of the manifest."""
+    root, dbt_version = manifest.metadata.project_name or "", manifest.metadata.dbt_version
+    try:
+        folders = package_folders(project_dir)
+        projects = {name: read_project(folder, _text(folder / FILE), vars_file=reads_vars_file(dbt_version)) for name, folder in folders.items()}
+        if not _complete(manifest, projects) or not all(_unchanged(node, folders) for node in manifest.nodes.values()):
+            return None
+        files = {file_id: _schema_file(file_id, folders) for file_id in _schema_file_ids(manifest)}
+    except (OSError, UnicodeDecodeError, ArtifactError):
+        return None
+    return Texts(root=root, projects=projects, folders=folders, schema_file=files.get)
+
+
+def contradicts(nodes: Mapping[str, Node], written: Mapping[str, AsWritten]) -> bool:
+    """Say whether config that was read from disk contradicts what a manifest says of it.
+
+    Schema files and dbt_project.yml have no checksum in a manifest. So what they say is held against `unrendered_config`, as far as no Jinja
+    and no config in the node's own code stands between the two.
+    """
+    return any(
+        _differs(node, written[id_].config)
+        for id_, node in nodes.items()
+        if node.resource_type in SECTIONS and node.test_metadata is None and node.language == "sql" and not SETS_CONFIG.search(node.raw_code)
+    )
+
+
+def package_folders(project_dir: Path) -> dict[str, Path]:
+    """Return the folder of the project and of each installed package, by name. Raises OSError or ArtifactError."""
+    root = read_project(project_dir, _text(project_dir / FILE), vars_file=False)
+    folders = {root.name: project_dir}
+    installed = project_dir / root.packages_path
+    for folder in sorted(installed.iterdir()) if installed.is_dir() else ():
+        if (folder / FILE).is_file():
+            folders.setdefault(str(load_yaml(folder / FILE, _text(folder / FILE)).get("name", "")), folder)
+    return folders
+
+
+def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) -> Iterator[Node]:
+    """Yield the seeds that dbt found too large to read, with the SHA-256 of the file at hand; one that is not at hand stays as it is."""
+    for node in nodes.values():
+        if node.checksum.name == _BIG and node.package_name in folders:
+            path = folders[node.package_name] / node.original_file_path
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                yield msgspec.structs.replace(node, checksum=Checksum("sha256", digest))
+
+
+def _as_parsed(folders: Iterable[Path], digest: str, dbt_version: str) -> tuple[Path, ProjectFile] | None:
+    """Return the first of these folders whose dbt_project.yml has the digest; dbt takes it of the text with universal newlines."""
+    for folder in folders:
+        try:
+            text = _text(folder / FILE)
+            if hashlib.sha256(text.encode()).hexdigest() == digest:
+                return folder, read_project(folder, text, vars_file=reads_vars_file(dbt_version))
+        except (OSError, UnicodeDecodeError, ArtifactError):
+            continue
+    return None
+
+
+def _complete(manifest: Manifest, projects: Mapping[str, ProjectFile]) -> bool:
+    """Say whether every package of the manifest that is not dbt's own has its dbt_project.yml here."""
+    return all(name in projects for name in packages(manifest) if not is_internal(name, manifest.metadata.adapter_type))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _unchanged(node: Node, folders: Mapping[str, Path]) -> bool:
+    """Say whether the file of a node still has its checksum: the SHA-256 of the stripped text. A big seed has only to be there."""
+    if node.checksum.name == "none":
+        return True
+    path = folders[node.package_name] / node.original_file_path
+    if node.checksum.name == _BIG:
+        return path.is_file()
+    return hashlib.sha256(path.read_bytes().decode().strip().encode()).hexdigest() == node.checksum.checksum
+
+
+def _schema_file_ids(manifest: Manifest) -> frozenset[str]:
+    """Return the schema files that say something of nodes, of generic tests of sources, or of unit tests."""
+    patches = {node.patch_path for node in manifest.nodes.values() if node.patch_path}
+    tests = {f"{node.package_name}://{node.original_file_path}" for node in manifest.nodes.values() if node.test_metadata and node.attached_node is None}
+    units = {f"{unit.package_name}://{unit.original_file_path}" for unit in manifest.unit_tests.values()}
+    return frozenset(patches | tests | units)
+
+
+def _schema_file(file_id: str, folders: Mapping[str, Path]) -> SchemaFile:
+    """Return a schema file from disk. Raises OSError or ArtifactError."""
+    package, _, name = file_id.partition("://")
+    path = folders[package] / name
+    return SchemaFile(packed(load_yaml(path, path.read_bytes().decode().strip())))
+
+
+def _differs(node: Node, config: Mapping[str, object]) -> bool:
+    """Say whether one node's config as written cannot have become what the manifest says."""
+    said = {key.replace("-hook", "_hook"): value for key, value in msgspec.json.decode(node.unrendered_config).items()}
+    kept = {key: value for key, value in config.items() if key not in _NO_CONFIG}
+    if (kept.keys() ^ said.keys()) - _ALIASED:
+        return True
+    return any(
+        isinstance(value, str | int | float) and isinstance(said[key], str | int | float) and not jinja_in(value) and value != said[key]
+        for key, value in kept.items()
+        if key in said
+    )

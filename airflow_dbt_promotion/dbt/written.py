@@ -1,0 +1,160 @@
+"""Config as written: what dbt_project.yml and schema files say of every node, before any rendering.
+
+Two places can say it, dbt's kept parse and the sources on disk; both hand their texts in here, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from airflow_dbt_promotion.core.definition import AsWritten, DeclaredVar, Macro, Node, UnitTest
+from airflow_dbt_promotion.dbt.manifest import Manifest
+from airflow_dbt_promotion.dbt.project_file import SECTIONS, ProjectFile, merged
+from airflow_dbt_promotion.dbt.schema_file import Entry, SchemaFile, holds_jinja, jinja_in
+
+SETS_CONFIG = re.compile(r"\bconfig\s*\(")
+"""In-file config, which dbt renders into the manifest."""
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """Where config is written: dbt_project.yml and folder of the root and of each package by name, schema files by `package://path`."""
+
+    root: str
+    projects: Mapping[str, ProjectFile]
+    folders: Mapping[str, Path]
+    schema_file: Callable[[str], SchemaFile | None]
+
+    def vars(self) -> tuple[DeclaredVar, ...]:
+        """Return every var that a project file declares, in an order that does not depend on where it was read."""
+        return tuple(var for name in sorted(self.projects) for var in self.projects[name].vars(self.projects))
+
+    @property
+    def dispatch(self) -> object:
+        """Return the root project's dispatch config."""
+        return self.projects[self.root].dispatch
+
+
+class Writing:
+    """What is written of each node of one manifest, in `nodes` by unique id.
+
+    A generic test is there only where Jinja stands in its entry or its macro sets config; of all others the manifest holds what is written.
+    """
+
+    def __init__(self, texts: Texts, manifest: Manifest) -> None:
+        """Read all that is written of the nodes of a manifest."""
+        self.texts = texts
+        self._manifest_nodes = manifest.nodes
+        self._configuring = _configuring_tests(manifest.macros.values())
+        self._shared: dict[tuple[int, int], AsWritten] = {}
+        self._entries: dict[str, Entry | None] = {}
+        self.nodes = dict(self._all())
+
+    def _all(self) -> Iterator[tuple[str, AsWritten]]:
+        """Yield what is written of each node of a kind that has config."""
+        for id_, node in self._manifest_nodes.items():
+            if node.resource_type in SECTIONS:
+                written = self._generic_test(node) if node.test_metadata is not None else self._node(node)
+                if written is not None:
+                    yield id_, written
+
+    def unit_tests(self, unit_tests: Mapping[str, UnitTest]) -> dict[str, UnitTest]:
+        """Return the unit tests, those with Jinja in their YAML as written; fixtures, which dbt never renders, as dbt read them."""
+        result = dict(unit_tests)
+        for id_, unit in unit_tests.items():
+            file = self.texts.schema_file(f"{unit.package_name}://{unit.original_file_path}")
+            entry = file.unit_test(unit.name) if file else None
+            if entry is not None:
+                fixtures = [_rows(unit.given, index) for index, item in enumerate(_listed(entry.get("given"))) if _has_fixture(item)]
+                fixtures += [_rows(unit.expect, None)] if _has_fixture(entry.get("expect")) else []
+                result[id_] = msgspec.structs.replace(
+                    unit,
+                    given=Raw(msgspec.json.encode([entry.get("given"), fixtures])),
+                    expect=Raw(msgspec.json.encode(entry.get("expect"))),
+                    overrides=Raw(msgspec.json.encode(entry.get("overrides"))),
+                )
+        return result
+
+    def _node(self, node: Node) -> AsWritten:
+        """Return what is written of a node: its package's folders, then its schema file, then (of a package's node) the root's folders."""
+        own, root = self._levels(node)
+        entry = self._entry(node)
+        if entry is None:
+            return self._folders(own, root)
+        config = entry.config_of(node.version)
+        columns = entry.columns_of(node.version)
+        if not config and columns is None:
+            return self._folders(own, root)
+        return AsWritten(config=merged([*own, config, *root]), columns=columns)
+
+    def _generic_test(self, node: Node) -> AsWritten | None:
+        """Return what is written of a generic test, or None where the manifest says the same."""
+        test = node.test_metadata
+        if test is None:
+            return None
+        sets_config = test.name in self._configuring
+        name = f"{test.namespace}.{test.name}" if test.namespace else test.name
+        tested = self._manifest_nodes.get(node.attached_node or "")
+        if tested is None:
+            file = self.texts.schema_file(f"{node.package_name}://{node.original_file_path}")
+            entries = file.source_tests(name) if file else []
+        else:
+            entry = self._entry(tested)
+            if entry is None or not (sets_config or any(holds_jinja(raw) for raw in entry.tests_of(tested.version))):
+                entries = []
+            else:
+                entries = entry.matching(tested.version, node.column_name, name)
+        if not (sets_config or jinja_in(entries)):
+            return None
+        return AsWritten(config=self._folders(*self._levels(node)).config, test=entries)
+
+    def _levels(self, node: Node) -> tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]:
+        """Return the folder levels of a node's own package, and of the root project where that is another."""
+        section, projects = SECTIONS[node.resource_type], self.texts.projects
+        own = projects[node.package_name].levels(section, node.fqn)
+        return own, () if node.package_name == self.texts.root else projects[self.texts.root].levels(section, node.fqn)
+
+    def _folders(self, own: tuple[Mapping[str, Any], ...], root: tuple[Mapping[str, Any], ...]) -> AsWritten:
+        """Return the config of folders alone, one value for all nodes that share them (project files keep their levels alive)."""
+        key = (id(own), id(root))
+        if key not in self._shared:
+            self._shared[key] = AsWritten(config=merged([*own, *root]))
+        return self._shared[key]
+
+    def _entry(self, node: Node) -> Entry | None:
+        """Return what a schema file says of a node."""
+        if node.patch_path is None:
+            return None
+        if node.unique_id not in self._entries:
+            file = self.texts.schema_file(node.patch_path)
+            self._entries[node.unique_id] = file.entry(SECTIONS[node.resource_type], node.name) if file else None
+        return self._entries[node.unique_id]
+
+
+def _configuring_tests(macros: Iterable[Macro]) -> frozenset[str]:
+    """Return the names of the generic tests whose macro sets config itself, which dbt renders into the manifest."""
+    return frozenset(
+        macro.name.removeprefix("test_") for macro in macros if macro.name.startswith("test_") and SETS_CONFIG.search(macro.macro_sql)
+    )
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _has_fixture(item: object) -> bool:
+    """Say whether the rows of a unit test's input or expectation stand in a file of their own."""
+    return isinstance(item, dict) and item.get("fixture") is not None
+
+
+def _rows(raw: Raw, index: int | None) -> object:
+    """Return the rows that dbt read for one input (or for the expectation), from the manifest."""
+    value = msgspec.json.decode(raw)
+    if index is not None:
+        value = value[index] if isinstance(value, list) and index < len(value) else None
+    return value.get("rows") if isinstance(value, dict) else None
