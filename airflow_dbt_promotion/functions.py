@@ -1,0 +1,225 @@
+"""The same promotion without Airflow: three functions, importable from the package root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.instants import duration
+from airflow_dbt_promotion.core.names import split
+from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.ports import OnProgress, Progress
+from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.engine import Promotion, PromotionRequest
+from airflow_dbt_promotion.render import documents
+from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, link_here
+
+
+class PlaceOptions(TypedDict, total=False):
+    """Where the project is: `dbt_project_dir` (default: here), `profiles_dir`, `profile`, `state`, `dbt_executable_path`."""
+
+    dbt_project_dir: str | Path
+    profiles_dir: str | Path | None
+    profile: str | None
+    state: str | None
+    dbt_executable_path: str | Path | None
+
+
+class PromotionOptions(PlaceOptions, total=False):
+    """Everything else that can be chosen for a promotion; what is left out is the target environment's policy.
+
+    `min_days_in_staging` takes days or ISO 8601. `reason` is required for a bypass: `require_tests=False`, or a soak under the policy's.
+    """
+
+    select: str | None
+    source_environment: str | None
+    min_days_in_staging: float | str | None
+    min_successful_runs: int | None
+    reason: str | None
+    strategy: str | None
+    on_incremental_change: str | None
+    dry_run: bool
+    run_tests: bool
+    include_upstream: bool
+    include_downstream: bool
+    allow_stale_downstream: bool
+    allow_removals: bool
+    force: bool
+    lock_timeout: float
+    actor: str | None
+    link: str | None
+    on_progress: OnProgress | None
+
+
+class PromotionResult(Struct, frozen=True):
+    """A promotion's plan and outcome.
+
+    `to_dict()` is the document that `dbt-promote promote --output-format json` prints; its JSON Schema is in `airflow_dbt_promotion/schemas`.
+    """
+
+    promotion: Promotion
+
+    @property
+    def outcome(self) -> PromotionOutcome:
+        """How it ended."""
+        return self.promotion.outcome
+
+    @property
+    def plan(self) -> Plan:
+        """What was planned, with every verdict."""
+        return self.promotion.plan
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the promotion as JSON-able values."""
+        return documents.promotion_document(self.promotion)
+
+    def to_markdown(self) -> str:
+        """Return the promotion as one would paste it into a pull request."""
+        from airflow_dbt_promotion.render import markdown  # noqa: PLC0415
+
+        return markdown.promotion(self.promotion)
+
+
+class PromotionStatus(Struct, frozen=True):
+    """Where every model stands; iterates over `ModelStatus` values, in the order of the path and by unique id."""
+
+    models: tuple[ModelStatus, ...]
+
+    def __iter__(self) -> Iterator[ModelStatus]:
+        """Iterate over the models."""
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        """Return how many models there are, over all environments asked for."""
+        return len(self.models)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the status as JSON-able values, the document of `dbt-promote status --output-format json`."""
+        return documents.status_document(self.models)
+
+
+def promote_to_environment(
+    target_environment: str,
+    models: str | Sequence[str] | None = None,
+    *,
+    require_tests: bool = True,
+    update_state: bool = True,
+    **options: Unpack[PromotionOptions],
+) -> PromotionResult:
+    """Promote models into an environment from the one before it on the path; return the plan with its outcome.
+
+    `models` are names (a list, or text separated by commas or spaces); None or `all-validated` means all that may go. `update_state=False` plans
+    and validates, and changes nothing. Refused and failed are outcomes. Raises InputError for what cannot be used and MachineError where
+    the surroundings failed (both in `airflow_dbt_promotion.core.errors`).
+    """
+    request = request_of(target_environment, models, require_tests=require_tests, update_state=update_state, options=options)
+    return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or _quiet))
+
+
+def get_promotion_status(
+    environment: str | None = None, models: str | Sequence[str] | None = None, **place: Unpack[PlaceOptions]
+) -> PromotionStatus:
+    """Return, for each environment (or one) and model: its version, since when, whether it is tested and soaked, its last promotion.
+
+    Raises UnknownEnvironmentError and UnknownModelError.
+    """
+    return PromotionStatus(engine_for(place_of(place)).status(environment, split(models)))
+
+
+def get_staging_validated_models(
+    min_days_in_staging: float | str = 1,
+    *,
+    environment: str | None = None,
+    pending: bool = False,
+    **place: Unpack[PlaceOptions],
+) -> list[str]:
+    """Return the names of the models, seeds and snapshots whose staging version is validated and has soaked that long, sorted.
+
+    Names are bare where that is unambiguous. Staging is the environment that the last of the path promotes from, or `environment`. `pending`
+    leaves out what the next environment holds already.
+    """
+    engine = engine_for(place_of(place))
+    return engine.observer.names(engine.validated(duration(min_days_in_staging), environment, pending=pending))
+
+
+def place_of(options: PlaceOptions) -> Place:
+    """Return the place that some options name."""
+    return Place(
+        project_dir=Path(options.get("dbt_project_dir") or "."),
+        profiles_dir=_path(options.get("profiles_dir")),
+        profile=options.get("profile"),
+        state=options.get("state"),
+        dbt_executable_path=_path(options.get("dbt_executable_path")),
+    )
+
+
+def request_of(
+    target_environment: str,
+    models: str | Sequence[str] | None,
+    *,
+    require_tests: bool,
+    update_state: bool,
+    options: PromotionOptions,
+) -> PromotionRequest:
+    """Return the request that some arguments make; raise InputError for values that no promotion takes."""
+    soak = options.get("min_days_in_staging")
+    return PromotionRequest(
+        target=target_environment,
+        source=options.get("source_environment"),
+        models=split(models),
+        select=options.get("select"),
+        soak=None if soak is None else duration(soak),
+        min_successful_runs=options.get("min_successful_runs"),
+        require_tests=require_tests,
+        reason=options.get("reason"),
+        update_state=update_state,
+        dry_run=options.get("dry_run", False),
+        run_tests=options.get("run_tests", False),
+        include_upstream=options.get("include_upstream", False),
+        include_downstream=options.get("include_downstream", False),
+        allow_stale_downstream=options.get("allow_stale_downstream", False),
+        allow_removals=options.get("allow_removals", False),
+        force=options.get("force", False),
+        strategy=_strategy(options.get("strategy")),
+        on_incremental_change=_on_incremental_change(options.get("on_incremental_change")),
+        lock_timeout=options.get("lock_timeout", 60.0),
+        actor=options.get("actor") or actor_here(os.environ),
+        link=options.get("link") or link_here(os.environ),
+    )
+
+
+def _path(value: str | Path | None) -> Path | None:
+    """Return a path where one was given."""
+    return None if value is None else Path(value)
+
+
+def _strategy(value: str | None) -> Strategy | None:
+    """Return a strategy by name; raise ConfigError with the known ones."""
+    if value is None:
+        return None
+    try:
+        return Strategy(value)
+    except ValueError:
+        raise ConfigError("strategy", f"{value!r} is none of {', '.join(one.value for one in Strategy)}") from None
+
+
+def _on_incremental_change(value: str | None) -> IncrementalChange | None:
+    """Return a policy by name; raise ConfigError with the known ones."""
+    if value is None:
+        return None
+    try:
+        return IncrementalChange(value)
+    except ValueError:
+        known = ", ".join(one.value for one in IncrementalChange)
+        raise ConfigError("on_incremental_change", f"{value!r} is none of {known}") from None
+
+
+def _quiet(_: Progress) -> None:
+    """Take a sign of life and do nothing."""

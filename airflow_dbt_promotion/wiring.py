@@ -1,0 +1,112 @@
+"""The composition root: from a place and its configuration to an engine. Everything that reads the surroundings is read here.
+
+Neither dbt nor Airflow is imported before something is parsed or run.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.config import load_config
+from airflow_dbt_promotion.core.ports import Clock
+from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.stores import open_store
+
+if TYPE_CHECKING:
+    from airflow_dbt_promotion.dbt.invocation import DbtRunner
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a dbt project is, and how dbt is run there.
+
+    `state` overrides the root in promotion.yml; a relative one begins at the project. `dbt_executable_path` is a dbt executable or a Python
+    that has dbt; without it dbt runs in this process. `env` is set while dbt runs. `targets` says which dbt target stands for an
+    environment, such as the one of a profile that was made on the spot.
+    """
+
+    project_dir: Path = Path()
+    profiles_dir: Path | None = None
+    profile: str | None = None
+    state: str | None = None
+    dbt_executable_path: Path | None = None
+    env: Mapping[str, str] = {}
+    targets: Mapping[str, str] = {}
+    clock: Clock | None = None
+
+
+def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine:
+    """Return the engine of a project.
+
+    Raises ConfigError and its kin for configuration that cannot be used; touches no state and runs nothing.
+    """
+    from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts  # noqa: PLC0415
+    from airflow_dbt_promotion.dbt.invocation import DbtProject  # noqa: PLC0415
+    from airflow_dbt_promotion.dbt.workshop import DbtWorkshop  # noqa: PLC0415
+
+    surroundings = {**(os.environ if environ is None else environ), **place.env}
+    project_dir = place.project_dir.expanduser().absolute()
+    config = load_config(
+        project_dir,
+        profiles_dir=place.profiles_dir,
+        profile=place.profile,
+        environ=surroundings,
+    )
+    project = DbtProject(
+        project_dir=project_dir,
+        target_path=config.target_path,
+        profiles_dir=place.profiles_dir or config.profiles_dir,
+        profile=place.profile,
+        env=place.env,
+    )
+    return Engine(
+        path=config.path,
+        store=open_store(place.state or config.state, base=project_dir, endangered=config.clean_targets),
+        workshop=DbtWorkshop(project, runner_for(place), place.targets),
+        reader=DbtArtifacts(project_dir),
+        clock=place.clock or now,
+        project=config.project_name,
+    )
+
+
+def runner_for(place: Place) -> DbtRunner:
+    """Return the way in which dbt is run: another executable's where one is named, else in this process."""
+    if place.dbt_executable_path is not None:
+        from airflow_dbt_promotion.dbt.remote import SubprocessRunner  # noqa: PLC0415
+
+        return SubprocessRunner(place.dbt_executable_path)
+    from airflow_dbt_promotion.dbt.runner import InProcessRunner  # noqa: PLC0415
+
+    return InProcessRunner()
+
+
+def now() -> datetime:
+    """Return the present instant in UTC."""
+    return datetime.now(tz=UTC)
+
+
+def actor_here(environ: Mapping[str, str]) -> str:
+    """Return who is acting, as the surroundings tell: the person behind a CI job, else user@host."""
+    for name in ("DBT_PROMOTE_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME"):
+        if environ.get(name):
+            return environ[name]
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def link_here(environ: Mapping[str, str]) -> str | None:
+    """Return where a person can look at the CI job that is acting, None elsewhere."""
+    server, repository, run = (environ.get(f"GITHUB_{part}") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    if server and repository and run:
+        return f"{server}/{repository}/actions/runs/{run}"
+    return environ.get("CI_JOB_URL") or environ.get("BUILD_URL")
