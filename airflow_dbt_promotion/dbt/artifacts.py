@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from airflow_dbt_promotion.core.definition import Definition, Origin, ProjectIdentity
 from airflow_dbt_promotion.core.errors import ArtifactError, InvocationMismatchError
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import digest
+from airflow_dbt_promotion.core.identity import Digest, digest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.dbt import manifest as manifests
-from airflow_dbt_promotion.dbt import results
-from airflow_dbt_promotion.dbt.kept_parse import read_kept_parse
+from airflow_dbt_promotion.dbt import kept_parse, project_file, results
+from airflow_dbt_promotion.dbt.artifact_file import collector_off
+from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
 from airflow_dbt_promotion.dbt.manifest import Manifest
 from airflow_dbt_promotion.dbt.sources import contradicts, disk_texts, kept_texts, package_folders, with_seed_digests
 from airflow_dbt_promotion.dbt.written import Writing
@@ -24,22 +27,25 @@ def read_definition(target_path: Path, project_dir: Path | None) -> Definition:
 
     Raises MissingArtifactError, ArtifactError or UnsupportedSchemaError.
     """
-    return _definition(target_path, manifests.read_manifest_bytes(target_path), project_dir)
+    data = manifests.read_manifest_bytes(target_path)
+    with collector_off():
+        return _definition(target_path, data, digest(data), project_dir)
 
 
-def _definition(target_path: Path, data: bytes, project_dir: Path | None) -> Definition:
+def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: Path | None) -> Definition:
     """Return the definition in a manifest's bytes."""
     path = target_path / manifests.FILE
+    kept = read_kept_parse(target_path)
     manifest = manifests.manifest_of(path, data)
     metadata = manifest.metadata
-    origin, found = _as_written(target_path, manifest, project_dir)
+    origin, found = _as_written(manifest, kept, project_dir)
     for node in with_seed_digests(manifest.nodes, found.texts.folders if found else _at_hand(project_dir)):
         manifest.nodes[node.unique_id] = node
     return Definition(
         project=ProjectIdentity(name=metadata.project_name or "", id=metadata.project_id),
         origin=origin,
         where=str(path),
-        manifest=digest(data),
+        manifest=digested,
         invocation_id=metadata.invocation_id or "",
         generated_at=manifests.utc(metadata.generated_at),
         dbt_version=metadata.dbt_version,
@@ -55,12 +61,11 @@ def _definition(target_path: Path, data: bytes, project_dir: Path | None) -> Def
     )
 
 
-def _as_written(target_path: Path, manifest: Manifest, project_dir: Path | None) -> tuple[Origin, Writing | None]:
+def _as_written(manifest: Manifest, kept: KeptParse | None, project_dir: Path | None) -> tuple[Origin, Writing | None]:
     """Return the best that is at hand of what was written: dbt's kept parse, else the sources on disk, else nothing.
 
     Where the kept parse is that of the manifest, but a dbt_project.yml is another by now, the sources have moved on: they are not asked.
     """
-    kept = read_kept_parse(target_path)
     if kept is not None and kept.is_of(manifest):
         texts = kept_texts(manifest, kept, project_dir)
         return (Origin.PARSE, Writing(texts, manifest)) if texts else (Origin.MANIFEST, None)
@@ -80,6 +85,32 @@ def _at_hand(project_dir: Path | None) -> Mapping[str, Path]:
         return {}
 
 
+def _signatures(target_path: Path, project_dir: Path | None) -> tuple[tuple[int, int] | None, ...]:
+    """Return time and size of the files beside a manifest that decide what is known of it; None for one that is not there."""
+    return (_signature(target_path / kept_parse.FILE), _signature(project_dir / project_file.FILE) if project_dir is not None else None)
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+class _Last(msgspec.Struct, frozen=True):
+    """The release that was read last, and what lay beside its manifest then."""
+
+    release: Release
+    target_path: Path
+    beside: tuple[tuple[int, int] | None, ...]
+
+    def holds_for(self, target_path: Path, manifest: Digest, beside: tuple[tuple[int, int] | None, ...]) -> bool:
+        """Say whether reading again would say the same: of dbt's own parse for good, of anything less while nothing beside it changed."""
+        same = self.release.manifest == manifest and self.target_path == target_path
+        return same and (self.release.origin is Origin.PARSE or self.beside == beside)
+
+
 class DbtArtifacts:
     """Reads target folders of one project; the port `ArtifactReader`.
 
@@ -89,14 +120,18 @@ class DbtArtifacts:
     def __init__(self, project_dir: Path | None = None) -> None:
         """Take the folder of the project's sources, where they are at hand."""
         self._project_dir = project_dir
-        self._last: Release | None = None
+        self._last: _Last | None = None
 
     def release(self, target_path: Path) -> Release:
         """Return the release that the manifest in a target folder says. Raises ArtifactError and its kin."""
         data = manifests.read_manifest_bytes(target_path)
-        if self._last is None or self._last.manifest != digest(data):
-            self._last = release_of(_definition(target_path, data, self._project_dir))
-        return self._last
+        digested, beside = digest(data), _signatures(target_path, self._project_dir)
+        last = self._last
+        if last is None or not last.holds_for(target_path, digested, beside):
+            with collector_off():
+                release = release_of(_definition(target_path, data, digested, self._project_dir))
+            last = self._last = _Last(release=release, target_path=target_path, beside=beside)
+        return last.release
 
     def run(self, target_path: Path, handed: Release | None = None) -> tuple[Run, Release]:
         """Return the run in a target folder with the release that it ran on.

@@ -114,10 +114,16 @@ _decoder = msgspec.msgpack.Decoder(KeptParse)
 
 
 def read_kept_parse(target_path: Path) -> KeptParse | None:
-    """Return the kept parse of a target folder, or None where there is none that can be read: dbt makes a new one in its place, too."""
+    """Return the kept parse of a target folder, or None where there is none that can be read: dbt makes a new one in its place, too.
+
+    Schema files are copied out of the file's bytes, so that those (as large as the manifest) are gone when the manifest is decoded.
+    """
     try:
-        data = (target_path / FILE).read_bytes()
         with collector_off():
-            return _decoder.decode(data)
+            kept = _decoder.decode((target_path / FILE).read_bytes())
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    for file in kept.files.values():
+        if file.dfy is not NOTHING:
+            file.dfy = file.dfy.copy()
+    return kept

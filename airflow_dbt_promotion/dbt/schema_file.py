@@ -77,17 +77,13 @@ class Entry(msgspec.Struct, gc=False):
     def columns_of(self, version: str | float | None) -> object:
         """Return name, type and constraints of the columns as written, where Jinja stands in them; else None."""
         found = self.version(version)
-        written = [raw for raw in (self.columns, found.columns if found else NOTHING) if holds_jinja(raw)]
-        if not written:
-            return None
         kept = [_without(column, _COLUMN_TALK) for raw in (self.columns, found.columns if found else NOTHING) for column in _items(raw)]
-        return kept if any(jinja_in(column) for column in kept) else None
+        return kept if jinja_in(kept) else None
 
-    def tests_of(self, version: str | float | None) -> tuple[Raw, ...]:
-        """Return everything of the entry that may hold tests of one version, undecoded."""
-        found = self.version(version)
-        own = (self.columns, self.data_tests, self.tests)
-        return (*own, found.columns, found.data_tests, found.tests) if found else own
+    def holds_jinja(self) -> bool:
+        """Say whether Jinja stands in the columns or tests of the entry, descriptions included."""
+        holders = (self, *(self.versions or ()))
+        return any(holds_jinja(raw) for holder in holders for raw in (holder.columns, holder.data_tests, holder.tests))
 
     def matching(self, version: str | float | None, column: str | None, test: str) -> list[Any]:
         """Return the entries of a test as written, by the column that it stands under (None: under the node) and its name.
@@ -134,6 +130,7 @@ class SchemaFile:
         document = _decoder.decode(packed)
         self._document = document
         self._entries: dict[str, dict[str, Entry]] = {}
+        self.holds_jinja = holds_jinja(packed)
 
     def entry(self, section: str, name: str) -> Entry | None:
         """Return what the file says of a node."""
@@ -158,7 +155,7 @@ class SchemaFile:
         return None
 
 
-def holds_jinja(raw: Raw) -> bool:
+def holds_jinja(raw: Raw | bytes) -> bool:
     """Say whether some packed YAML has Jinja anywhere."""
     data = bytes(raw)
     return b"{{" in data or b"{%" in data

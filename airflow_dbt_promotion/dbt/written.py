@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from airflow_dbt_promotion.core.definition import AsWritten, DeclaredVar, Macro, Node, UnitTest
+from airflow_dbt_promotion.core.definition import AsWritten, DeclaredVar, Macro, Node, TestMetadata, UnitTest
 from airflow_dbt_promotion.dbt.manifest import Manifest
 from airflow_dbt_promotion.dbt.project_file import SECTIONS, ProjectFile, merged
-from airflow_dbt_promotion.dbt.schema_file import Entry, SchemaFile, holds_jinja, jinja_in
+from airflow_dbt_promotion.dbt.schema_file import Entry, SchemaFile, jinja_in
 
 SETS_CONFIG = re.compile(r"\bconfig\s*\(")
 """In-file config, which dbt renders into the manifest."""
@@ -40,6 +40,13 @@ class Texts(msgspec.Struct, frozen=True):
         return self.projects[self.root].dispatch
 
 
+class _Patch(msgspec.Struct, frozen=True, gc=False):
+    """What a schema file says of one node, and whether Jinja stands in its columns or tests."""
+
+    entry: Entry
+    jinja: bool
+
+
 class Writing:
     """What is written of each node of one manifest, in `nodes` by unique id.
 
@@ -52,14 +59,14 @@ class Writing:
         self._manifest_nodes = manifest.nodes
         self._configuring = _configuring_tests(manifest.macros.values())
         self._shared: dict[tuple[int, int], AsWritten] = {}
-        self._entries: dict[str, Entry | None] = {}
+        self._patches: dict[str, _Patch | None] = {}
         self.nodes = dict(self._all())
 
     def _all(self) -> Iterator[tuple[str, AsWritten]]:
         """Yield what is written of each node of a kind that has config."""
         for id_, node in self._manifest_nodes.items():
             if node.resource_type in SECTIONS:
-                written = self._generic_test(node) if node.test_metadata is not None else self._node(node)
+                written = self._generic_test(node, node.test_metadata) if node.test_metadata is not None else self._node(node)
                 if written is not None:
                     yield id_, written
 
@@ -83,33 +90,30 @@ class Writing:
     def _node(self, node: Node) -> AsWritten:
         """Return what is written of a node: its package's folders, then its schema file, then (of a package's node) the root's folders."""
         own, root = self._levels(node)
-        entry = self._entry(node)
-        if entry is None:
+        patch = self._patch(node)
+        if patch is None:
             return self._folders(own, root)
-        config = entry.config_of(node.version)
-        columns = entry.columns_of(node.version)
+        config = patch.entry.config_of(node.version)
+        columns = patch.entry.columns_of(node.version) if patch.jinja else None
         if not config and columns is None:
             return self._folders(own, root)
-        return AsWritten(config=merged([*own, config, *root]), columns=columns)
+        return AsWritten(config=merged((*own, config, *root)), columns=columns)
 
-    def _generic_test(self, node: Node) -> AsWritten | None:
+    def _generic_test(self, node: Node, test: TestMetadata) -> AsWritten | None:
         """Return what is written of a generic test, or None where the manifest says the same."""
-        test = node.test_metadata
-        if test is None:
-            return None
         sets_config = test.name in self._configuring
-        name = f"{test.namespace}.{test.name}" if test.namespace else test.name
         tested = self._manifest_nodes.get(node.attached_node or "")
+        patch = self._patch(tested) if tested is not None else None
+        if patch is not None and not patch.jinja and not sets_config:
+            return None
+        name = f"{test.namespace}.{test.name}" if test.namespace else test.name
+        entries: list[Any] = []
         if tested is None:
             file = self.texts.schema_file(f"{node.package_name}://{node.original_file_path}")
             entries = file.source_tests(name) if file else []
-        else:
-            entry = self._entry(tested)
-            if entry is None or not (sets_config or any(holds_jinja(raw) for raw in entry.tests_of(tested.version))):
-                entries = []
-            else:
-                entries = entry.matching(tested.version, node.column_name, name)
-        if not (sets_config or jinja_in(entries)):
+        elif patch is not None:
+            entries = patch.entry.matching(tested.version, node.column_name, name)
+        if not sets_config and not jinja_in(entries):
             return None
         return AsWritten(config=self._folders(*self._levels(node)).config, test=entries)
 
@@ -126,14 +130,15 @@ class Writing:
             self._shared[key] = AsWritten(config=merged([*own, *root]))
         return self._shared[key]
 
-    def _entry(self, node: Node) -> Entry | None:
+    def _patch(self, node: Node) -> _Patch | None:
         """Return what a schema file says of a node."""
         if node.patch_path is None:
             return None
-        if node.unique_id not in self._entries:
+        if node.unique_id not in self._patches:
             file = self.texts.schema_file(node.patch_path)
-            self._entries[node.unique_id] = file.entry(SECTIONS[node.resource_type], node.name) if file else None
-        return self._entries[node.unique_id]
+            entry = file.entry(SECTIONS[node.resource_type], node.name) if file else None
+            self._patches[node.unique_id] = _Patch(entry, file.holds_jinja and entry.holds_jinja()) if file and entry else None
+        return self._patches[node.unique_id]
 
 
 def _configuring_tests(macros: Iterable[Macro]) -> frozenset[str]:
