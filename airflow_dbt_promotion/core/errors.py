@@ -331,10 +331,12 @@ class StateConflictError(StateError):
 
     code = "state_conflict"
 
-    def __init__(self, where: str, expected: int, found: int) -> None:
-        """Take the address, the serial that was read, and the serial that is there now."""
+    def __init__(self, where: str, expected: int | None, found: int | None) -> None:
+        """Take the address, the serial that was read, and the serial that is there now; None is no document at all."""
         self.expected, self.found = expected, found
-        super().__init__(where, f"somebody else wrote it meanwhile (serial {found} where {expected} was read); try again")
+        now, before = ("nothing" if serial is None else f"serial {serial}" for serial in (found, expected))
+        told = "deleted and made anew" if found == expected else f"changed: {now} is there, {before} was read"
+        super().__init__(where, f"somebody else wrote it meanwhile ({told}); try again")
 
 
 class StateUnwritableError(StateError):

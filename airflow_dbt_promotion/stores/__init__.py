@@ -1,0 +1,64 @@
+"""Where state is kept: one store a kind of place, found by the scheme of its root.
+
+A root is a folder (`target/promotion_states`, relative to the dbt project) or an address with a scheme
+(`file:///srv/states`). The registry names classes by dotted path, so that a store is imported only where it is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, cast
+
+from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.ports import StateStore
+
+DEFAULT_ROOT = "target/promotion_states"
+
+STORES: Mapping[str, str] = MappingProxyType(
+    {
+        "file": "airflow_dbt_promotion.stores.json_file.JsonFileStore",
+        "memory": "airflow_dbt_promotion.stores.memory.MemoryStore",
+    }
+)
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+"""At least two characters, so that a Windows drive is no scheme."""
+
+
+class OpenableStore(Protocol):
+    """What a class in the registry offers."""
+
+    @classmethod
+    def open(cls, root: str, base: Path, endangered: tuple[Path, ...]) -> StateStore:
+        """Return the store at a root, touching nothing there; raise ConfigError where the root cannot be one."""
+
+
+def open_store(root: str, base: Path, endangered: tuple[Path, ...] = ()) -> StateStore:
+    """Return the store at a root; nothing is created or read yet.
+
+    A relative folder is relative to `base`, the folder of the dbt project. `endangered` are folders that other tools
+    delete (dbt's clean-targets); a store in one of them says so in its `warnings`. Raises ConfigError.
+    """
+    if not root.strip() or "\0" in root:
+        raise ConfigError("state", f"{root!r} is no place; give a folder (`{DEFAULT_ROOT}`) or an address ({_known()})")
+    if "{{" in root or "{%" in root:
+        raise ConfigError("state", f"{root!r} holds Jinja, which is not rendered here; write the place itself")
+    found = _SCHEME.match(root)
+    scheme = found[1].lower() if found else "file"
+    if scheme not in STORES:
+        raise ConfigError(
+            "state",
+            f"{root!r}: there is no store for {scheme!r}; known: {_known()}. A folder of that name is `./{root}`",
+        )
+    module, _, name = STORES[scheme].rpartition(".")
+    store = cast("type[OpenableStore]", getattr(import_module(module), name))
+    return store.open(root, base, endangered)
+
+
+def _known() -> str:
+    """Return the schemes for a sentence."""
+    return ", ".join(f"{scheme}://" for scheme in sorted(STORES))

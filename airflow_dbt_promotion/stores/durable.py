@@ -1,0 +1,62 @@
+"""Files that are there as a whole or not at all, and stay there when the power goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from glob import escape
+from pathlib import Path
+
+from airflow_dbt_promotion.core.errors import StateError
+
+_NO_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM})
+"""What file systems say that cannot make a folder durable, or do not let us."""
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a file in place as a whole; the caller holds its lock, so whatever temporary file is there is of the dead."""
+    for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, each entry of them durable."""
+    if not folder.is_dir():
+        if folder != folder.parent:
+            make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        make_durable(folder.parent)
+
+
+def make_durable(folder: Path) -> None:
+    """Make what was renamed or made in a folder survive a loss of power, where the file system can do that.
+
+    Raises StateError: what was written is in place then, but nobody promises that it stays.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDERS:
+            raise StateError(
+                str(folder), f"was written, but may not survive a loss of power: {error.strerror}"
+            ) from error

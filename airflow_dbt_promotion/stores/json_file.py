@@ -1,0 +1,184 @@
+"""State as JSON files: `<root>/<environment>.json`, replaced as a whole, with two locks beside each.
+
+A document is written to a temporary file in the same folder, made durable, and put in place by one rename; readers need
+no lock and see the old document or the new. Writers compare and set under a short lock. The promotion lock is a second,
+long one. Both are locks of the operating system on files that stay where they are: they end with their process, however
+that ends. On a network file system they are as good as its `flock`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock, Timeout
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core import codec
+from airflow_dbt_promotion.core.errors import (
+    ConfigError,
+    LockHeldError,
+    StateConflictError,
+    StateError,
+    StateUnwritableError,
+)
+from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.stores import durable
+
+WRITE_TIMEOUT = 60.0
+"""Seconds to wait for other writers; each holds the lock for a fraction of one."""
+
+_MOST_OWNER_BYTES = 500
+
+
+class JsonFileStore:
+    """Keeps documents in one folder. Creates it, and anything in it, with the first write or lock, never by reading."""
+
+    def __init__(self, root: Path, endangered: tuple[Path, ...] = ()) -> None:
+        """Take the folder, and folders that other tools delete."""
+        self.root = root
+        self._endangered = endangered
+
+    @classmethod
+    def open(cls, root: str, base: Path, endangered: tuple[Path, ...]) -> Self:
+        """Return the store for a folder, or for a `file:` address; `~` is the home of whoever runs this."""
+        try:
+            path = _from_address(root) if root.lower().startswith("file:") else root
+            return cls(base / Path(path).expanduser(), endangered)
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError("state", f"{root!r} names no folder of this machine: {error}") from None
+
+    def read(self, environment: EnvironmentName) -> EnvironmentState | None:
+        """Return the newest document, None where there is none; StateError where it cannot be read."""
+        path = self._path(environment)
+        data = _bytes(path)
+        return None if data is None else codec.decode(data, str(path), environment)
+
+    def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
+        """Replace a document that has the expected serial, and our lineage; raise StateConflictError if it has not."""
+        path = self._path(state.environment)
+        written = replace(state, serial=(expected_serial or 0) + 1)
+        data = codec.encode(written)
+        with _unwritable(path), _locked(_beside(path, "json.lock"), WRITE_TIMEOUT):
+            there = _bytes(path)
+            found = None if there is None else codec.head(there, str(path), state.environment)
+            serial = None if found is None else found.serial
+            if serial != expected_serial or (found is not None and found.lineage != state.lineage):
+                raise StateConflictError(str(path), expected_serial, serial)
+            durable.replace_file(path, data)
+        durable.make_durable(path.parent)
+        return written
+
+    @contextmanager
+    def lock(self, environment: EnvironmentName, owner: str, timeout: float) -> Iterator[None]:
+        """Hold the promotion lock; raise LockHeldError after `timeout` seconds."""
+        path = self._path(environment)
+        told = _beside(path, "promotion.owner")
+        held = FileLock(_beside(path, "promotion.lock"))
+        with _unwritable(path):
+            try:
+                durable.make_folder(path.parent)
+                held.acquire(timeout=_bounded(timeout))
+            except Timeout:
+                raise LockHeldError(environment, _owner(told)) from None
+        try:
+            with _unwritable(path):
+                durable.replace_file(told, owner.encode("utf-8", "replace"))
+            yield
+        finally:
+            with suppress(OSError):
+                told.unlink(missing_ok=True)
+            held.release()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say so where the folder lies in one that other tools delete."""
+        try:
+            root = self.root.resolve()
+            folders = [folder for folder in self._endangered if root.is_relative_to(folder.resolve())]
+        except (OSError, RuntimeError):  # a ring of symbolic links; reading and writing will say so
+            return ()
+        return tuple(
+            f"the promotion state in {self.root} lies inside {folder}, which `dbt clean` deletes (clean-targets in "
+            f"dbt_project.yml); set `state` in promotion.yml to a folder outside of it"
+            for folder in folders[:1]
+        )
+
+    def _path(self, environment: EnvironmentName) -> Path:
+        """Return where a document really is: behind symbolic links, so that one document has one lock."""
+        link = self.root / f"{environment_name(environment)}.json"
+        try:
+            path = link.resolve()
+            dangling = link.is_symlink() and not path.exists()
+        except (OSError, RuntimeError) as error:
+            raise StateError(str(link), f"cannot be followed: {error}") from None
+        if dangling:
+            raise StateError(str(link), f"is a symbolic link to {path}, which is not there; is it mounted?")
+        return path
+
+
+def _from_address(root: str) -> str:
+    """Return the folder in a `file:` address; raise ValueError where there is none."""
+    address = urlsplit(root)
+    path = unquote(address.path)
+    if address.netloc not in {"", "localhost"} or address.query or address.fragment or not path or "\0" in path:
+        raise ValueError("write file:///folder")
+    return path
+
+
+def _bytes(path: Path) -> bytes | None:
+    """Return what a file holds, None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def _beside(path: Path, what: str) -> Path:
+    """Return the hidden file that goes with a document."""
+    return path.with_name(f".{path.stem}.{what}")
+
+
+def _bounded(timeout: float) -> float:
+    """Return a timeout that a lock takes: a negative one would wait for ever."""
+    return min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+
+
+@contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    """Turn what the operating system says into StateUnwritableError."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror or error}"
+        raise StateUnwritableError(str(path), f"{problem} ({error.filename or path.parent})") from error
+
+
+@contextmanager
+def _locked(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the short lock of writers."""
+    durable.make_folder(path.parent)
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=timeout, poll_interval=0.005)
+    except Timeout:
+        raise StateUnwritableError(str(path), f"another process has held this lock for {timeout:.0f} s") from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _owner(path: Path) -> str:
+    """Return what a holder wrote of itself, as one line."""
+    try:
+        told = path.read_bytes()[:_MOST_OWNER_BYTES]
+    except OSError:
+        return ""
+    return " ".join(told.decode("utf-8", "replace").split())

@@ -1,0 +1,74 @@
+"""State in memory: the reference for what a store promises, a fake for tests, and gone when the process ends."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core import codec
+from airflow_dbt_promotion.core.errors import LockHeldError, StateConflictError
+from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+
+class MemoryStore:
+    """Keeps documents as bytes, so that whatever cannot be written down fails here too."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._documents: dict[EnvironmentName, bytes] = {}
+        self._writing = threading.Lock()
+        self._locks: defaultdict[EnvironmentName, threading.Lock] = defaultdict(threading.Lock)
+        self._owners: dict[EnvironmentName, str] = {}
+
+    @classmethod
+    def open(cls, root: str, base: Path, endangered: tuple[Path, ...]) -> Self:  # noqa: ARG003 - no place
+        """Return a new and empty store, whatever the root."""
+        return cls()
+
+    def read(self, environment: EnvironmentName) -> EnvironmentState | None:
+        """Return the newest document, None where there is none."""
+        data = self._documents.get(environment_name(environment))
+        return None if data is None else codec.decode(data, _where(environment), environment)
+
+    def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
+        """Write a document if the one that is there has the expected serial; raise StateConflictError if not."""
+        environment = environment_name(state.environment)
+        written = replace(state, serial=(expected_serial or 0) + 1)
+        data = codec.encode(written)
+        with self._writing:
+            there = self._documents.get(environment)
+            found = None if there is None else codec.head(there, _where(environment), environment)
+            serial = None if found is None else found.serial
+            if serial != expected_serial or (found is not None and found.lineage != state.lineage):
+                raise StateConflictError(_where(environment), expected_serial, serial)
+            self._documents[environment] = data
+        return written
+
+    @contextmanager
+    def lock(self, environment: EnvironmentName, owner: str, timeout: float) -> Iterator[None]:
+        """Hold the promotion lock; raise LockHeldError after `timeout` seconds."""
+        lock = self._locks[environment_name(environment)]
+        if not lock.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX)):
+            raise LockHeldError(environment, self._owners.get(environment, ""))
+        try:
+            self._owners[environment] = owner
+            yield
+        finally:
+            self._owners.pop(environment, None)
+            lock.release()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return nothing: whoever keeps state in memory knows that it goes."""
+        return ()
+
+
+def _where(environment: EnvironmentName) -> str:
+    """Return how errors name a document."""
+    return f"memory://{environment}"
