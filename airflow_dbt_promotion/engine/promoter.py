@@ -43,7 +43,7 @@ class Promoter:
         planned = self._planner.plan(request, dry=request.dry_run or not request.update_state)
         if request.dry_run or not request.update_state:
             on_plan(planned.plan)
-            return self._answer(planned.plan, _without_doing(planned.plan), started)
+            return replace(self._answer(planned.plan, _without_doing(planned.plan), started), dry_run=True)
         planned = self._proven_first(planned, request, on_progress)
         on_plan(planned.plan)
         if (outcome := _without_doing(planned.plan)) is not PromotionOutcome.PLANNED:

@@ -46,7 +46,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
 class Promotion(Struct, frozen=True, kw_only=True):
     """A plan with its outcome. `models` says what became of each change once it was carried out, and is empty before.
 
-    `words` are dbt's own where something failed.
+    `words` are dbt's own where something failed. `dry_run` says that nothing was to be carried out.
     """
 
     plan: Plan
@@ -57,3 +57,4 @@ class Promotion(Struct, frozen=True, kw_only=True):
     models: Mapping[ModelId, PromotedModel] = {}
     words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    dry_run: bool = False
