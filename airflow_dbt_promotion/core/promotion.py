@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.identity import ModelId, bare_name
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.recording import Entering, end_stale, leave, record
@@ -101,11 +102,18 @@ def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, kee
     return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)
 
 
-def abort(state: EnvironmentState, message: str, now: datetime, keep: int) -> EnvironmentState:
-    """Return the document after the machine broke in the middle: nothing advanced, the attempt is history as errored."""
+def abort(state: EnvironmentState, message: str, now: datetime, keep: int, *, touched: bool) -> EnvironmentState:
+    """Return the document after the machine broke in the middle: nothing advanced, the attempt is history as errored.
+
+    `touched` says that the warehouse may hold part of it: the environment is then left unfinalized.
+    """
     journal = state.journal
     if journal is None:
         return state
+    if touched and state.unfinalized is None:
+        why = "the promotion broke off; the warehouse may hold part of it"
+        left = Unfinalized(plan_id=journal.plan_id, since=now, models=tuple(sorted(journal.models)), why=why)
+        state = replace(state, unfinalized=left)
     ending = Ending(state=state, outcome=PromotionOutcome.ERRORED, models=journal.models, message=message)
     return _ended(state, ending, now, keep).state
 
@@ -117,19 +125,8 @@ def _told(change: Change, result: str) -> PromotedModel:
 
 def _buried(state: EnvironmentState, now: datetime, keep: int) -> EnvironmentState:
     """Make history of an attempt whose owner died: the lock is ours, so nobody carries it on."""
-    if state.journal is None:
-        return state
-    state = replace(
-        state,
-        unfinalized=state.unfinalized
-        or Unfinalized(
-            plan_id=state.journal.plan_id,
-            since=now,
-            models=tuple(sorted(state.journal.models)),
-            why="the promotion was interrupted; the warehouse may hold part of it",
-        ),
-    )
-    return abort(state, "interrupted: the process ended before it could say how", now, keep)
+    touched = state.journal is not None and state.journal.strategy != Strategy.RECORD.value
+    return abort(state, "interrupted: the process ended before it could say how", now, keep, touched=touched)
 
 
 def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) -> Ending:

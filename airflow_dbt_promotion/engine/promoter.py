@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.building import Segment, segments, tests_of
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, is_complete
 from airflow_dbt_promotion.core.environment import Environment, Strategy
+from airflow_dbt_promotion.core.errors import InputError
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan
@@ -58,7 +59,14 @@ class Promoter:
     def _answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
         """Return a promotion that changed nothing."""
         message = plan.refusals[0][1].reason if outcome is PromotionOutcome.REFUSED and plan.refusals else ""
-        return Promotion(plan=plan, outcome=outcome, started_at=started, finished_at=self._clock(), message=message)
+        return Promotion(
+            plan=plan,
+            outcome=outcome,
+            started_at=started,
+            finished_at=self._clock(),
+            message=message,
+            warnings=self._memory.store.warnings(),
+        )
 
     # --- evidence made first ------------------------------------------------------------------------------------------
 
@@ -104,7 +112,12 @@ class Promoter:
             ending = self._commit(planned, built)
         except BaseException as error:
             message = f"{type(error).__name__}: {error}"
-            self._memory.change(target.name, project, lambda state: abort(state, message, self._clock(), target.keep_history))
+            touched = plan.strategy is Strategy.BUILD and not isinstance(error, InputError)
+            self._memory.change(
+                target.name,
+                project,
+                lambda state: abort(state, message, self._clock(), target.keep_history, touched=touched),
+            )
             raise
         return Promotion(
             plan=plan,
@@ -114,6 +127,7 @@ class Promoter:
             message=ending.message,
             models=ending.models,
             words=built.words,
+            warnings=self._memory.store.warnings(),
         )
 
     def _publish(self, planned: Planned, on_progress: OnProgress) -> Built:
