@@ -149,8 +149,8 @@ class StatusDocument(Struct, frozen=True, kw_only=True):
 
 
 def builtins(document: Struct) -> dict[str, object]:
-    """Return a document as dicts, lists, text, numbers and None."""
-    return cast("dict[str, object]", msgspec.to_builtins(document))
+    """Return a document as dicts, lists, text, numbers and None: what reading its JSON gives."""
+    return cast("dict[str, object]", msgspec.json.decode(msgspec.json.encode(document)))
 
 
 def promotion_document(promotion: Promotion) -> dict[str, object]:

@@ -1,0 +1,145 @@
+"""Telling a promotion in sentences: what text and markdown both say, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.definition import Exposure
+from airflow_dbt_promotion.core.eligibility import GateName, Verdict
+from airflow_dbt_promotion.core.environment import BypassKind
+from airflow_dbt_promotion.core.identity import bare_name, short
+from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.engine import Promotion
+from airflow_dbt_promotion.render.remedies import Ends, remedy, when
+
+BYPASSES = {BypassKind.SKIP_TESTS: "tests skipped", BypassKind.SHORT_SOAK: "soak shorter than policy asks"}
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """One reason for which a plan may not go, the models that it holds up (none: the plan as a whole), and what would change it."""
+
+    gate: GateName
+    code: str
+    told: tuple[tuple[str | None, str], ...]
+    remedy: str | None
+
+
+def count(number: int, what: str = "model") -> str:
+    """Return a number of things: `1 model`, `2 models`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Return names for a sentence, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def headline(promotion: Promotion) -> str:
+    """Return in one sentence how a promotion ended."""
+    plan = promotion.plan
+    way = f"from {plan.source} to {plan.target}"
+    match promotion.outcome:
+        case PromotionOutcome.PROMOTED:
+            return f"Promoted {count(len(plan.changes))} {way}."
+        case PromotionOutcome.PLANNED:
+            return f"Dry run: {count(len(plan.changes))} would go {way}. Nothing was changed."
+        case PromotionOutcome.NOTHING_TO_DO if plan.held:
+            return f"Nothing to do: nothing may go {way} now, and {count(len(plan.held))} {'is' if len(plan.held) == 1 else 'are'} held back."
+        case PromotionOutcome.NOTHING_TO_DO:
+            return f"Nothing to do: {plan.target} holds what {plan.source} has already."
+        case PromotionOutcome.REFUSED if promotion.dry_run:
+            return f"Refused (dry run): this promotion {way} may not go. Nothing was changed."
+        case PromotionOutcome.REFUSED:
+            return f"Refused: nothing was promoted {way}."
+        case PromotionOutcome.FAILED:
+            left = sum(told.result in {"failed", "skipped"} for told in promotion.models.values())
+            return f"Failed: {left} of {count(len(promotion.models))} did not get {way}; {plan.target} is not whole until they do."
+        case PromotionOutcome.ERRORED:
+            return f"Errored: the promotion {way} broke."
+
+
+def ends_of(promotion: Promotion) -> Ends:
+    """Return the environments of a promotion, and when it was asked for."""
+    return Ends(source=promotion.plan.source, target=promotion.plan.target, now=promotion.finished_at)
+
+
+def refusals(plan: Plan, ends: Ends) -> tuple[Refusal, ...]:
+    """Return why a plan may not go, one entry for each gate and code, in the order in which they first occur."""
+    groups: dict[tuple[GateName, str], list[tuple[str | None, Verdict]]] = {}
+    for model, verdict in plan.refusals:
+        groups.setdefault((verdict.gate, verdict.code), []).append((None if model is None else bare_name(model), verdict))
+    return tuple(
+        Refusal(
+            gate=gate,
+            code=code,
+            told=tuple((name, verdict.reason) for name, verdict in group),
+            remedy=remedy(_latest([verdict for _, verdict in group]), ends),
+        )
+        for (gate, code), group in groups.items()
+    )
+
+
+def eligible(plan: Plan, ends: Ends) -> str | None:
+    """Return when the whole plan could go, None where time alone does not tell."""
+    return None if plan.eligible_at is None else f"All of it could go at {when(plan.eligible_at, ends.now)}, if nothing changes."
+
+
+def shut(change: Change) -> Verdict | None:
+    """Return the answer that holds a change back: one that people must lift before one that lifts by itself."""
+    closed = [verdict for verdict in change.verdicts if not verdict.passed]
+    return min(closed, key=lambda verdict: (verdict.status.value != "blocked", verdict.eligible_at is not None), default=None)
+
+
+def gates_of(changes: Sequence[Change]) -> tuple[GateName, ...]:
+    """Return the gates that were asked of some changes, in their own order."""
+    asked = {verdict.gate for change in changes for verdict in change.verdicts}
+    return tuple(gate for gate in GateName if gate in asked)
+
+
+def answers(change: Change, gate: GateName) -> tuple[Verdict, ...]:
+    """Return what one gate says of a change: what is shut where anything is, else what is open."""
+    found = tuple(verdict for verdict in change.verdicts if verdict.gate is gate)
+    return tuple(verdict for verdict in found if not verdict.passed) or found
+
+
+def versions(change: Change) -> str:
+    """Return a change's versions as people see them: `1a2b3c4d -> 9f8e7d6c`, or the one that comes, stays or goes."""
+    match change.kind:
+        case ChangeKind.ADDED | ChangeKind.METADATA | ChangeKind.UNCHANGED:
+            return short(change.to_version)
+        case ChangeKind.REMOVED:
+            return short(change.from_version)
+        case ChangeKind.MODIFIED | ChangeKind.INDIRECT:
+            return f"{short(change.from_version)} -> {short(change.to_version)}"
+
+
+def owner_of(exposure: Exposure) -> str:
+    """Return whom to tell of an exposure."""
+    email = exposure.owner.email
+    address = ", ".join(email) if isinstance(email, list) else email
+    return " ".join(part for part in (exposure.owner.name, f"<{address}>" if address else None) if part) or "nobody named"
+
+
+def notes(promotion: Promotion) -> tuple[str, ...]:
+    """Return what else is to be known of a plan: bypasses, what is left behind, tests that run in the target, what is there already."""
+    plan = promotion.plan
+    found = [f"Bypass, on record: {BYPASSES[kind]}. Reason: {plan.choices.reason}" for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)]
+    if plan.stale_after:
+        names = listed([bare_name(model) for model in plan.stale_after])
+        found.append(f"Left on an older parent in {plan.target}, which is not whole until they follow: {names}.")
+    if plan.tests_in_target:
+        number = count(len(plan.tests_in_target), "test")
+        found.append(f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there.")
+    if plan.already_current:
+        found.append(f"{count(len(plan.already_current))} {plan.target} holds already.")
+    return tuple(found)
+
+
+def _latest(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the answer that opens last."""
+    return max(verdicts, key=lambda verdict: verdict.eligible_at.timestamp() if verdict.eligible_at else 0.0)
