@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import gc
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -57,15 +57,19 @@ class Kind(msgspec.Struct, frozen=True):
     since: str
 
 
-def decode(path: Path, kind: Kind, data: bytes, decoder: Callable[[bytes], T]) -> T:
+def decode(path: Path, kind: Kind, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Return the decoded artifact, with the cyclic collector off meanwhile.
 
+    dbt 2 writes `null` where dbt 1 leaves a field out or empty: what does not decode as dbt 1 writes it is tried once more without nulls.
     Raises ArtifactError with file and place (`$.nodes[...]`) for what is no JSON, truncated, of another type or of another kind,
     UnsupportedSchemaError where the decoder cannot make sense of it because it is old.
     """
     try:
         with collector_off():
-            return decoder(data)
+            try:
+                return decoder.decode(data)
+            except msgspec.ValidationError:
+                return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(data))))
     except msgspec.ValidationError as error:
         _check_header(path, kind, data)
         raise ArtifactError(str(path), f"is no {kind.name} that can be read: {error}; run dbt again to write it anew") from error
@@ -104,3 +108,14 @@ def collector_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def _without_nulls(value: object) -> object:
+    """Return a JSON value without the keys that are null, at every depth."""
+    match value:
+        case dict():
+            return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        case list():
+            return [_without_nulls(item) for item in value]
+        case _:
+            return value

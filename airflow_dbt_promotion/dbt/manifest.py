@@ -15,9 +15,6 @@ from airflow_dbt_promotion.dbt.artifact_file import Kind, check_schema, decode, 
 FILE = "manifest.json"
 
 _KIND = Kind("manifest", floor=10, since="1.6")
-_LENIENT_FROM = 13
-"""dbt 2.0 writes `null` where dbt 1 leaves a field out or empty."""
-
 _NO_CODE = "--placeholder--"
 """What early releases of dbt 2.0 write in place of a model's code."""
 
@@ -70,44 +67,12 @@ def manifest_of(path: Path, data: bytes) -> Manifest:
 
     Raises UnsupportedSchemaError below v10 (dbt 1.6), ArtifactError for anything that is no manifest, with file and place.
     """
-    manifest = decode(path, _KIND, data, _decode)
+    manifest = decode(path, _KIND, data, _decoder)
     check_schema(path, _KIND, manifest.metadata.dbt_schema_version, manifest.metadata.dbt_version)
     if manifest.functions:
         manifest.nodes.update(manifest.functions)
     _check(path, manifest)
     return manifest
-
-
-def _decode(data: bytes) -> Manifest:
-    """Decode as dbt 1 writes; where that fails and dbt 2 wrote it, once more without the nulls."""
-    try:
-        return _decoder.decode(data)
-    except msgspec.ValidationError:
-        document = msgspec.json.decode(data)
-        if not _lenient(document):
-            raise
-        return msgspec.convert({key: _without_nulls(value) for key, value in document.items() if key in Manifest.__struct_fields__}, Manifest)
-
-
-def _lenient(document: object) -> bool:
-    """Say whether a document is a manifest of dbt 2.0 or newer."""
-    match document:
-        case {"metadata": {"dbt_schema_version": str() as schema}}:
-            number = schema.rpartition("/v")[2].removesuffix(".json")
-            return number.isdigit() and int(number) >= _LENIENT_FROM
-        case _:
-            return False
-
-
-def _without_nulls(value: object) -> object:
-    """Return a JSON value without the keys that are null, at every depth."""
-    match value:
-        case dict():
-            return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-        case list():
-            return [_without_nulls(item) for item in value]
-        case _:
-            return value
 
 
 def _check(path: Path, manifest: Manifest) -> None:

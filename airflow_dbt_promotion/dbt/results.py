@@ -101,7 +101,7 @@ def read_run(target_path: Path) -> Run:
     """
     path = target_path / FILE
     data = read_bytes(path, "run `dbt build` (or run, seed, snapshot, test) with this target path first")
-    found = decode(path, _KIND, data, _decoder.decode)
+    found = decode(path, _KIND, data, _decoder)
     check_schema(path, _KIND, found.metadata.dbt_schema_version, found.metadata.dbt_version)
     command = _command(path, found.args)
     if not found.metadata.invocation_id:
