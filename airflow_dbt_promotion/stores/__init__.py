@@ -16,8 +16,6 @@ from typing import Protocol, cast
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.ports import StateStore
 
-DEFAULT_ROOT = "target/promotion_states"
-
 STORES: Mapping[str, str] = MappingProxyType(
     {
         "file": "airflow_dbt_promotion.stores.json_file.JsonFileStore",
@@ -44,7 +42,7 @@ def open_store(root: str, base: Path, endangered: tuple[Path, ...] = ()) -> Stat
     delete (dbt's clean-targets); a store in one of them says so in its `warnings`. Raises ConfigError.
     """
     if not root.strip() or "\0" in root:
-        raise ConfigError("state", f"{root!r} is no place; give a folder (`{DEFAULT_ROOT}`) or an address ({_known()})")
+        raise ConfigError("state", f"{root!r} is no place; give a folder, or an address ({_known()})")
     if "{{" in root or "{%" in root:
         raise ConfigError("state", f"{root!r} holds Jinja, which is not rendered here; write the place itself")
     found = _SCHEME.match(root)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.core.errors import ConfigError
-from airflow_dbt_promotion.stores import DEFAULT_ROOT, STORES, open_store
+from airflow_dbt_promotion.stores import STORES, open_store
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.stores.contract import STAGING, fresh
@@ -23,7 +23,7 @@ def test_every_class_in_the_registry_is_there(dotted: str) -> None:
 @pytest.mark.parametrize(
     ("root", "folder"),
     [
-        (DEFAULT_ROOT, "/project/target/promotion_states"),
+        ("target/promotion_states", "/project/target/promotion_states"),
         ("/srv/states", "/srv/states"),
         ("../states", "/project/../states"),
         ("./s3:bucket", "/project/s3:bucket"),
@@ -85,7 +85,7 @@ def test_what_is_no_place_is_an_error(root: str) -> None:
 
 
 def test_opening_and_reading_make_nothing(tmp_path: Path) -> None:
-    store = open_store(DEFAULT_ROOT, tmp_path)
+    store = open_store("target/promotion_states", tmp_path)
     assert store.read(STAGING) is None
     assert list(tmp_path.iterdir()) == []
     store.write(fresh(), None)
