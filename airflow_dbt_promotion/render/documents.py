@@ -74,6 +74,14 @@ class ErrorDocument(Struct, frozen=True, kw_only=True):
     message: str
 
 
+class FailureDocument(Struct, frozen=True, kw_only=True):
+    """What any command but `promote` prints where it could not do what was asked; `outcome` is `errored`."""
+
+    schema_version: int
+    outcome: PromotionOutcome
+    error: ErrorDocument
+
+
 class PromotionDocument(Struct, frozen=True, kw_only=True):
     """A promotion, carried out or not.
 
@@ -207,6 +215,11 @@ def failed_promotion_document(error: ErrorDocument, target: str | None, *, dry_r
             **empty,
         )
     )
+
+
+def failure_document(error: ErrorDocument) -> dict[str, object]:
+    """Return what went wrong as JSON-able values: a `FailureDocument`."""
+    return builtins(FailureDocument(schema_version=SCHEMA_VERSION, outcome=PromotionOutcome.ERRORED, error=error))
 
 
 def status_document(models: Sequence[ModelStatus]) -> dict[str, object]:

@@ -136,7 +136,7 @@ def notes(promotion: Promotion) -> tuple[str, ...]:
         number = count(len(plan.tests_in_target), "test")
         found.append(f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there.")
     if plan.already_current:
-        found.append(f"{count(len(plan.already_current))} {plan.target} holds already.")
+        found.append(f"In {plan.target} already: {count(len(plan.already_current))}.")
     return tuple(found)
 
 

@@ -1,0 +1,100 @@
+"""What recording a run changed, as a document, text and markdown."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.identity import ModelId, bare_name
+from airflow_dbt_promotion.core.recording import Recording
+from airflow_dbt_promotion.render import markdown
+from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, builtins
+from airflow_dbt_promotion.render.table import Page, Tone
+from airflow_dbt_promotion.render.telling import count, listed
+
+
+class RecordingDocument(Struct, frozen=True, kw_only=True):
+    """What a run, or a baseline, changed in an environment; models by unique id.
+
+    `entered` are current now at a version that they were not before, `passed` have complete passing evidence, `failed` lost theirs, `incomplete` lack
+    tests. `ended` stand on a parent that moved, `gone` are not in the project any more, `drifted` were built at a version that was never
+    promoted, `unmatched` were tested at another version than the environment holds. `serial` is the document's now.
+    """
+
+    schema_version: int
+    environment: str
+    baseline: bool
+    serial: int
+    entered: tuple[str, ...]
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    incomplete: tuple[str, ...]
+    ended: tuple[str, ...]
+    gone: tuple[str, ...]
+    drifted: tuple[str, ...]
+    unmatched: tuple[str, ...]
+
+
+def document(recording: Recording, serial: int, *, baseline: bool) -> dict[str, object]:
+    """Return a recording as JSON-able values."""
+    return builtins(
+        RecordingDocument(
+            schema_version=SCHEMA_VERSION,
+            environment=recording.state.environment,
+            baseline=baseline,
+            serial=serial,
+            entered=recording.entered,
+            passed=recording.passed,
+            failed=recording.failed,
+            incomplete=recording.incomplete,
+            ended=recording.ended,
+            gone=recording.gone,
+            drifted=recording.drifted,
+            unmatched=recording.unmatched,
+        )
+    )
+
+
+def text(recording: Recording, page: Page, *, baseline: bool) -> str:
+    """Return a recording as text."""
+    lines = [page.paint(_headline(recording, baseline=baseline), Tone.BOLD)]
+    for told, models, tone in _parts(recording):
+        if models:
+            sentence = page.paragraph(f"{count(len(models))} {told}: {_names(models)}", "  ", "    ")
+            lines += [page.paint(line, tone) for line in sentence]
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown(recording: Recording, *, baseline: bool) -> str:
+    """Return a recording as markdown."""
+    heading = f"## {markdown.escaped(_headline(recording, baseline=baseline))}\n"
+    parts = [f"- {count(len(models))} {told}: {markdown.escaped(_names(models))}" for told, models, _ in _parts(recording) if models]
+    return "\n".join([heading, *parts]) + "\n" if parts else heading
+
+
+def _headline(recording: Recording, *, baseline: bool) -> str:
+    """Return in one sentence what was done."""
+    name = recording.state.environment
+    if baseline:
+        return f"Adopted {name}: {count(len(recording.entered))} taken over as they are."
+    changed = any(models for _, models, _ in _parts(recording))
+    return f"Recorded a run in {name}." if changed else f"The run says nothing of the models of {name}."
+
+
+def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone], ...]:
+    """Return what became of which models, what needs attention last."""
+    name = recording.state.environment
+    return (
+        (f"entered {name}", recording.entered, Tone.PLAIN),
+        ("passed all required tests", recording.passed, Tone.GOOD),
+        ("left, since the project does not have them", recording.gone, Tone.PLAIN),
+        ("lack results of required tests", recording.incomplete, Tone.WAIT),
+        ("stand on a parent that moved; their stay ended", recording.ended, Tone.WAIT),
+        (f"were tested at another version than {name} holds, which proves nothing", recording.unmatched, Tone.WAIT),
+        ("were built at a version that was never promoted (drift)", recording.drifted, Tone.BAD),
+        ("failed; what they had earned is void", recording.failed, Tone.BAD),
+    )
+
+
+def _names(models: tuple[ModelId, ...]) -> str:
+    """Return the names of some models."""
+    return listed([bare_name(model) for model in models], most=20)

@@ -1,0 +1,56 @@
+"""The published JSON Schemas of every document, generated from the structs that write them.
+
+`python -m airflow_dbt_promotion.render.schemas` writes them into the package's `schemas` folder; a test holds both to each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
+from airflow_dbt_promotion.render.history import HistoryDocument
+from airflow_dbt_promotion.render.recording import RecordingDocument
+from airflow_dbt_promotion.render.standing import ValidatedDocument
+from airflow_dbt_promotion.render.why import WhyDocument
+
+FOLDER = Path(__file__).parent.parent / "schemas"
+
+DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
+    {
+        "promotion": PromotionDocument,
+        "status": StatusDocument,
+        "validated": ValidatedDocument,
+        "recording": RecordingDocument,
+        "why": WhyDocument,
+        "history": HistoryDocument,
+        "failure": FailureDocument,
+    }
+)
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a document by its name."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(DOCUMENTS[name])}
+
+
+def rendered(name: str) -> str:
+    """Return the JSON Schema of a document as it is published."""
+    return json.dumps(schema(name), indent=2, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    """Write every schema."""
+    FOLDER.mkdir(exist_ok=True)
+    for name in DOCUMENTS:
+        (FOLDER / f"{name}.json").write_text(rendered(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

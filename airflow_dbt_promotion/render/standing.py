@@ -1,0 +1,185 @@
+"""Where models stand: `status` and `validated`, as text and markdown, and `validated` as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.identity import bare_name, short
+from airflow_dbt_promotion.core.instants import days
+from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.render import markdown
+from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
+from airflow_dbt_promotion.render.remedies import moment, when
+from airflow_dbt_promotion.render.table import Cell, Column, Page, Tone, table
+from airflow_dbt_promotion.render.telling import count, listed
+from airflow_dbt_promotion.render.text import STATUSES
+
+_TITLES = ("model", "version", "since", "tests", "soak", "next", "notes")
+_COLUMNS = (
+    Column(title="model", least=14),
+    Column(title="version"),
+    Column(title="since", least=10),
+    Column(title="tests", least=8),
+    Column(title="soak", least=10),
+    Column(title="next"),
+    Column(title="notes", least=12),
+)
+
+
+class ValidatedModelDocument(Struct, frozen=True, kw_only=True):
+    """One model that is validated and soaked. `pending`: the next environment lacks this version."""
+
+    unique_id: str
+    name: str
+    version: str
+    since: Instant
+    pending: bool
+
+
+class ValidatedDocument(Struct, frozen=True, kw_only=True):
+    """The models of one environment that are validated and soaked, sorted by unique id. `min_days_in_staging` is what was asked for."""
+
+    schema_version: int
+    environment: str
+    min_days_in_staging: float
+    pending_only: bool
+    models: tuple[ValidatedModelDocument, ...]
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """One environment of the path with its document, None where nothing was ever recorded."""
+
+    name: str
+    state: EnvironmentState | None
+
+
+def validated_document(
+    models: Sequence[ModelStatus], names: Sequence[str], environment: str, soak: timedelta, *, pending: bool
+) -> dict[str, object]:
+    """Return the validated models as JSON-able values; `names` are their shortest unambiguous names, in the same order."""
+    found = tuple(
+        ValidatedModelDocument(unique_id=one.model, name=name, version=one.version, since=one.since, pending=one.pending)
+        for one, name in zip(models, names, strict=True)
+    )
+    return builtins(
+        ValidatedDocument(
+            schema_version=SCHEMA_VERSION, environment=environment, min_days_in_staging=days(soak), pending_only=pending, models=found
+        )
+    )
+
+
+def validated_markdown(models: Sequence[ModelStatus], names: Sequence[str], environment: str) -> str:
+    """Return the validated models as markdown."""
+    rows = [
+        (markdown.code(name), markdown.code(short(one.version)), moment(one.since), "yes" if one.pending else "no")
+        for one, name in zip(models, names, strict=True)
+    ]
+    heading = f"## Validated in {markdown.escaped(environment)}: {count(len(models))}\n"
+    return heading + (f"\n{markdown.grid(('model', 'version', 'since', 'pending'), rows)}\n" if rows else "")
+
+
+def text(models: Sequence[ModelStatus], places: Sequence[Place], now: datetime, page: Page) -> str:
+    """Return where models stand as text, one table an environment, in the order of the path."""
+    by_place = _by_place(models)
+    lines: list[str] = []
+    for place in places:
+        found = by_place.get(place.name, [])
+        lines += [*([""] if lines else []), page.paint(_title(place, found), Tone.BOLD)]
+        lines += [line for note in notes(place) for line in page.paragraph(note, "  ", "    ")]
+        lines += table(page, _COLUMNS, [_row(one, now) for one in found])
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown(models: Sequence[ModelStatus], places: Sequence[Place], now: datetime) -> str:
+    """Return where models stand as markdown."""
+    by_place = _by_place(models)
+    blocks = []
+    for place in places:
+        found = by_place.get(place.name, [])
+        blocks.append(f"## {markdown.escaped(_title(place, found))}")
+        blocks += [markdown.escaped(note) for note in notes(place)]
+        if found:
+            rows = [_row(one, now) for one in found]
+            blocks.append(markdown.grid(_TITLES, [_markdown_row(row) for row in rows]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def notes(place: Place) -> tuple[str, ...]:
+    """Return what is to be known of an environment as a whole."""
+    state = place.state
+    if state is None:
+        return (f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`.",)
+    found = []
+    if state.journal is not None:
+        found.append(f"A promotion by {state.journal.actor} is going on since {moment(state.journal.started_at)}, or was interrupted.")
+    if state.unfinalized is not None:
+        names = listed([bare_name(model) for model in state.unfinalized.models])
+        found.append(f"Not whole since {moment(state.unfinalized.since)}: {state.unfinalized.why} ({names}).")
+    return tuple(found)
+
+
+def _by_place(models: Sequence[ModelStatus]) -> dict[str, list[ModelStatus]]:
+    """Return the models of each environment."""
+    return {name: list(found) for name, found in groupby(models, key=lambda one: str(one.environment))}
+
+
+def _title(place: Place, found: Sequence[ModelStatus]) -> str:
+    """Return an environment's heading."""
+    return f"{place.name}: {count(len(found))}" if place.state is not None else place.name
+
+
+def _row(one: ModelStatus, now: datetime) -> list[Cell]:
+    """Return one model as a row."""
+    return [
+        Cell(one.name, Tone.BOLD),
+        Cell(short(one.version)),
+        Cell(f"{one.since:%Y-%m-%d %H:%M}"),
+        Cell(one.tests.code, STATUSES[one.tests.status]),
+        _soak(one, now),
+        _next(one),
+        Cell("; ".join(_remarks(one))),
+    ]
+
+
+def _markdown_row(row: Sequence[Cell]) -> list[str]:
+    """Return a row for a table in markdown: name and version are code, the rest is sentences."""
+    return [markdown.code(row[0].text), markdown.code(row[1].text), *(markdown.escaped(cell.text) for cell in row[2:])]
+
+
+def _soak(one: ModelStatus, now: datetime) -> Cell:
+    """Return how the soak stands."""
+    if one.soak is None:
+        return Cell("")
+    if one.soak.eligible_at is not None:
+        return Cell(when(one.soak.eligible_at, now).partition(" (")[2].rstrip(")"), STATUSES[one.soak.status])
+    return Cell(one.soak.code, STATUSES[one.soak.status])
+
+
+def _next(one: ModelStatus) -> Cell:
+    """Return how a model stands towards the next environment."""
+    if one.soak is None:
+        return Cell("")
+    if not one.pending:
+        return Cell("there", Tone.DIM)
+    return Cell("may go", Tone.GOOD_BOLD) if one.validated else Cell("waits", Tone.WAIT)
+
+
+def _remarks(one: ModelStatus) -> list[str]:
+    """Return what is unusual of a model, and its last promotion."""
+    found = []
+    if one.stale:
+        found.append("stands on an older parent")
+    if one.drifted is not None:
+        found.append(f"drifted to {short(one.drifted)}")
+    if one.bypassed:
+        found.append(f"bypassed: {', '.join(one.bypassed)}")
+    if one.origin == "baseline":
+        found.append("baseline")
+    if (last := one.last_promotion) is not None:
+        found.append(f"{last.result} {last.finished_at:%Y-%m-%d %H:%M} by {last.actor}")
+    return found
