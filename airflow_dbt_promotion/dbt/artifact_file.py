@@ -1,4 +1,4 @@
-"""One file that dbt wrote: read as bytes, decoded into typed values, with errors that say file, place and what to do."""
+"""One file that dbt wrote: bytes, decoded into typed values, with errors that say file, place and what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class _Document(msgspec.Struct):
 def read_bytes(path: Path, remedy: str) -> bytes:
     """Return a file's bytes, without a byte order mark.
 
-    `remedy` says what makes the file. Raises MissingArtifactError where there is none, ArtifactError where it cannot be read or is no text.
+    `remedy` says what makes the file. Raises MissingArtifactError where there is none, ArtifactError where it cannot
+    be read or is no text.
     """
     try:
         data = path.read_bytes()
@@ -45,12 +46,14 @@ def read_bytes(path: Path, remedy: str) -> bytes:
     except OSError as error:
         raise ArtifactError(str(path), f"cannot be read: {error.strerror or error}") from error
     if data.startswith(_GZIP):
-        raise ArtifactError(str(path), "is gzip-compressed, dbt writes plain JSON; decompress it (`gunzip`) and try again")
+        raise ArtifactError(
+            str(path), "is gzip-compressed, dbt writes plain JSON; decompress it (`gunzip`) and try again"
+        )
     return data.removeprefix(codecs.BOM_UTF8)
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind of artifact: its name in `dbt_schema_version`, the lowest schema that is read, and the dbt that introduced it."""
+    """A kind of artifact: its name in `dbt_schema_version`, the lowest schema that is read, the dbt that brought it."""
 
     name: str
     floor: int
@@ -60,9 +63,10 @@ class Kind(msgspec.Struct, frozen=True):
 def decode(path: Path, kind: Kind, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Return the decoded artifact, with the cyclic collector off meanwhile.
 
-    dbt 2 writes `null` where dbt 1 leaves a field out or empty: what does not decode as dbt 1 writes it is tried once more without nulls.
-    Raises ArtifactError with file and place (`$.nodes[...]`) for what is no JSON, truncated, of another type or of another kind,
-    UnsupportedSchemaError where the decoder cannot make sense of it because it is old.
+    dbt 2 writes `null` where dbt 1 leaves a field out or empty: what does not decode as dbt 1 writes it is tried once
+    more without nulls. Raises ArtifactError with file and place (`$.nodes[...]`) for what is no JSON, truncated, of
+    another type or of another kind, UnsupportedSchemaError where the decoder cannot make sense of it because it is
+    old.
     """
     try:
         with collector_off():
@@ -72,7 +76,9 @@ def decode(path: Path, kind: Kind, data: bytes, decoder: msgspec.json.Decoder[T]
                 return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(data))))
     except msgspec.ValidationError as error:
         _check_header(path, kind, data)
-        raise ArtifactError(str(path), f"is no {kind.name} that can be read: {error}; run dbt again to write it anew") from error
+        raise ArtifactError(
+            str(path), f"is no {kind.name} that can be read: {error}; run dbt again to write it anew"
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(str(path), f"is no whole JSON document: {error}; run dbt again to write it anew") from error
 
@@ -82,10 +88,14 @@ def check_schema(path: Path, kind: Kind, schema: str | None, dbt_version: str | 
     match = _SCHEMA.search(schema or "")
     if match is None or match[1] != kind.name:
         other = f"it says {schema!r}" if schema else "it has no metadata.dbt_schema_version"
-        raise ArtifactError(str(path), f"is no {kind.name} of dbt: {other}; point at the target folder of the dbt project")
+        raise ArtifactError(
+            str(path), f"is no {kind.name} of dbt: {other}; point at the target folder of the dbt project"
+        )
     if int(match[2]) < kind.floor:
         raise UnsupportedSchemaError(
-            str(path), f"is {kind.name} v{match[2]} of dbt {dbt_version or 'unknown'}; use dbt {kind.since} or newer and parse or run the project again"
+            str(path),
+            f"is {kind.name} v{match[2]} of dbt {dbt_version or 'unknown'}; use dbt {kind.since} or newer "
+            f"and parse or run the project again",
         )
 
 

@@ -13,8 +13,8 @@ from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import Digest, digest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
-from airflow_dbt_promotion.dbt import manifest as manifests
 from airflow_dbt_promotion.dbt import kept_parse, project_file, results
+from airflow_dbt_promotion.dbt import manifest as manifests
 from airflow_dbt_promotion.dbt.artifact_file import collector_off
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
 from airflow_dbt_promotion.dbt.manifest import Manifest
@@ -64,7 +64,8 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
 def _as_written(manifest: Manifest, kept: KeptParse | None, project_dir: Path | None) -> tuple[Origin, Writing | None]:
     """Return the best that is at hand of what was written: dbt's kept parse, else the sources on disk, else nothing.
 
-    Where the kept parse is that of the manifest, but a dbt_project.yml is another by now, the sources have moved on: they are not asked.
+    Where the kept parse is that of the manifest, but a dbt_project.yml is another by now, the sources have moved on:
+    they are not asked.
     """
     if kept is not None and kept.is_of(manifest):
         texts = kept_texts(manifest, kept, project_dir)
@@ -86,8 +87,11 @@ def _at_hand(project_dir: Path | None) -> Mapping[str, Path]:
 
 
 def _signatures(target_path: Path, project_dir: Path | None) -> tuple[tuple[int, int] | None, ...]:
-    """Return time and size of the files beside a manifest that decide what is known of it; None for one that is not there."""
-    return (_signature(target_path / kept_parse.FILE), _signature(project_dir / project_file.FILE) if project_dir is not None else None)
+    """Return time and size of the files beside a manifest that matter; None for one that is not there."""
+    return (
+        _signature(target_path / kept_parse.FILE),
+        _signature(project_dir / project_file.FILE) if project_dir is not None else None,
+    )
 
 
 def _signature(path: Path) -> tuple[int, int] | None:
@@ -106,7 +110,7 @@ class _Last(msgspec.Struct, frozen=True):
     beside: tuple[tuple[int, int] | None, ...]
 
     def holds_for(self, target_path: Path, manifest: Digest, beside: tuple[tuple[int, int] | None, ...]) -> bool:
-        """Say whether reading again would say the same: of dbt's own parse for good, of anything less while nothing beside it changed."""
+        """Say whether reading again says the same: for good of dbt's parse, else while nothing beside it changed."""
         same = self.release.manifest == manifest and self.target_path == target_path
         return same and (self.release.origin is Origin.PARSE or self.beside == beside)
 
@@ -136,8 +140,9 @@ class DbtArtifacts:
     def run(self, target_path: Path, handed: Release | None = None) -> tuple[Run, Release]:
         """Return the run in a target folder with the release that it ran on.
 
-        `handed` is the release whose kept manifest was given to dbt for this very run: dbt then writes no manifest of its own.
-        Raises InvocationMismatchError where both files are not of one invocation, RunRefusedError where the run proves nothing.
+        `handed` is the release whose kept manifest was given to dbt for this very run: dbt then writes no manifest of
+        its own. Raises InvocationMismatchError where both files are not of one invocation, RunRefusedError where the
+        run proves nothing.
         """
         run = results.read_run(target_path)
         if handed is not None:

@@ -1,7 +1,7 @@
 """partial_parse.msgpack: what dbt keeps of its last parse, schema files unrendered among it.
 
-dbt rewrites it only when it parsed something again, while every command writes a manifest of its own. So it is used only where it provably is
-the parse of the manifest beside it.
+dbt rewrites it only when it parsed something again, while every command writes a manifest of its own. So it is used
+only where it provably is the parse of the manifest beside it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Metadata(msgspec.Struct, gc=False):
 
 
 class _StateCheck(msgspec.Struct, gc=False):
-    """What dbt compares to see whether it can go on from the kept parse: the digest of each dbt_project.yml among it."""
+    """What dbt compares before it goes on from the kept parse: the digest of each dbt_project.yml among it."""
 
     project_hashes: dict[str, Checksum] = {}
 
@@ -60,7 +60,7 @@ class KeptParse(msgspec.Struct):
     state_check: _StateCheck
 
     def is_of(self, manifest: Manifest) -> bool:
-        """Say whether this is the parse of a manifest: the same project and dbt, the same files, and none that was parsed later."""
+        """Say whether this is the parse of a manifest: of the same project, dbt and files, and not of later."""
         kept, written = self.metadata, manifest.metadata
         if kept.project_id != written.project_id or kept.dbt_version != written.dbt_version:
             return False
@@ -87,11 +87,13 @@ class KeptParse(msgspec.Struct):
         return {name: checksum.checksum for name, checksum in self.state_check.project_hashes.items()}
 
     def folders(self, root: str, project_dir: Path | None) -> Mapping[str, tuple[Path, ...]]:
-        """Return where each package may lie: under the project at hand as it lay under the parsed one, or where it lay."""
+        """Return where each package may lie: in the project at hand as it lay in the parsed one, or where it lay."""
         lay = dict(self._roots())
         found: dict[str, tuple[Path, ...]] = {}
         for name, folder in lay.items():
-            moved = (project_dir / os.path.relpath(folder, lay[root]),) if project_dir is not None and root in lay else ()
+            moved = (
+                (project_dir / os.path.relpath(folder, lay[root]),) if project_dir is not None and root in lay else ()
+            )
             found[name] = (*moved, Path(folder))
         return {**found, root: (project_dir,)} if project_dir is not None else found
 
@@ -114,9 +116,10 @@ _decoder = msgspec.msgpack.Decoder(KeptParse)
 
 
 def read_kept_parse(target_path: Path) -> KeptParse | None:
-    """Return the kept parse of a target folder, or None where there is none that can be read: dbt makes a new one in its place, too.
+    """Return the kept parse of a target folder, or None where none can be read: dbt makes a new one then, too.
 
-    Schema files are copied out of the file's bytes, so that those (as large as the manifest) are gone when the manifest is decoded.
+    Schema files are copied out of the file's bytes, so that those (as large as the manifest) are gone when the
+    manifest is decoded.
     """
     try:
         with collector_off():

@@ -59,13 +59,16 @@ _decoder = msgspec.json.Decoder(Manifest)
 
 def read_manifest_bytes(target_path: Path) -> bytes:
     """Return the bytes of the manifest in a target folder; raises MissingArtifactError."""
-    return read_bytes(target_path / FILE, "run `dbt parse` (or any dbt command that parses) with this target path first")
+    return read_bytes(
+        target_path / FILE, "run `dbt parse` (or any dbt command that parses) with this target path first"
+    )
 
 
 def manifest_of(path: Path, data: bytes) -> Manifest:
     """Return the manifest that these bytes say.
 
-    Raises UnsupportedSchemaError below v10 (dbt 1.6), ArtifactError for anything that is no manifest, with file and place.
+    Raises UnsupportedSchemaError below v10 (dbt 1.6), ArtifactError for anything that is no manifest, with file and
+    place.
     """
     manifest = decode(path, _KIND, data, _decoder)
     check_schema(path, _KIND, manifest.metadata.dbt_schema_version, manifest.metadata.dbt_version)
@@ -78,14 +81,19 @@ def manifest_of(path: Path, data: bytes) -> Manifest:
 def _check(path: Path, manifest: Manifest) -> None:
     """Refuse a manifest whose entries are filed under a wrong id, or that holds no code."""
     if not manifest.metadata.project_name:
-        raise ArtifactError(str(path), "names no project (metadata.project_name); parse the project again with `dbt parse`")
+        raise ArtifactError(
+            str(path), "names no project (metadata.project_name); parse the project again with `dbt parse`"
+        )
     filed = [node.unique_id for node in manifest.nodes.values()]
     if filed != list(manifest.nodes):
         key, id_ = next(pair for pair in zip(manifest.nodes, filed, strict=True) if pair[0] != pair[1])
         raise ArtifactError(str(path), f"$.nodes[{key!r}] says that it is {id_!r}; no dbt wrote that")
     empty = next((key for key, node in manifest.nodes.items() if node.raw_code == _NO_CODE), None)
     if empty is not None:
-        raise ArtifactError(str(path), f"$.nodes[{empty!r}] holds no code, as early releases of dbt 2.0 write it; parse with a newer dbt")
+        raise ArtifactError(
+            str(path),
+            f"$.nodes[{empty!r}] holds no code, as early releases of dbt 2.0 write it; parse with a newer dbt",
+        )
 
 
 def utc(instant: datetime | None) -> datetime | None:

@@ -28,23 +28,23 @@ SECTIONS = {
 _JOINED = frozenset({"pre_hook", "post_hook", "tags", "packages"})
 """Config that dbt collects over its levels, instead of taking the nearest."""
 
-_BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The fast loader, where PyYAML was built with it."""
 
 
-class _Loader(_BaseLoader):  # type: ignore[misc] - which of the two loaders is there is known at run time only
-    """Loads YAML as dbt does, but dates as text, so that every value can be written as JSON."""
-
-
-def _date_as_text(loader: Any, node: yaml.Node) -> str:  # noqa: ANN401 - PyYAML has no type for its C loader
+def _date_as_text(loader: Any, node: Any) -> str:  # noqa: ANN401 - PyYAML does not say what a constructor takes
     """Return a YAML timestamp in ISO 8601, as dbt's kept parse holds it."""
     return str(yaml.SafeLoader.construct_yaml_timestamp(loader, node).isoformat())
 
 
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date_as_text)
+_Loader = type(
+    "_Loader", (_Base,), {"__doc__": "Loads YAML as dbt does, but dates as text, so that every value can be JSON."}
+)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date_as_text)  # type: ignore[attr-defined]  # every loader has it
 
 
 def load_yaml(path: Path, text: str) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds, empty where it holds nothing. Raises ArtifactError with line and column."""
+    """Return the mapping that a YAML file holds, maybe empty. Raises ArtifactError with line and column."""
     try:
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader by descent
     except (yaml.YAMLError, ValueError) as error:
@@ -83,7 +83,8 @@ def _key(key: object) -> str:
 def merged(levels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return config merged over its levels, the nearest last.
 
-    Hooks, tags and packages are joined as dbt joins them, mappings are laid over each other, anything else is taken from the nearest.
+    Hooks, tags and packages are joined as dbt joins them, mappings are laid over each other, anything else is taken
+    from the nearest.
     """
     result: dict[str, Any] = {}
     for level in levels:
@@ -119,7 +120,7 @@ class ProjectFile:
         self._levels: dict[tuple[str, ...], tuple[Mapping[str, Any], ...]] = {}
 
     def levels(self, section: str, fqn: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
-        """Return the config of each folder level that applies to a node, the nearest last; the same tuple for the same levels."""
+        """Return the config of each folder level that applies to a node, the nearest last; one tuple for one place."""
         node = self._section(section)
         path = [section]
         nodes = [node]
@@ -157,7 +158,11 @@ def read_project(folder: Path, text: str, *, vars_file: bool) -> ProjectFile:
     """Return the project file with this text; `vars_file` says whether the dbt at hand reads a vars.yml beside it."""
     document = load_yaml(folder / FILE, text)
     beside = folder / _VARS_FILE
-    extra = _mapping(load_yaml(beside, beside.read_text(encoding="utf-8")).get("vars")) if vars_file and beside.is_file() else None
+    extra = (
+        _mapping(load_yaml(beside, beside.read_text(encoding="utf-8")).get("vars"))
+        if vars_file and beside.is_file()
+        else None
+    )
     return ProjectFile(document, extra)
 
 
@@ -172,8 +177,8 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _own_config(level: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what one level sets itself: keys with a `+`, and keys whose value is no mapping (that would be a folder)."""
+def _own_config(level: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """Return what one level sets itself: keys with a `+`, and those whose value is no mapping (that is a folder)."""
     own: dict[str, Any] = {}
     for key, value in level.items():
         if isinstance(key, str) and key.startswith("+"):

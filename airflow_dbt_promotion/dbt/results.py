@@ -18,7 +18,7 @@ FILE = "run_results.json"
 
 _KIND = Kind("run-results", floor=4, since="1.6")
 _COMMANDS = frozenset({"build", "run", "seed", "snapshot", "test"})
-"""What may prove something. `dbt retry` writes the command that it repeats here, with that command's arguments (seen)."""
+"""What may prove something. `dbt retry` writes the command that it repeats, with that command's arguments (seen)."""
 
 _BUILT = frozenset({"model", "seed", "snapshot", "function"})
 _TESTED = frozenset({"test", "unit_test"})
@@ -128,7 +128,9 @@ def _command(path: Path, args: _Arguments) -> str:
     """Return the command; raise RunRefusedError where this invocation proves nothing."""
     if args.which not in _COMMANDS:
         named = f"`dbt {args.which}`" if args.which else "a command that it does not name"
-        raise RunRefusedError(str(path), f"it was written by {named}; only {', '.join(sorted(_COMMANDS))} prove something")
+        raise RunRefusedError(
+            str(path), f"it was written by {named}; only {', '.join(sorted(_COMMANDS))} prove something"
+        )
     for flag, given, why in (
         ("--empty", args.empty, "the models were built without rows"),
         ("--sample", args.sample not in (None, False, ""), "the models were built from a sample of the rows"),

@@ -55,7 +55,7 @@ class Entry(msgspec.Struct, gc=False):
         return next((found for found in self.versions if str(found.v) == str(version)), None)
 
     def config_of(self, version: str | float | None) -> Mapping[str, Any]:
-        """Return the entry's config as written, with what dbt counts as config though it stands beside it, for one version of it."""
+        """Return the config as written for one version, with what dbt counts as config though it stands beside it."""
         config: dict[str, Any] = plain(self.config) if isinstance(self.config, dict) else {}
         for key in _MOVED:
             value = getattr(self, key)
@@ -77,18 +77,23 @@ class Entry(msgspec.Struct, gc=False):
     def columns_of(self, version: str | float | None) -> object:
         """Return name, type and constraints of the columns as written, where Jinja stands in them; else None."""
         found = self.version(version)
-        kept = [_without(column, _COLUMN_TALK) for raw in (self.columns, found.columns if found else NOTHING) for column in _items(raw)]
+        kept = [
+            _without(column, _COLUMN_TALK)
+            for raw in (self.columns, found.columns if found else NOTHING)
+            for column in _items(raw)
+        ]
         return kept if jinja_in(kept) else None
 
     def holds_jinja(self) -> bool:
         """Say whether Jinja stands in the columns or tests of the entry, descriptions included."""
-        holders = (self, *(self.versions or ()))
+        holders: tuple[Entry | _Version, ...] = (self, *(self.versions or ()))
         return any(holds_jinja(raw) for holder in holders for raw in (holder.columns, holder.data_tests, holder.tests))
 
     def matching(self, version: str | float | None, column: str | None, test: str) -> list[Any]:
-        """Return the entries of a test as written, by the column that it stands under (None: under the node) and its name.
+        """Return the entries of a test as written, by the column that it stands under (None: the node) and its name.
 
-        Where none is found there (a column whose name is Jinja), every entry of that test counts, and at last every test at all.
+        Where none is found there (a column whose name is Jinja), every entry of that test counts, and at last every
+        test at all.
         """
         found = self.version(version)
         tests = [(where, entry) for holder in ((self, found) if found else (self,)) for where, entry in _tests(holder)]
@@ -98,7 +103,21 @@ class Entry(msgspec.Struct, gc=False):
         return near or [kept for _, kept in named] or [plain(entry) for _, entry in tests]
 
 
-_COLUMN_TALK = frozenset({"description", "tests", "data_tests", "meta", "tags", "config", "docs", "quote", "policy_tags", "dimension", "entity"})
+_COLUMN_TALK = frozenset(
+    {
+        "description",
+        "tests",
+        "data_tests",
+        "meta",
+        "tags",
+        "config",
+        "docs",
+        "quote",
+        "policy_tags",
+        "dimension",
+        "entity",
+    }
+)
 
 
 class _Document(msgspec.Struct):
@@ -139,7 +158,7 @@ class SchemaFile:
         return self._entries[section].get(name)
 
     def source_tests(self, test: str) -> list[Any]:
-        """Return the entries of a test under any source of the file, where Jinja stands in the sources; else nothing."""
+        """Return the entries of a test under any source, where Jinja stands in the sources; else nothing."""
         if not holds_jinja(self._document.sources):
             return []
         return list(_nested(_any.decode(self._document.sources), test))
@@ -150,7 +169,9 @@ class SchemaFile:
             return None
         for item in _items(self._document.unit_tests):
             if isinstance(item, dict) and item.get("name") == name:
-                kept: dict[str, Any] = plain({key: value for key, value in item.items() if key in {"given", "expect", "overrides"}})
+                kept: dict[str, Any] = plain(
+                    {key: value for key, value in item.items() if key in {"given", "expect", "overrides"}}
+                )
                 return kept if jinja_in(kept) else None
         return None
 
@@ -199,10 +220,14 @@ def _tests(holder: Entry | _Version) -> Iterator[tuple[str | None, object]]:
 
 def _without(value: Any, keys: frozenset[str]) -> Any:  # noqa: ANN401 - whatever YAML can hold
     """Return a mapping without some of its keys."""
-    return plain({key: item for key, item in value.items() if key not in keys}) if isinstance(value, dict) else plain(value)
+    return (
+        plain({key: item for key, item in value.items() if key not in keys})
+        if isinstance(value, dict)
+        else plain(value)
+    )
 
 
-def _test(entry: object, wanted: str) -> object | None:
+def _test(entry: Any, wanted: str) -> Any:  # noqa: ANN401 - whatever YAML can hold
     """Return one test's entry without its description if it is of the wanted test, else None."""
     match entry:
         case str() if entry == wanted:

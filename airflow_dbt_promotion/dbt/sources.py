@@ -1,7 +1,7 @@
 """Where config is written, and the proof that it is the text that a manifest was made of.
 
-Best is dbt's kept parse with each dbt_project.yml as it was parsed. Next are the sources on disk, where every file that the manifest has a checksum of
-still has it. Else there is the manifest alone.
+Best is dbt's kept parse with each dbt_project.yml as it was parsed. Next are the sources on disk, where every file
+that the manifest has a checksum of still has it. Else there is the manifest alone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
     root, dbt_version = manifest.metadata.project_name or "", manifest.metadata.dbt_version
     try:
         folders = package_folders(project_dir)
-        projects = {name: read_project(folder, _text(folder / FILE), vars_file=reads_vars_file(dbt_version)) for name, folder in folders.items()}
+        projects = {
+            name: read_project(folder, _text(folder / FILE), vars_file=reads_vars_file(dbt_version))
+            for name, folder in folders.items()
+        }
         if not _complete(manifest, projects) or not all(_unchanged(node, folders) for node in manifest.nodes.values()):
             return None
         files = {file_id: _schema_file(file_id, folders) for file_id in _schema_file_ids(manifest)}
@@ -67,13 +70,16 @@ def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
 def contradicts(nodes: Mapping[str, Node], written: Mapping[str, AsWritten]) -> bool:
     """Say whether config that was read from disk contradicts what a manifest says of it.
 
-    Schema files and dbt_project.yml have no checksum in a manifest. So what they say is held against `unrendered_config`, as far as no Jinja
-    and no config in the node's own code stands between the two.
+    Schema files and dbt_project.yml have no checksum in a manifest. So what they say is held against
+    `unrendered_config`, as far as no Jinja and no config in the node's own code stands between the two.
     """
     return any(
         _differs(node, written[id_].config)
         for id_, node in nodes.items()
-        if node.resource_type in SECTIONS and node.test_metadata is None and node.language == "sql" and not SETS_CONFIG.search(node.raw_code)
+        if node.resource_type in SECTIONS
+        and node.test_metadata is None
+        and node.language == "sql"
+        and not SETS_CONFIG.search(node.raw_code)
     )
 
 
@@ -89,7 +95,7 @@ def package_folders(project_dir: Path) -> dict[str, Path]:
 
 
 def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) -> Iterator[Node]:
-    """Yield the seeds that dbt found too large to read, with the SHA-256 of the file at hand; one that is not at hand stays as it is."""
+    """Yield the seeds that dbt found too large to read, with the SHA-256 of the file, where that is at hand."""
     for node in nodes.values():
         if node.checksum.name == _BIG and node.package_name in folders:
             path = folders[node.package_name] / node.original_file_path
@@ -100,7 +106,7 @@ def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) ->
 
 
 def _as_parsed(folders: Iterable[Path], digest: str, dbt_version: str) -> tuple[Path, ProjectFile] | None:
-    """Return the first of these folders whose dbt_project.yml has the digest; dbt takes it of the text with universal newlines."""
+    """Return the first folder whose dbt_project.yml has the digest, taken as dbt does with universal newlines."""
     for folder in folders:
         try:
             text = _text(folder / FILE)
@@ -121,7 +127,7 @@ def _text(path: Path) -> str:
 
 
 def _unchanged(node: Node, folders: Mapping[str, Path]) -> bool:
-    """Say whether the file of a node still has its checksum: the SHA-256 of the stripped text. A big seed has only to be there."""
+    """Say whether the file of a node still has its checksum, of the stripped text. A big seed has only to be there."""
     if node.checksum.name == "none":
         return True
     path = folders[node.package_name] / node.original_file_path
@@ -133,7 +139,11 @@ def _unchanged(node: Node, folders: Mapping[str, Path]) -> bool:
 def _schema_file_ids(manifest: Manifest) -> frozenset[str]:
     """Return the schema files that say something of nodes, of generic tests of sources, or of unit tests."""
     patches = {node.patch_path for node in manifest.nodes.values() if node.patch_path}
-    tests = {f"{node.package_name}://{node.original_file_path}" for node in manifest.nodes.values() if node.test_metadata and node.attached_node is None}
+    tests = {
+        f"{node.package_name}://{node.original_file_path}"
+        for node in manifest.nodes.values()
+        if node.test_metadata and node.attached_node is None
+    }
     units = {f"{unit.package_name}://{unit.original_file_path}" for unit in manifest.unit_tests.values()}
     return frozenset(patches | tests | units)
 
@@ -152,7 +162,10 @@ def _differs(node: Node, config: Mapping[str, object]) -> bool:
     if (kept.keys() ^ said.keys()) - _ALIASED:
         return True
     return any(
-        isinstance(value, str | int | float) and isinstance(said[key], str | int | float) and not jinja_in(value) and value != said[key]
+        isinstance(value, str | int | float)
+        and isinstance(said[key], str | int | float)
+        and not jinja_in(value)
+        and value != said[key]
         for key, value in kept.items()
         if key in said
     )

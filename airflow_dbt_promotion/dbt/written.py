@@ -1,6 +1,7 @@
 """Config as written: what dbt_project.yml and schema files say of every node, before any rendering.
 
-Two places can say it, dbt's kept parse and the sources on disk; both hand their texts in here, so that they cannot disagree.
+Two places can say it, dbt's kept parse and the sources on disk; both hand their texts in here, so that they cannot
+disagree.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SETS_CONFIG = re.compile(r"\bconfig\s*\(")
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """Where config is written: dbt_project.yml and folder of the root and of each package by name, schema files by `package://path`."""
+    """Where config is written: each package's dbt_project.yml and folder by name, schema files by `package://path`."""
 
     root: str
     projects: Mapping[str, ProjectFile]
@@ -50,7 +51,8 @@ class _Patch(msgspec.Struct, frozen=True, gc=False):
 class Writing:
     """What is written of each node of one manifest, in `nodes` by unique id.
 
-    A generic test is there only where Jinja stands in its entry or its macro sets config; of all others the manifest holds what is written.
+    A generic test is there only where Jinja stands in its entry or its macro sets config; of all others the manifest
+    holds what is written.
     """
 
     def __init__(self, texts: Texts, manifest: Manifest) -> None:
@@ -66,18 +68,24 @@ class Writing:
         """Yield what is written of each node of a kind that has config."""
         for id_, node in self._manifest_nodes.items():
             if node.resource_type in SECTIONS:
-                written = self._generic_test(node, node.test_metadata) if node.test_metadata is not None else self._node(node)
+                written = (
+                    self._generic_test(node, node.test_metadata) if node.test_metadata is not None else self._node(node)
+                )
                 if written is not None:
                     yield id_, written
 
     def unit_tests(self, unit_tests: Mapping[str, UnitTest]) -> dict[str, UnitTest]:
-        """Return the unit tests, those with Jinja in their YAML as written; fixtures, which dbt never renders, as dbt read them."""
+        """Return the unit tests, those with Jinja as written; fixtures, which dbt never renders, as dbt read them."""
         result = dict(unit_tests)
         for id_, unit in unit_tests.items():
             file = self.texts.schema_file(f"{unit.package_name}://{unit.original_file_path}")
             entry = file.unit_test(unit.name) if file else None
             if entry is not None:
-                fixtures = [_rows(unit.given, index) for index, item in enumerate(_listed(entry.get("given"))) if _has_fixture(item)]
+                fixtures = [
+                    _rows(unit.given, index)
+                    for index, item in enumerate(_listed(entry.get("given")))
+                    if _has_fixture(item)
+                ]
                 fixtures += [_rows(unit.expect, None)] if _has_fixture(entry.get("expect")) else []
                 result[id_] = msgspec.structs.replace(
                     unit,
@@ -88,7 +96,7 @@ class Writing:
         return result
 
     def _node(self, node: Node) -> AsWritten:
-        """Return what is written of a node: its package's folders, then its schema file, then (of a package's node) the root's folders."""
+        """Return what is written of a node: its package's folders, its schema file, and the root's folders last."""
         own, root = self._levels(node)
         patch = self._patch(node)
         if patch is None:
@@ -124,7 +132,7 @@ class Writing:
         return own, () if node.package_name == self.texts.root else projects[self.texts.root].levels(section, node.fqn)
 
     def _folders(self, own: tuple[Mapping[str, Any], ...], root: tuple[Mapping[str, Any], ...]) -> AsWritten:
-        """Return the config of folders alone, one value for all nodes that share them (project files keep their levels alive)."""
+        """Return the config of folders alone, one value for all that share them (project files keep levels alive)."""
         key = (id(own), id(root))
         if key not in self._shared:
             self._shared[key] = AsWritten(config=merged([*own, *root]))
@@ -137,14 +145,18 @@ class Writing:
         if node.unique_id not in self._patches:
             file = self.texts.schema_file(node.patch_path)
             entry = file.entry(SECTIONS[node.resource_type], node.name) if file else None
-            self._patches[node.unique_id] = _Patch(entry, file.holds_jinja and entry.holds_jinja()) if file and entry else None
+            self._patches[node.unique_id] = (
+                _Patch(entry, file.holds_jinja and entry.holds_jinja()) if file and entry else None
+            )
         return self._patches[node.unique_id]
 
 
 def _configuring_tests(macros: Iterable[Macro]) -> frozenset[str]:
     """Return the names of the generic tests whose macro sets config itself, which dbt renders into the manifest."""
     return frozenset(
-        macro.name.removeprefix("test_") for macro in macros if macro.name.startswith("test_") and SETS_CONFIG.search(macro.macro_sql)
+        macro.name.removeprefix("test_")
+        for macro in macros
+        if macro.name.startswith("test_") and SETS_CONFIG.search(macro.macro_sql)
     )
 
 

@@ -201,7 +201,12 @@ def write_project(root: Path, files: dict[str, str] | None = None) -> Path:
 
 def dbt(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run dbt on a project in a process of its own and return what it said."""
-    environment = {**os.environ, "DBT_PROFILES_DIR": str(project), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
+    environment = {
+        **os.environ,
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
     command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", *arguments]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter
 

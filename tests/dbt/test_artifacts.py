@@ -8,7 +8,6 @@ import gzip
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,72 +22,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.run import ResultStatus, Run
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.results import read_run
-
-Json = dict[str, Any]
-
-
-def node(unique_id: str, **fields: object) -> Json:
-    """Return a node as dbt writes it, as far as it is read."""
-    kind, package, name = unique_id.split(".", 2)
-    return {
-        "unique_id": unique_id,
-        "name": name,
-        "resource_type": kind,
-        "package_name": package,
-        "fqn": [package, name],
-        "original_file_path": f"models/{name}.sql",
-        "raw_code": "select 1",
-        "checksum": {"name": "sha256", "checksum": "00"},
-        "config": {"materialized": "view", "enabled": True},
-        "unrendered_config": {"materialized": "view"},
-        "depends_on": {"macros": [], "nodes": []},
-        **fields,
-    }
-
-
-def manifest(version: int = 12, invocation: str = "run-1", **sections: object) -> Json:
-    """Return a manifest of one model."""
-    return {
-        "metadata": {
-            "dbt_schema_version": f"https://schemas.getdbt.com/dbt/manifest/v{version}.json",
-            "dbt_version": "1.11.16",
-            "generated_at": "2026-01-02T03:04:05.678901Z",
-            "invocation_id": invocation,
-            "project_name": "shop",
-            "project_id": "0f0f",
-            "adapter_type": "duckdb",
-        },
-        "nodes": {"model.shop.orders": node("model.shop.orders")},
-        "macros": {},
-        "sources": {},
-        **sections,
-    }
-
-
-def results(*entries: Json, invocation: str = "run-1", **args: object) -> Json:
-    """Return the run_results.json of a build."""
-    return {
-        "metadata": {
-            "dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json",
-            "dbt_version": "1.11.16",
-            "generated_at": "2026-01-02T03:10:00Z",
-            "invocation_id": invocation,
-        },
-        "results": list(entries),
-        "args": {"which": "build", "vars": {}, "defer": False, "empty": False, **args},
-        "elapsed_time": 1.0,
-    }
-
-
-def result(unique_id: str, status: str, **fields: object) -> Json:
-    """Return one entry of run_results.json."""
-    return {"unique_id": unique_id, "status": status, "timing": [], "message": None, "relation_name": None, "failures": None, **fields}
-
-
-def written(folder: Path, name: str, document: object) -> Path:
-    """Write an artifact and return its folder."""
-    (folder / name).write_text(json.dumps(document), encoding="utf-8")
-    return folder
+from tests.dbt.documents import Json, manifest, node, result, results, written
 
 
 def definition_of(folder: Path, document: object) -> Definition:
@@ -115,8 +49,11 @@ def test_a_manifest_alone(tmp_path: Path) -> None:
 
 
 def test_everything_else_that_can_be_a_parent_is_known_by_id(tmp_path: Path) -> None:
-    sections = {name: {f"{name}.x": {"unique_id": "whatever"}} for name in ("sources", "metrics", "semantic_models", "saved_queries")}
-    assert definition_of(tmp_path, manifest(**sections)).others == {f"{name}.x" for name in sections}
+    sections = {
+        name: {f"{name}.x": {"unique_id": "whatever"}}
+        for name in ("sources", "metrics", "semantic_models", "saved_queries")
+    }
+    assert definition_of(tmp_path, {**manifest(), **sections}).others == {f"{name}.x" for name in sections}
 
 
 def test_functions_are_nodes(tmp_path: Path) -> None:
@@ -146,7 +83,14 @@ def test_an_old_schema_is_named_even_where_its_shape_is_another(tmp_path: Path) 
 
 @pytest.mark.parametrize("version", [12, 20])
 def test_dbt_2_may_write_null_where_dbt_1_writes_nothing(tmp_path: Path, version: int) -> None:
-    bare = node("model.shop.orders", description=None, columns=None, tags=None, meta=None, depends_on={"macros": None, "nodes": []})
+    bare = node(
+        "model.shop.orders",
+        description=None,
+        columns=None,
+        tags=None,
+        meta=None,
+        depends_on={"macros": None, "nodes": []},
+    )
     found = definition_of(tmp_path, manifest(version, nodes={"model.shop.orders": bare}, unit_tests=None))
     assert found.nodes["model.shop.orders"].description == ""
     assert found.nodes["model.shop.orders"].columns == {}
@@ -181,9 +125,22 @@ def test_a_missing_manifest_says_what_to_run(tmp_path: Path) -> None:
         (b"{}", "no metadata.dbt_schema_version"),
         (b'{"metadata": 1}', "no metadata.dbt_schema_version"),
         (json.dumps(results()).encode(), "run-results"),
-        (json.dumps({**manifest(), "metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/catalog/v1.json"}}).encode(), "catalog"),
-        (json.dumps({**manifest(), "nodes": {"model.shop.orders": {**node("model.shop.orders"), "fqn": 1}}}).encode(), r"\$\.nodes\[\.\.\.\]\.fqn"),
-        (json.dumps({**manifest(), "nodes": {"model.shop.other": node("model.shop.orders")}}).encode(), r"\$\.nodes\['model.shop.other'\]"),
+        (
+            json.dumps(
+                {**manifest(), "metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/catalog/v1.json"}}
+            ).encode(),
+            "catalog",
+        ),
+        (
+            json.dumps(
+                {**manifest(), "nodes": {"model.shop.orders": {**node("model.shop.orders"), "fqn": 1}}}
+            ).encode(),
+            r"\$\.nodes\[\.\.\.\]\.fqn",
+        ),
+        (
+            json.dumps({**manifest(), "nodes": {"model.shop.other": node("model.shop.orders")}}).encode(),
+            r"\$\.nodes\['model.shop.other'\]",
+        ),
         (gzip.compress(b"{}"), "gunzip"),
     ],
 )
@@ -268,7 +225,9 @@ def test_times_message_and_relation(tmp_path: Path) -> None:
         {"name": "compile", "started_at": "2026-01-02T03:05:00Z", "completed_at": "2026-01-02T03:05:01Z"},
         {"name": "execute", "started_at": "2026-01-02T03:06:00", "completed_at": "2026-01-02T05:07:00+02:00"},
     ]
-    entry = result("model.shop.a", "error", timing=timing, message="\x1b[31mno\x1b[0m " + "x" * 900, relation_name='"db"."s"."a"')
+    entry = result(
+        "model.shop.a", "error", timing=timing, message="\x1b[31mno\x1b[0m " + "x" * 900, relation_name='"db"."s"."a"'
+    )
     broken = result("model.shop.b", "error", timing=timing[:1], message=7)
     run = run_of(tmp_path, results(entry, broken))
     found = run.results[0]

@@ -30,7 +30,11 @@ def _files(kind: str) -> list[object]:
     """Return the artifacts of a kind as test parameters; one that is skipped where there is no corpus."""
     corpus = _corpus()
     if corpus is None:
-        return [pytest.param(None, marks=pytest.mark.skip(reason="no corpus: set PROMOTION_CORPUS to a folder of gzipped artifacts"))]
+        return [
+            pytest.param(
+                None, marks=pytest.mark.skip(reason="no corpus: set PROMOTION_CORPUS to a folder of gzipped artifacts")
+            )
+        ]
     return [pytest.param(path, id=str(path.relative_to(corpus))) for path in sorted(corpus.rglob(f"{kind}*.json.gz"))]
 
 
@@ -51,7 +55,11 @@ def test_every_manifest_loads_and_fingerprints_or_says_what_to_do(path: Path, tm
         return
     release = DbtArtifacts().release(tmp_path)
     nodes = json.loads((tmp_path / "manifest.json").read_bytes())["nodes"]
-    built = {id_ for id_, node in nodes.items() if id_.split(".")[0] in {"model", "seed", "snapshot"} and node["config"]["materialized"] != "ephemeral"}
+    built = {
+        id_
+        for id_, node in nodes.items()
+        if id_.split(".")[0] in {"model", "seed", "snapshot"} and node["config"]["materialized"] != "ephemeral"
+    }
     assert built <= set(release.models)
     assert all(model.version.startswith("m:") for model in release.models.values())
 
