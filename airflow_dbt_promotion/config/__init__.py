@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.config.inference import Targets, infer_path, profiles_folder, targets_of
+from airflow_dbt_promotion.config.project_file import read_project_file
 from airflow_dbt_promotion.config.promotion_file import (
     FILE_VERSION,
     PromotionFile,
     find_promotion_file,
     read_promotion_file,
 )
-from airflow_dbt_promotion.config.project_file import read_project_file
 from airflow_dbt_promotion.core.environment import PromotionPath
 
 DEFAULT_STATE = "target/promotion_states"

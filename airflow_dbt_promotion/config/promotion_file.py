@@ -45,7 +45,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     target: str | UnsetType = UNSET
-    promotes_from: str | None | UnsetType = UNSET
+    promotes_from: str | UnsetType | None = UNSET
     working: bool | UnsetType = UNSET
     deployed_by: DeployedBy | UnsetType = UNSET
     min_days_in_staging: int | float | str = 0

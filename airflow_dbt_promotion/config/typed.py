@@ -87,7 +87,5 @@ def kind_of(value: object) -> str:
             return "text"
         case list():
             return "a list"
-        case dict():
-            return "a mapping"
         case _:
             return f"a {type(value).__name__}"

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, InvalidNameError
-from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, environment_name
 from airflow_dbt_promotion.core.instants import utc
 from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState, Evidence
 
@@ -189,8 +189,8 @@ def _differences(raw: object, kept: object, place: str) -> Iterator[str]:
             return
 
 
-def _contradictions(state: EnvironmentState) -> Iterator[str]:
-    """Yield what cannot be true of any environment, with its place."""
+def _misnamed(state: EnvironmentState) -> Iterator[str]:
+    """Yield what is wrong with the head of a document."""
     try:
         environment_name(state.environment)
     except InvalidNameError as error:
@@ -201,6 +201,11 @@ def _contradictions(state: EnvironmentState) -> Iterator[str]:
         yield f"schema_version must be {SCHEMA_VERSION} - at `$.schema_version`"
     if state.serial < 0:
         yield "a serial cannot be negative - at `$.serial`"
+
+
+def _contradictions(state: EnvironmentState) -> Iterator[str]:
+    """Yield what cannot be true of any environment, with its place."""
+    yield from _misnamed(state)
     for model, entry in state.current.items():
         if entry.stale_since is not None and entry.stale_since < entry.since:
             yield f'it was stale before it was there - at `$.current["{model}"].stale_since`'
@@ -209,11 +214,16 @@ def _contradictions(state: EnvironmentState) -> Iterator[str]:
             if stay.left_at < stay.entered_at:
                 yield f'a stay ends before it begins - at `$.stays["{model}"][{index}].left_at`'
     for model, ledgers in state.evidence.items():
-        if len(ledgers) > 1 and len({evidence.version for evidence in ledgers}) != len(ledgers):
-            yield f'one version has two ledgers - at `$.evidence["{model}"]`'
-        for index, evidence in enumerate(ledgers):
-            if (complaint := _weigh(evidence)) is not None:
-                yield f'{complaint} - at `$.evidence["{model}"][{index}]`'
+        yield from _miscounted(model, ledgers)
+
+
+def _miscounted(model: ModelId, ledgers: tuple[Evidence, ...]) -> Iterator[str]:
+    """Yield what cannot be true of the evidence for one model."""
+    if len(ledgers) > 1 and len({evidence.version for evidence in ledgers}) != len(ledgers):
+        yield f'one version has two ledgers - at `$.evidence["{model}"]`'
+    for index, evidence in enumerate(ledgers):
+        if (complaint := _weigh(evidence)) is not None:
+            yield f'{complaint} - at `$.evidence["{model}"][{index}]`'
 
 
 def _weigh(evidence: Evidence) -> str | None:

@@ -37,11 +37,10 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, each entry of them durable."""
-    if not folder.is_dir():
-        if folder != folder.parent:
-            make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        make_durable(folder.parent)
+    missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        make_durable(one.parent)
 
 
 def make_durable(folder: Path) -> None:

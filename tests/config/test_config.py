@@ -146,7 +146,7 @@ def test_nowhere_is_no_folder(project: Path, home: Path) -> None:
     assert load_config(project, environ={"HOME": str(home)}).profiles_dir is None
 
 
-def test_which_profile(project: Path, home: Path) -> None:
+def test_which_profile(project: Path) -> None:
     (project / "profiles.yml").write_text(
         "config: {}\nshop: {outputs: {dev: {}}}\nother: {outputs: {prod: {}}}\nthird: {outputs: {stage: {}}}\n",
         encoding="utf-8",

@@ -29,9 +29,9 @@ from airflow_dbt_promotion.core.state import (
     Journal,
     Outcome,
     Stay,
-    TestStatus,
     Unfinalized,
 )
+from airflow_dbt_promotion.core.state import TestStatus as Status  # pytest would take it for a class of tests
 from tests.core import strategies as our
 
 STAGING = EnvironmentName("staging")
@@ -65,7 +65,7 @@ def evidence(**changes: Any) -> Evidence:
         version=version("a"),
         tests=Digest("c" * 32),
         built_at=NOON,
-        outcomes={UNIQUE: Outcome(TestStatus.PASS, NOON)},
+        outcomes={UNIQUE: Outcome(Status.PASS, NOON)},
         first_pass=NOON,
         last_pass=NOON,
         runs=1,
@@ -227,7 +227,7 @@ def test_a_naive_instant_is_not_written() -> None:
 
 @pytest.mark.parametrize("data", [b"", b" \n", b"\x00" * 4096])
 def test_an_empty_file_is_not_an_empty_state(data: bytes) -> None:
-    with pytest.raises(CorruptStateError, match="staging.json"):
+    with pytest.raises(CorruptStateError, match=r"staging\.json"):
         decode(data)
 
 
@@ -274,7 +274,7 @@ def test_other_json_is_an_error(document: object) -> None:
     ],
 )
 def test_bytes_that_are_no_json_are_an_error(data: bytes) -> None:
-    with pytest.raises(CorruptStateError, match="staging.json"):
+    with pytest.raises(CorruptStateError, match=r"staging\.json"):
         decode(data)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from filelock import FileLock
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.errors import (
@@ -23,6 +24,7 @@ from airflow_dbt_promotion.core.errors import (
     StateUnwritableError,
 )
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.stores import durable, json_file
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from tests.stores.contract import PATIENCE, PRODUCTION, REPOSITORY, STAGING, SharedStoreContract, entries, fresh
 
@@ -206,9 +208,9 @@ def test_a_root_below_a_file(root: Path) -> None:
 def test_a_root_where_nothing_can_be_made(root: Path) -> None:
     """Even root cannot make a folder in /proc."""
     store = JsonFileStore(root)
-    with pytest.raises(StateUnwritableError, match="staging.json"):
+    with pytest.raises(StateUnwritableError, match=r"staging\.json"):
         store.write(fresh(), None)
-    with pytest.raises(StateUnwritableError, match="staging.json"), store.lock(STAGING, "me", 0):
+    with pytest.raises(StateUnwritableError, match=r"staging\.json"), store.lock(STAGING, "me", 0):
         pytest.fail("the lock was given")
 
 
@@ -317,6 +319,29 @@ def test_an_owner_of_many_words_is_named_in_one_line(store: JsonFileStore) -> No
         pytest.fail("two hold one lock")
     assert "\n" not in caught.value.owner
     assert 100 < len(caught.value.owner) < 600
+
+
+def test_an_owner_that_said_nothing(store: JsonFileStore, root: Path) -> None:
+    with store.lock(STAGING, "me", 0):
+        (root / ".staging.promotion.owner").unlink()
+        with pytest.raises(LockHeldError, match="owner unknown"), store.lock(STAGING, "me", 0):
+            pytest.fail("two hold one lock")
+
+
+def test_a_writer_that_never_ends(store: JsonFileStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_file, "WRITE_TIMEOUT", 0.1)
+    written = store.write(fresh(), None)
+    with FileLock(root / ".staging.json.lock"):
+        with pytest.raises(StateUnwritableError, match="held this lock"):
+            store.write(written, written.serial)
+        assert store.read(STAGING) == written
+
+
+def test_a_place_that_is_taken_keeps_no_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "taken" / "by").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        durable.replace_file(tmp_path / "taken", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------
