@@ -44,7 +44,7 @@ class Engine:
         project: str | None = None,
     ) -> None:
         """Take the promotion path and the ports; `project` is the dbt project's name, to refuse what belongs to another."""
-        self.path, self.store = path, store
+        self.path, self.store, self.clock = path, store, clock
         memory = Memory(path, store, project)
         self._planner = Planner(memory, workshop, clock)
         self._promoter = Promoter(memory, self._planner, workshop, clock)

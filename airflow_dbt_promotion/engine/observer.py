@@ -76,12 +76,16 @@ class Observer:
 
     def names(self, found: Sequence[ModelStatus]) -> list[str]:
         """Return the shortest unambiguous name of each model, sorted."""
-        known = {ModelId(one.model) for one in found}
+        return sorted(self.called(found).values())
+
+    def called(self, found: Sequence[ModelStatus]) -> dict[ModelId, str]:
+        """Return the shortest unambiguous name of each model, over all that is remembered."""
+        known = {one.model for one in found}
         for place in self._memory.path.environments:
             state = self._memory.read(place.name)
             known.update(state.current if state is not None else ())
         names = Names(known)
-        return sorted(names.shortest(one.model) for one in found)
+        return {one.model: names.shortest(one.model) for one in found}
 
     def history(self, environment: str | None) -> tuple[tuple[str, PromotionRecord], ...]:
         """Return the promotions into one environment, or into all, newest first, each with the environment's name."""

@@ -1,1 +1,3 @@
-"""How everything is told: documents for machines, text for terminals, markdown for pull requests. Pure functions of the engine's values."""
+"""How everything is told: documents for machines, text for terminals, markdown for pull requests. Pure functions of the
+engine's values.
+"""

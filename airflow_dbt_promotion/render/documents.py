@@ -1,8 +1,8 @@
 """Documents: the engine's values as JSON-able dicts. One shape for the command line, the functions and Airflow.
 
-Each document is a typed struct, so that its JSON Schema is generated from the code that writes it (`render.schemas`). Every field is always
-there; what is unknown is null. Instants are RFC 3339 in UTC with a Z. `schema_version` rises when a field goes or changes its meaning, not when
-one is added.
+Each document is a typed struct, so that its JSON Schema is generated from the code that writes it (`render.schemas`).
+Every field is always there; what is unknown is null. Instants are RFC 3339 in UTC with a Z. `schema_version` rises when
+a field goes or changes its meaning, not when one is added.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class VerdictDocument(Struct, frozen=True, kw_only=True):
-    """One gate's answer. `code` is stable; `eligible_at` is when it could pass at the earliest, where time alone can tell."""
+    """One gate's answer. `code` is stable; `eligible_at` is when it could pass at the earliest, where time alone can
+    tell.
+    """
 
     gate: GateName
     status: Status
@@ -38,7 +40,9 @@ class VerdictDocument(Struct, frozen=True, kw_only=True):
 
 
 class ChangeDocument(Struct, frozen=True, kw_only=True):
-    """One model of a plan. `result` is what became of it (`advanced`, `removed`, `failed`, `skipped`), null where nothing was carried out."""
+    """One model of a plan. `result` is what became of it (`advanced`, `removed`, `failed`, `skipped`), null where
+    nothing was carried out.
+    """
 
     unique_id: str
     name: str
@@ -67,7 +71,9 @@ class BypassDocument(Struct, frozen=True, kw_only=True):
 
 
 class ErrorDocument(Struct, frozen=True, kw_only=True):
-    """What went wrong: `kind` is `bad_input` (exit code 2), `machine` or `unexpected` (4), `interrupted` (130, 143); `code` is finer and stable."""
+    """What went wrong: `kind` is `bad_input` (exit code 2), `machine` or `unexpected` (4), `interrupted` (130, 143);
+    `code` is finer and stable.
+    """
 
     kind: str
     code: str
@@ -85,9 +91,10 @@ class FailureDocument(Struct, frozen=True, kw_only=True):
 class PromotionDocument(Struct, frozen=True, kw_only=True):
     """A promotion, carried out or not.
 
-    `models` would go or went, together; `held` stays behind, each with the verdicts that say why; `already_current` (unique ids) needs nothing.
-    `verdicts` are about the plan as a whole. `eligible_at` is when all of `models` could go, where time alone can tell. `words` are dbt's own
-    where something failed. `error` is null unless the outcome is `errored`; then what could not be found out is null or empty.
+    `models` would go or went, together; `held` stays behind, each with the verdicts that say why; `already_current`
+    (unique ids) needs nothing. `verdicts` are about the plan as a whole. `eligible_at` is when all of `models` could
+    go, where time alone can tell. `words` are dbt's own where something failed. `error` is null unless the outcome is
+    `errored`; then what could not be found out is null or empty.
     """
 
     schema_version: int
@@ -127,8 +134,8 @@ class LastPromotionDocument(Struct, frozen=True, kw_only=True):
 class ModelStatusDocument(Struct, frozen=True, kw_only=True):
     """One model in one environment.
 
-    `tested`, `soaked` and `validated` answer for going on to the next environment; `soaked` is null in the last. `eligible_at` is when the soak
-    ends, where time alone can tell. `pending`: the next environment lacks this version.
+    `tested`, `soaked` and `validated` answer for going on to the next environment; `soaked` is null in the last.
+    `eligible_at` is when the soak ends, where time alone can tell. `pending`: the next environment lacks this version.
     """
 
     environment: str
@@ -196,12 +203,26 @@ def promotion_document(promotion: Promotion) -> dict[str, object]:
 
 
 def failed_promotion_document(error: ErrorDocument, target: str | None, *, dry_run: bool) -> dict[str, object]:
-    """Return the document of a promotion that ended before there was anything to tell: outcome `errored`, and the error."""
+    """Return the document of a promotion that ended before there was anything to tell: outcome `errored`, and the
+    error.
+    """
     nothing: dict[str, Any] = dict.fromkeys(
         ("plan_id", "source_environment", "strategy", "started_at", "finished_at", "eligible_at"),
     )
     empty: dict[str, Any] = dict.fromkeys(
-        ("models", "held", "already_current", "verdicts", "tests_in_target", "stale_after", "exposures", "bypasses", "words", "warnings"), ()
+        (
+            "models",
+            "held",
+            "already_current",
+            "verdicts",
+            "tests_in_target",
+            "stale_after",
+            "exposures",
+            "bypasses",
+            "words",
+            "warnings",
+        ),
+        (),
     )
     return builtins(
         PromotionDocument(
@@ -224,7 +245,9 @@ def failure_document(error: ErrorDocument) -> dict[str, object]:
 
 def status_document(models: Sequence[ModelStatus]) -> dict[str, object]:
     """Return where models stand as JSON-able values: a `StatusDocument`."""
-    return builtins(StatusDocument(schema_version=SCHEMA_VERSION, models=tuple(model_status(model) for model in models)))
+    return builtins(
+        StatusDocument(schema_version=SCHEMA_VERSION, models=tuple(model_status(model) for model in models))
+    )
 
 
 def model_status(status: ModelStatus) -> ModelStatusDocument:
@@ -248,7 +271,11 @@ def model_status(status: ModelStatus) -> ModelStatusDocument:
         last_promotion=None
         if last is None
         else LastPromotionDocument(
-            plan_id=last.plan_id, outcome=last.outcome, result=last.result, finished_at=last.finished_at, actor=last.actor
+            plan_id=last.plan_id,
+            outcome=last.outcome,
+            result=last.result,
+            finished_at=last.finished_at,
+            actor=last.actor,
         ),
         verdicts=verdicts((status.tests,) if status.soak is None else (status.tests, status.soak)),
     )
@@ -257,7 +284,8 @@ def model_status(status: ModelStatus) -> ModelStatusDocument:
 def verdicts(found: Iterable[Verdict]) -> tuple[VerdictDocument, ...]:
     """Return gates' answers."""
     return tuple(
-        VerdictDocument(gate=one.gate, status=one.status, code=one.code, reason=one.reason, eligible_at=one.eligible_at) for one in found
+        VerdictDocument(gate=one.gate, status=one.status, code=one.code, reason=one.reason, eligible_at=one.eligible_at)
+        for one in found
     )
 
 

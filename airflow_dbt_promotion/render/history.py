@@ -16,13 +16,14 @@ from airflow_dbt_promotion.render.text import HEADLINES
 
 _TITLES = ("finished (UTC)", "to", "outcome", "plan", "by", "models", "told")
 _COLUMNS = tuple(
-    Column(title=title, least=least)
-    for title, least in zip(_TITLES, (10, None, None, None, 8, 16, 14), strict=True)
+    Column(title=title, least=least) for title, least in zip(_TITLES, (10, None, None, None, 8, 16, 14), strict=True)
 )
 
 
 class PromotedModelDocument(Struct, frozen=True, kw_only=True):
-    """What became of one model: `result` is `advanced`, `failed`, `skipped`, `removed`, or `planned` where the promotion broke."""
+    """What became of one model: `result` is `advanced`, `failed`, `skipped`, `removed`, or `planned` where the
+    promotion broke.
+    """
 
     unique_id: str
     name: str
@@ -61,7 +62,9 @@ Records = Sequence[tuple[str, PromotionRecord]]
 
 def document(records: Records) -> dict[str, object]:
     """Return the promotions on record as JSON-able values."""
-    return builtins(HistoryDocument(schema_version=SCHEMA_VERSION, promotions=tuple(_record(*told) for told in records)))
+    return builtins(
+        HistoryDocument(schema_version=SCHEMA_VERSION, promotions=tuple(_record(*told) for told in records))
+    )
 
 
 def text(records: Records, page: Page) -> str:

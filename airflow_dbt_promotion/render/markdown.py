@@ -1,7 +1,8 @@
 """Markdown: what one would paste into a pull request or a job summary.
 
-Names and messages come from outside, so they are escaped: names stand in code spans, sentences have their markup and HTML made harmless, and
-no cell of a table can end it. Long lists are cut, since a comment on a pull request holds 65,536 characters.
+Names and messages come from outside, so they are escaped: names stand in code spans, sentences have their markup and
+HTML made harmless, and no cell of a table can end it. Long lists are cut, since a comment on a pull request holds
+65,536 characters.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ _MARKS = {Status.PASSED: "", Status.WAITING: ":hourglass: ", Status.BLOCKED: ":n
 def promotion(told: Promotion) -> str:
     """Return a promotion as markdown, a newline at its end."""
     plan, ends = told.plan, ends_of(told)
-    blocks = [f"## Promotion to {escaped(plan.target)}: {told.outcome.value.replace('_', ' ')}", escaped(headline(told))]
+    blocks = [
+        f"## Promotion to {escaped(plan.target)}: {told.outcome.value.replace('_', ' ')}",
+        escaped(headline(told)),
+    ]
     if told.outcome is PromotionOutcome.REFUSED:
         blocks += _refused(told, ends)
     if told.outcome is PromotionOutcome.FAILED:
@@ -56,7 +60,9 @@ def promotion(told: Promotion) -> str:
         blocks.append("**Exposures reached**\n\n" + grid(("exposure", "owner", "where"), rows))
     if others := notes(told):
         blocks.append("\n".join(f"- {escaped(note)}" for note in others))
-    blocks.append(f"<sub>Plan {code(short(plan.plan_id), cell=False)}, strategy {plan.strategy.value}, {moment(told.finished_at)}</sub>")
+    blocks.append(
+        f"<sub>Plan {code(short(plan.plan_id), cell=False)}, strategy {plan.strategy.value}, {moment(told.finished_at)}</sub>"
+    )
     return "\n\n".join(blocks) + "\n"
 
 
@@ -81,7 +87,11 @@ def code(text: str, *, cell: bool = True) -> str:
 def grid(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of cells that are escaped already, cut after `MOST_ROWS`."""
     found = list(rows)
-    lines = [f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}", *(f"| {' | '.join(row)} |" for row in found[:MOST_ROWS])]
+    lines = [
+        f"| {' | '.join(titles)} |",
+        f"|{' --- |' * len(titles)}",
+        *(f"| {' | '.join(row)} |" for row in found[:MOST_ROWS]),
+    ]
     if len(found) > MOST_ROWS:
         lines.append(f"| and {len(found) - MOST_ROWS} more |{' |' * (len(titles) - 1)}")
     return "\n".join(lines)
@@ -96,7 +106,10 @@ def _refused(told: Promotion, ends: Ends) -> list[str]:
     """Return what holds the plan up, and what would change it."""
     lines: list[str] = []
     for refusal in refusals(told.plan, ends):
-        told_of = [f"{code(name, cell=False)}: {escaped(reason)}" if name is not None else escaped(reason) for name, reason in refusal.told]
+        told_of = [
+            f"{code(name, cell=False)}: {escaped(reason)}" if name is not None else escaped(reason)
+            for name, reason in refusal.told
+        ]
         shown = told_of[:10]
         if len(told_of) > len(shown):
             shown.append(f"and {count(len(told_of) - len(shown))} more")
@@ -138,7 +151,9 @@ def _held(held: Sequence[Change], ends: Ends) -> str:
     for change in held:
         verdict = shut(change)
         may_go = when(verdict.eligible_at, ends.now) if verdict is not None and verdict.eligible_at is not None else ""
-        rows.append((code(change.name), change.kind.value, escaped(verdict.reason if verdict is not None else ""), may_go))
+        rows.append(
+            (code(change.name), change.kind.value, escaped(verdict.reason if verdict is not None else ""), may_go)
+        )
     table = grid(("model", "change", "why", "may go"), rows)
     return f"<details><summary>Held back: {count(len(held))}</summary>\n\n{table}\n\n</details>"
 

@@ -15,9 +15,10 @@ from airflow_dbt_promotion.render.telling import count, listed
 class RecordingDocument(Struct, frozen=True, kw_only=True):
     """What a run, or a baseline, changed in an environment; models by unique id.
 
-    `entered` are current now at a version that they were not before, `passed` have complete passing evidence, `failed` lost theirs, `incomplete` lack
-    tests. `ended` stand on a parent that moved, `gone` are not in the project any more, `drifted` were built at a version that was never
-    promoted, `unmatched` were tested at another version than the environment holds. `serial` is the document's now.
+    `entered` are current now at a version that they were not before, `passed` have complete passing evidence, `failed`
+    lost theirs, `incomplete` lack tests. `ended` stand on a parent that moved, `gone` are not in the project any more,
+    `drifted` were built at a version that was never promoted, `unmatched` were tested at another version than the
+    environment holds. `serial` is the document's now.
     """
 
     schema_version: int
@@ -67,7 +68,11 @@ def text(recording: Recording, page: Page, *, baseline: bool) -> str:
 def as_markdown(recording: Recording, *, baseline: bool) -> str:
     """Return a recording as markdown."""
     heading = f"## {markdown.escaped(_headline(recording, baseline=baseline))}\n"
-    parts = [f"- {count(len(models))} {told}: {markdown.escaped(_names(models))}" for told, models, _ in _parts(recording) if models]
+    parts = [
+        f"- {count(len(models))} {told}: {markdown.escaped(_names(models))}"
+        for told, models, _ in _parts(recording)
+        if models
+    ]
     return "\n".join([heading, *parts]) + "\n" if parts else heading
 
 

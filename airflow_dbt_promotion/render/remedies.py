@@ -21,9 +21,15 @@ REMEDIES: Mapping[tuple[GateName, str], str] = MappingProxyType(
         (GateName.SOURCE, "source_never_recorded"): (
             "Build in {source} with dbt, then `dbt-promote record --environment {source}`; `--baseline` adopts what is there already."
         ),
-        (GateName.SOURCE, "not_in_source"): "Build it in {source} with dbt, then `dbt-promote record --environment {source}`.",
+        (
+            GateName.SOURCE,
+            "not_in_source",
+        ): "Build it in {source} with dbt, then `dbt-promote record --environment {source}`.",
         (GateName.SOURCE, "plan_moved"): "Run the same command again: it plans anew.",
-        (GateName.TESTS, "not_built"): "Run `dbt build` for it in {source}, then `dbt-promote record --environment {source}`.",
+        (
+            GateName.TESTS,
+            "not_built",
+        ): "Run `dbt build` for it in {source}, then `dbt-promote record --environment {source}`.",
         (GateName.TESTS, "tests_changed"): (
             "Run its tests in {source} and record the run (or give --run-tests); or go without them by --skip-tests {on_record}."
         ),
@@ -33,26 +39,47 @@ REMEDIES: Mapping[tuple[GateName, str], str] = MappingProxyType(
         (GateName.TESTS, "revoked"): (
             "Mend the model or the test, build in {source} and record the run; or go without tests by --skip-tests {on_record}."
         ),
-        (GateName.TESTS, "no_tests"): "Write a test for it, or let policy take models without (zero_tests: pass in promotion.yml).",
-        (GateName.TESTS, "warned"): "Clear the warning and record a run, or let policy take warnings (warnings: pass in promotion.yml).",
+        (
+            GateName.TESTS,
+            "no_tests",
+        ): "Write a test for it, or let policy take models without (zero_tests: pass in promotion.yml).",
+        (
+            GateName.TESTS,
+            "warned",
+        ): "Clear the warning and record a run, or let policy take warnings (warnings: pass in promotion.yml).",
         (GateName.SOAK, "soaking"): "Wait{until}; or go early by --min-days-in-staging 0 {on_record}.",
-        (GateName.SOAK, "clock_stopped"): "Build it with all of its tests in {source} and record the run: the clock starts then.",
-        (GateName.SOAK, "stay_ended"): "Build it in {source} on its new parents and record the run: the clock starts then.",
+        (
+            GateName.SOAK,
+            "clock_stopped",
+        ): "Build it with all of its tests in {source} and record the run: the clock starts then.",
+        (
+            GateName.SOAK,
+            "stay_ended",
+        ): "Build it in {source} on its new parents and record the run: the clock starts then.",
         (GateName.SOAK, "runs"): "Let {source} run again and record it, as often as policy asks (min_successful_runs).",
         (GateName.COHERENCE, "needs_upstream"): "Add them with --include-upstream.",
         (GateName.COHERENCE, "test_needs_model"): "Add them with --include-upstream.",
         (GateName.COHERENCE, "needs_downstream"): (
             "Add them with --include-downstream, or leave them behind with --allow-stale-downstream: {target} is marked as not whole until they follow."
         ),
-        (GateName.COHERENCE, "parent_moved_on"): "Build it in {source} on the parents that are there now, and record the run.",
+        (
+            GateName.COHERENCE,
+            "parent_moved_on",
+        ): "Build it in {source} on the parents that are there now, and record the run.",
         (GateName.COHERENCE, "needs_other"): "See what holds the other back, or name both.",
-        (GateName.COHERENCE, "tested_beside_others"): "Promote with --strategy build, which runs these tests in {target}.",
+        (
+            GateName.COHERENCE,
+            "tested_beside_others",
+        ): "Promote with --strategy build, which runs these tests in {target}.",
         (GateName.CHANGE, "removal"): "Allow it with --allow-removals; its relation stays in the warehouse.",
         (GateName.CHANGE, "incremental_change"): (
             "Choose --on-incremental-change full_refresh (all rows anew) or forward_only (old rows stay as they are)."
         ),
         (GateName.CHANGE, "bypass_forbidden"): "Leave the bypass out, or change `forbid` of {target} in promotion.yml.",
-        (GateName.CODE, "code_moved"): "Check out the code that soaked in {source}, or build and record what is at hand there.",
+        (
+            GateName.CODE,
+            "code_moved",
+        ): "Check out the code that soaked in {source}, or build and record what is at hand there.",
     }
 )
 """What a person can do about each answer that is not `passed`."""

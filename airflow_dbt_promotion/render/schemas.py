@@ -1,6 +1,7 @@
 """The published JSON Schemas of every document, generated from the structs that write them.
 
-`python -m airflow_dbt_promotion.render.schemas` writes them into the package's `schemas` folder; a test holds both to each other.
+`python -m airflow_dbt_promotion.render.schemas` writes them into the package's `schemas` folder; a test holds both to
+each other.
 """
 
 from __future__ import annotations

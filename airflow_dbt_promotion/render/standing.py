@@ -52,10 +52,11 @@ class ValidatedDocument(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """One environment of the path with its document, None where nothing was ever recorded."""
+    """One environment of the path with its document, None where nothing was ever recorded. `working`: people work there, it needs no record."""
 
     name: str
     state: EnvironmentState | None
+    working: bool = False
 
 
 def validated_document(
@@ -112,6 +113,8 @@ def as_markdown(models: Sequence[ModelStatus], places: Sequence[Place], now: dat
 def notes(place: Place) -> tuple[str, ...]:
     """Return what is to be known of an environment as a whole."""
     state = place.state
+    if place.working:
+        return ("People work here: it holds the project as it is, and its evidence is made when something is promoted out of it.",)
     if state is None:
         return (f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`.",)
     found = []
@@ -130,7 +133,7 @@ def _by_place(models: Sequence[ModelStatus]) -> dict[str, list[ModelStatus]]:
 
 def _title(place: Place, found: Sequence[ModelStatus]) -> str:
     """Return an environment's heading."""
-    return f"{place.name}: {count(len(found))}" if place.state is not None else place.name
+    return f"{place.name}: {count(len(found))}" if found or (place.state is not None and not place.working) else place.name
 
 
 def _row(one: ModelStatus, now: datetime) -> list[Cell]:

@@ -1,6 +1,7 @@
 """Tables and colours for terminals, without a library: a status of a thousand models costs a few milliseconds.
 
-Text that comes from outside (names, dbt's words) is stripped of control characters, so that it cannot steer the terminal.
+Text that comes from outside (names, dbt's words) is stripped of control characters, so that it cannot steer the
+terminal.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from enum import Enum
 
 from msgspec import Struct
 
-_STEERING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_STEERING = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _GAP = "  "
 
 
@@ -75,12 +78,15 @@ def columns_of(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1 for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+        for char in text
     )
 
 
 def table(page: Page, columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]], indent: str = "  ") -> list[str]:
-    """Return a table as lines; columns that may become narrower wrap, and columns that are empty throughout are left out."""
+    """Return a table as lines; columns that may become narrower wrap, and columns that are empty throughout are left
+    out.
+    """
     cells = [[_cell(cell) for cell in row] for row in rows]
     shown = [index for index in range(len(columns)) if any(row[index].text for row in cells)]
     columns = [columns[index] for index in shown]
@@ -91,7 +97,8 @@ def table(page: Page, columns: Sequence[Column], rows: Sequence[Sequence[Cell | 
         pieces = [_pieces(cell.text, width) for cell, width in zip(row, widths, strict=True)]
         for number in range(max(len(piece) for piece in pieces)):
             part = [
-                Cell(piece[number] if number < len(piece) else "", cell.tone) for piece, cell in zip(pieces, row, strict=True)
+                Cell(piece[number] if number < len(piece) else "", cell.tone)
+                for piece, cell in zip(pieces, row, strict=True)
             ]
             lines.append(_line(page, part, widths, indent))
     return lines
@@ -105,10 +112,15 @@ def _cell(cell: Cell | str) -> Cell:
 
 def _widths(page: Page, columns: Sequence[Column], cells: Sequence[Sequence[Cell]], indent: str) -> list[int]:
     """Return the width of each column: its text's, less where the page is narrower, taken from the widest first."""
-    widths = [max([columns_of(column.title), *(columns_of(row[i].text) for row in cells)]) for i, column in enumerate(columns)]
+    widths = [
+        max([columns_of(column.title), *(columns_of(row[i].text) for row in cells)]) for i, column in enumerate(columns)
+    ]
     if page.width is None:
         return widths
-    least = [width if column.least is None else min(width, max(column.least, columns_of(column.title))) for column, width in zip(columns, widths, strict=True)]
+    least = [
+        width if column.least is None else min(width, max(column.least, columns_of(column.title)))
+        for column, width in zip(columns, widths, strict=True)
+    ]
     over = sum(widths) + len(_GAP) * (len(widths) - 1) + len(indent) - page.width
     while over > 0:
         widest = max(range(len(widths)), key=lambda i: widths[i] - least[i], default=None)
@@ -122,13 +134,16 @@ def _widths(page: Page, columns: Sequence[Column], cells: Sequence[Sequence[Cell
 def _line(page: Page, cells: Sequence[Cell], widths: Sequence[int], indent: str) -> str:
     """Return one line of a table, without spaces at its end."""
     padded = [
-        page.paint(cell.text, cell.tone) + " " * (width - columns_of(cell.text)) for cell, width in zip(cells, widths, strict=True)
+        page.paint(cell.text, cell.tone) + " " * (width - columns_of(cell.text))
+        for cell, width in zip(cells, widths, strict=True)
     ]
     return (indent + _GAP.join(padded)).rstrip()
 
 
 def _pieces(text: str, width: int) -> list[str]:
-    """Return text in pieces of a width; words and names are broken where they must be, at `_` and `.` where that is near."""
+    """Return text in pieces of a width; words and names are broken where they must be, at `_` and `.` where that is
+    near.
+    """
     if columns_of(text) <= width:
         return [text]
     pieces: list[str] = []
@@ -157,4 +172,6 @@ def _wrapped(text: str, width: int | None, first: str, hanging: str) -> list[str
     if width is None:
         return [first + text]
     room = max(width, len(hanging) + 20)
-    return textwrap.wrap(text, room, initial_indent=first, subsequent_indent=hanging, break_on_hyphens=False) or [first.rstrip()]
+    return textwrap.wrap(text, room, initial_indent=first, subsequent_indent=hanging, break_on_hyphens=False) or [
+        first.rstrip()
+    ]

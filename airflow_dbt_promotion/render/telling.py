@@ -20,7 +20,9 @@ BYPASSES = {BypassKind.SKIP_TESTS: "tests skipped", BypassKind.SHORT_SOAK: "soak
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """One reason for which a plan may not go, the models that it holds up (none: the plan as a whole), and what would change it."""
+    """One reason for which a plan may not go, the models that it holds up (none: the plan as a whole), and what would
+    change it.
+    """
 
     gate: GateName
     code: str
@@ -72,7 +74,9 @@ def refusals(plan: Plan, ends: Ends) -> tuple[Refusal, ...]:
     """Return why a plan may not go, one entry for each gate and code, in the order in which they first occur."""
     groups: dict[tuple[GateName, str], list[tuple[str | None, Verdict]]] = {}
     for model, verdict in plan.refusals:
-        groups.setdefault((verdict.gate, verdict.code), []).append((None if model is None else bare_name(model), verdict))
+        groups.setdefault((verdict.gate, verdict.code), []).append(
+            (None if model is None else bare_name(model), verdict)
+        )
     return tuple(
         Refusal(
             gate=gate,
@@ -86,13 +90,19 @@ def refusals(plan: Plan, ends: Ends) -> tuple[Refusal, ...]:
 
 def eligible(plan: Plan, ends: Ends) -> str | None:
     """Return when the whole plan could go, None where time alone does not tell."""
-    return None if plan.eligible_at is None else f"All of it could go at {when(plan.eligible_at, ends.now)}, if nothing changes."
+    return (
+        None
+        if plan.eligible_at is None
+        else f"All of it could go at {when(plan.eligible_at, ends.now)}, if nothing changes."
+    )
 
 
 def shut(change: Change) -> Verdict | None:
     """Return the answer that holds a change back: one that people must lift before one that lifts by itself."""
     closed = [verdict for verdict in change.verdicts if not verdict.passed]
-    return min(closed, key=lambda verdict: (verdict.status.value != "blocked", verdict.eligible_at is not None), default=None)
+    return min(
+        closed, key=lambda verdict: (verdict.status.value != "blocked", verdict.eligible_at is not None), default=None
+    )
 
 
 def gates_of(changes: Sequence[Change]) -> tuple[GateName, ...]:
@@ -122,19 +132,28 @@ def owner_of(exposure: Exposure) -> str:
     """Return whom to tell of an exposure."""
     email = exposure.owner.email
     address = ", ".join(email) if isinstance(email, list) else email
-    return " ".join(part for part in (exposure.owner.name, f"<{address}>" if address else None) if part) or "nobody named"
+    return (
+        " ".join(part for part in (exposure.owner.name, f"<{address}>" if address else None) if part) or "nobody named"
+    )
 
 
 def notes(promotion: Promotion) -> tuple[str, ...]:
-    """Return what else is to be known of a plan: bypasses, what is left behind, tests that run in the target, what is there already."""
+    """Return what else is to be known of a plan: bypasses, what is left behind, tests that run in the target, what is
+    there already.
+    """
     plan = promotion.plan
-    found = [f"Bypass, on record: {BYPASSES[kind]}. Reason: {plan.choices.reason}" for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)]
+    found = [
+        f"Bypass, on record: {BYPASSES[kind]}. Reason: {plan.choices.reason}"
+        for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)
+    ]
     if plan.stale_after:
         names = listed([bare_name(model) for model in plan.stale_after])
         found.append(f"Left on an older parent in {plan.target}, which is not whole until they follow: {names}.")
     if plan.tests_in_target:
         number = count(len(plan.tests_in_target), "test")
-        found.append(f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there.")
+        found.append(
+            f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there."
+        )
     if plan.already_current:
         found.append(f"In {plan.target} already: {count(len(plan.already_current))}.")
     return tuple(found)

@@ -35,7 +35,12 @@ HEADLINES = {
     PromotionOutcome.ERRORED: Tone.BAD_BOLD,
 }
 STATUSES = {Status.PASSED: Tone.GOOD, Status.WAITING: Tone.WAIT, Status.BLOCKED: Tone.BAD}
-_RESULTS = {"advanced": ("promoted", Tone.GOOD), "removed": ("removed", Tone.GOOD), "failed": ("failed", Tone.BAD), "skipped": ("skipped", Tone.WAIT)}
+_RESULTS = {
+    "advanced": ("promoted", Tone.GOOD),
+    "removed": ("removed", Tone.GOOD),
+    "failed": ("failed", Tone.BAD),
+    "skipped": ("skipped", Tone.WAIT),
+}
 
 
 def promotion(told: Promotion, page: Page | None = None) -> str:
@@ -93,7 +98,11 @@ def _changes(told: Promotion, page: Page) -> list[str]:
 
 def _change(told: Promotion, change: Change, gates: tuple[GateName, ...]) -> list[Cell | str]:
     """Return one row of that table."""
-    result, tone = _RESULTS.get(told.models[change.model].result, ("", Tone.PLAIN)) if change.model in told.models else ("", Tone.PLAIN)
+    result, tone = (
+        _RESULTS.get(told.models[change.model].result, ("", Tone.PLAIN))
+        if change.model in told.models
+        else ("", Tone.PLAIN)
+    )
     return [
         Cell(change.name, Tone.BOLD),
         change.kind.value,
@@ -107,10 +116,18 @@ def _held(told: Promotion, page: Page) -> list[str]:
     """Return the table of what stays behind, and why."""
     held, ends = told.plan.held, ends_of(told)
     rows = [_held_row(change, ends) for change in held[:MOST_HELD]]
-    columns = [Column(title="model", least=16), Column(title="change"), Column(title="gate"), Column(title="why", least=24), Column(title="may go", least=16)]
+    columns = [
+        Column(title="model", least=16),
+        Column(title="change"),
+        Column(title="gate"),
+        Column(title="why", least=24),
+        Column(title="may go", least=16),
+    ]
     lines = [page.paint(f"Held back: {count(len(held))}", Tone.BOLD), *table(page, columns, rows)]
     if len(held) > MOST_HELD:
-        lines.append(f"  and {count(len(held) - MOST_HELD)} more; `dbt-promote why MODEL` tells of each, --output-format json of all")
+        lines.append(
+            f"  and {count(len(held) - MOST_HELD)} more; `dbt-promote why MODEL` tells of each, --output-format json of all"
+        )
     return lines
 
 
@@ -120,7 +137,13 @@ def _held_row(change: Change, ends: Ends) -> list[Cell | str]:
     if verdict is None:
         return [Cell(change.name, Tone.BOLD), change.kind.value, "", "", ""]
     may_go = "" if verdict.eligible_at is None else when(verdict.eligible_at, ends.now)
-    return [Cell(change.name, Tone.BOLD), change.kind.value, Cell(verdict.gate.value, STATUSES[verdict.status]), verdict.reason, may_go]
+    return [
+        Cell(change.name, Tone.BOLD),
+        change.kind.value,
+        Cell(verdict.gate.value, STATUSES[verdict.status]),
+        verdict.reason,
+        may_go,
+    ]
 
 
 def _footnotes(told: Promotion, page: Page) -> list[str]:

@@ -23,7 +23,8 @@ from airflow_dbt_promotion.render.text import STATUSES
 
 
 class Why(Struct, frozen=True, kw_only=True):
-    """What is asked of one model: the plan for it alone, the documents of both ends, and its source's answers where it is no change.
+    """What is asked of one model: the plan for it alone, the documents of both ends, and its source's answers where it
+    is no change.
 
     `asked` is the name as it was given.
     """
@@ -85,7 +86,9 @@ class HoldingDocument(Struct, frozen=True, kw_only=True):
 
 
 class EvidenceDocument(Struct, frozen=True, kw_only=True):
-    """What runs in the source have proven of the version: the first complete pass since it last failed, the newest, how many since it entered."""
+    """What runs in the source have proven of the version: the first complete pass since it last failed, the newest, how
+    many since it entered.
+    """
 
     built_at: Instant | None
     first_pass: Instant | None
@@ -98,7 +101,9 @@ class EvidenceDocument(Struct, frozen=True, kw_only=True):
 
 
 class WhyDocument(Struct, frozen=True, kw_only=True):
-    """Why one model may go to the target, or not. `change` is null where the target holds it already, or where nothing is known of it."""
+    """Why one model may go to the target, or not. `change` is null where the target holds it already, or where nothing
+    is known of it.
+    """
 
     schema_version: int
     unique_id: str | None
@@ -161,14 +166,23 @@ def text(why: Why, page: Page) -> str:
         lines += ["", f"  {answer} ({verdict.code})", *page.paragraph(verdict.reason, "    ")]
         told = remedy(verdict, why.ends)
         lines += page.paragraph(told, "    => ", "       ") if told is not None else []
-    facts = table(page, (Column(title="fact"), Column(title="", least=24)), [[Cell(what, Tone.DIM), said] for what, said in _facts(why).items()])
+    facts = table(
+        page,
+        (Column(title="fact"), Column(title="", least=24)),
+        [[Cell(what, Tone.DIM), said] for what, said in _facts(why).items()],
+    )
     return "\n".join([*lines, "", *facts[1:]]).rstrip() + "\n"
 
 
 def as_markdown(why: Why) -> str:
     """Return the answer as markdown."""
     rows = [
-        (verdict.gate.value, markdown.gate([verdict]) or verdict.code, markdown.escaped(verdict.reason), markdown.escaped(remedy(verdict, why.ends) or ""))
+        (
+            verdict.gate.value,
+            markdown.gate([verdict]) or verdict.code,
+            markdown.escaped(verdict.reason),
+            markdown.escaped(remedy(verdict, why.ends) or ""),
+        )
         for verdict in why.verdicts
     ]
     facts = "\n".join(f"- {what}: {markdown.escaped(said)}" for what, said in _facts(why).items())
@@ -211,7 +225,9 @@ def _facts(why: Why) -> Mapping[str, str]:
 
 def _held(entry: Entry, now: datetime) -> str:
     """Return what an environment holds."""
-    ended = f"; its stay ended {moment(entry.stale_since)}, when a parent moved" if entry.stale_since is not None else ""
+    ended = (
+        f"; its stay ended {moment(entry.stale_since)}, when a parent moved" if entry.stale_since is not None else ""
+    )
     return f"{short(entry.version)} since {moment(entry.since)} ({readable(now - entry.since)}), by {entry.origin.value} {short(entry.by)}{ended}"
 
 
