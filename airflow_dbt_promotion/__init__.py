@@ -1,4 +1,5 @@
-"""Promotes dbt models from development to staging to production, safely: on Apache Airflow, from Python, and from a shell.
+"""Promotes dbt models from development to staging to production, safely: on Apache Airflow, from Python, and from a
+shell.
 
 The public names below resolve when they are first used, so that importing this package costs next to nothing.
 """

@@ -23,7 +23,9 @@ from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, link_her
 
 
 class PlaceOptions(TypedDict, total=False):
-    """Where the project is: `dbt_project_dir` (default: here), `profiles_dir`, `profile`, `state`, `dbt_executable_path`."""
+    """Where the project is: `dbt_project_dir` (default: here), `profiles_dir`, `profile`, `state`,
+    `dbt_executable_path`.
+    """
 
     dbt_project_dir: str | Path
     profiles_dir: str | Path | None
@@ -35,7 +37,8 @@ class PlaceOptions(TypedDict, total=False):
 class PromotionOptions(PlaceOptions, total=False):
     """Everything else that can be chosen for a promotion; what is left out is the target environment's policy.
 
-    `min_days_in_staging` takes days or ISO 8601. `reason` is required for a bypass: `require_tests=False`, or a soak under the policy's.
+    `min_days_in_staging` takes days or ISO 8601. `reason` is required for a bypass: `require_tests=False`, or a soak
+    under the policy's.
     """
 
     select: str | None
@@ -61,7 +64,8 @@ class PromotionOptions(PlaceOptions, total=False):
 class PromotionResult(Struct, frozen=True):
     """A promotion's plan and outcome.
 
-    `to_dict()` is the document that `dbt-promote promote --output-format json` prints; its JSON Schema is in `airflow_dbt_promotion/schemas`.
+    `to_dict()` is the document that `dbt-promote promote --output-format json` prints; its JSON Schema is in
+    `airflow_dbt_promotion/schemas`.
     """
 
     promotion: Promotion
@@ -115,18 +119,22 @@ def promote_to_environment(
 ) -> PromotionResult:
     """Promote models into an environment from the one before it on the path; return the plan with its outcome.
 
-    `models` are names (a list, or text separated by commas or spaces); None or `all-validated` means all that may go. `update_state=False` plans
-    and validates, and changes nothing. Refused and failed are outcomes. Raises InputError for what cannot be used and MachineError where
-    the surroundings failed (both in `airflow_dbt_promotion.core.errors`).
+    `models` are names (a list, or text separated by commas or spaces); None or `all-validated` means all that may go.
+    `update_state=False` plans and validates, and changes nothing. Refused and failed are outcomes. Raises InputError
+    for what cannot be used and MachineError where the surroundings failed (both in
+    `airflow_dbt_promotion.core.errors`).
     """
-    request = request_of(target_environment, models, require_tests=require_tests, update_state=update_state, options=options)
+    request = request_of(
+        target_environment, models, require_tests=require_tests, update_state=update_state, options=options
+    )
     return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or _quiet))
 
 
 def get_promotion_status(
     environment: str | None = None, models: str | Sequence[str] | None = None, **place: Unpack[PlaceOptions]
 ) -> PromotionStatus:
-    """Return, for each environment (or one) and model: its version, since when, whether it is tested and soaked, its last promotion.
+    """Return, for each environment (or one) and model: its version, since when, whether it is tested and soaked, its
+    last promotion.
 
     Raises UnknownEnvironmentError and UnknownModelError.
     """
@@ -140,10 +148,11 @@ def get_staging_validated_models(
     pending: bool = False,
     **place: Unpack[PlaceOptions],
 ) -> list[str]:
-    """Return the names of the models, seeds and snapshots whose staging version is validated and has soaked that long, sorted.
+    """Return the names of the models, seeds and snapshots whose staging version is validated and has soaked that long,
+    sorted.
 
-    Names are bare where that is unambiguous. Staging is the environment that the last of the path promotes from, or `environment`. `pending`
-    leaves out what the next environment holds already.
+    Names are bare where that is unambiguous. Staging is the environment that the last of the path promotes from, or
+    `environment`. `pending` leaves out what the next environment holds already.
     """
     engine = engine_for(place_of(place))
     return engine.observer.names(engine.validated(duration(min_days_in_staging), environment, pending=pending))

@@ -1,4 +1,5 @@
-"""The composition root: from a place and its configuration to an engine. Everything that reads the surroundings is read here.
+"""The composition root: from a place and its configuration to an engine. Everything that reads the surroundings is read
+here.
 
 Neither dbt nor Airflow is imported before something is parsed or run.
 """
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 class Place(Struct, frozen=True, kw_only=True):
     """Where a dbt project is, and how dbt is run there.
 
-    `state` overrides the root in promotion.yml; a relative one begins at the project. `dbt_executable_path` is a dbt executable or a Python
-    that has dbt; without it dbt runs in this process. `env` is set while dbt runs. `targets` says which dbt target stands for an
-    environment, such as the one of a profile that was made on the spot.
+    `state` overrides the root in promotion.yml; a relative one begins at the project. `dbt_executable_path` is a dbt
+    executable or a Python that has dbt; without it dbt runs in this process. `env` is set while dbt runs. `targets`
+    says which dbt target stands for an environment, such as the one of a profile that was made on the spot.
     """
 
     project_dir: Path = Path()
@@ -94,7 +95,13 @@ def now() -> datetime:
 
 def actor_here(environ: Mapping[str, str]) -> str:
     """Return who is acting, as the surroundings tell: the person behind a CI job, else user@host."""
-    for name in ("DBT_PROMOTE_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME"):
+    for name in (
+        "DBT_PROMOTE_ACTOR",
+        "GITHUB_ACTOR",
+        "GITLAB_USER_LOGIN",
+        "BUILDKITE_BUILD_CREATOR",
+        "CIRCLE_USERNAME",
+    ):
         if environ.get(name):
             return environ[name]
     try:

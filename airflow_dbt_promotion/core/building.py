@@ -1,7 +1,7 @@
 """Building: a plan's work in the target, cut into invocations that each execute exactly what is planned.
 
-One invocation is enough, but for incremental models that must be built anew beside others that must not be: `--full-refresh` holds for a whole
-invocation, so these go in turns, parents first.
+One invocation is enough, but for incremental models that must be built anew beside others that must not be:
+`--full-refresh` holds for a whole invocation, so these go in turns, parents first.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ def segments(plan: Plan, release: Release) -> tuple[Segment, ...]:
     if not turns:
         return (Segment(models=(), tests=tuple(tests[0])),) if tests else ()
     return tuple(
-        Segment(models=tuple(release.models[model] for model in models), tests=tuple(tests.get(turn, ())), full_refresh=refresh)
+        Segment(
+            models=tuple(release.models[model] for model in models),
+            tests=tuple(tests.get(turn, ())),
+            full_refresh=refresh,
+        )
         for turn, (models, refresh) in enumerate(turns)
     )
 
@@ -56,7 +60,9 @@ def _tests(plan: Plan, release: Release) -> tuple[Test, ...]:
     """Return the data tests of every planned model; none where a bypass skips them."""
     if BypassKind.SKIP_TESTS in plan.choices.bypasses:
         return ()
-    return tests_of(release, [change.model for change in plan.changes if change.kind is not ChangeKind.REMOVED], unit=False)
+    return tests_of(
+        release, [change.model for change in plan.changes if change.kind is not ChangeKind.REMOVED], unit=False
+    )
 
 
 def _refreshed(building: Mapping[ModelId, Change], plan: Plan) -> set[ModelId]:
@@ -70,7 +76,9 @@ def _refreshed(building: Mapping[ModelId, Change], plan: Plan) -> set[ModelId]:
     }
 
 
-def _turns(building: Collection[ModelId], refreshed: set[ModelId], release: Release) -> list[tuple[list[ModelId], bool]]:
+def _turns(
+    building: Collection[ModelId], refreshed: set[ModelId], release: Release
+) -> list[tuple[list[ModelId], bool]]:
     """Cut models into turns of one kind each, so that parents are built before their children."""
     left = set(building)
     if not refreshed:

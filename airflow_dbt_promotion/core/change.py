@@ -13,7 +13,9 @@ from airflow_dbt_promotion.core.state import Entry, EnvironmentState
 
 
 class ChangeKind(Enum):
-    """What happens to a model: MODIFIED by its own code, INDIRECT by a parent's, METADATA by its tests or description alone."""
+    """What happens to a model: MODIFIED by its own code, INDIRECT by a parent's, METADATA by its tests or description
+    alone.
+    """
 
     ADDED = "added"
     MODIFIED = "modified"
@@ -28,7 +30,9 @@ BUILT = frozenset({ChangeKind.ADDED, ChangeKind.MODIFIED, ChangeKind.INDIRECT, C
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One model's way from what the target holds (`before`) to what the source holds (`after`), with every gate's verdict."""
+    """One model's way from what the target holds (`before`) to what the source holds (`after`), with every gate's
+    verdict.
+    """
 
     model: ModelId
     kind: ChangeKind
@@ -74,12 +78,14 @@ def kind_of(before: Entry | None, after: Entry | None) -> ChangeKind:
     return ChangeKind.UNCHANGED
 
 
-def difference(source: EnvironmentState, target: EnvironmentState, project: Collection[ModelId] | None) -> dict[ModelId, Change]:
+def difference(
+    source: EnvironmentState, target: EnvironmentState, project: Collection[ModelId] | None
+) -> dict[ModelId, Change]:
     """Return the change of every model that either side holds, UNCHANGED ones included.
 
-    `project` are the models of the project at hand, where it is known. A model that only the target holds is REMOVED where the source is known
-    to have let it go: the project does not have it any more, or, where no project is at hand, the source held it once. Otherwise the source
-    just never built it, and no change is made of it.
+    `project` are the models of the project at hand, where it is known. A model that only the target holds is REMOVED
+    where the source is known to have let it go: the project does not have it any more, or, where no project is at hand,
+    the source held it once. Otherwise the source just never built it, and no change is made of it.
     """
     changes = {}
     for model, after in source.current.items():

@@ -1,8 +1,9 @@
 """Coherence: which models must go together, so that everything in the target stands on what it was validated against.
 
-A *need* is one change that another cannot go without. Upstream: a planned child needs every ancestor at the version that its own version names,
-in the target or in the plan. Downstream: a planned model needs its children in the target to follow, or they are left on its old self. Test: a
-required test that reads another model needs that model to be in the target.
+A *need* is one change that another cannot go without. Upstream: a planned child needs every ancestor at the version
+that its own version names, in the target or in the plan. Downstream: a planned model needs its children in the target
+to follow, or they are left on its old self. Test: a required test that reads another model needs that model to be in
+the target.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class Direction(Enum):
 
 
 class Need(Struct, frozen=True, gc=False):
-    """One change that must come along. `possible` is False where the source does not hold it at a version that would do."""
+    """One change that must come along. `possible` is False where the source does not hold it at a version that would
+    do.
+    """
 
     model: ModelId
     direction: Direction
@@ -38,9 +41,17 @@ class Needs:
     """The needs of every model, computed once for one pair of environments."""
 
     def __init__(
-        self, source: EnvironmentState, target: EnvironmentState, changes: Mapping[ModelId, Change], *, stale_allowed: bool, tested: bool
+        self,
+        source: EnvironmentState,
+        target: EnvironmentState,
+        changes: Mapping[ModelId, Change],
+        *,
+        stale_allowed: bool,
+        tested: bool,
     ) -> None:
-        """Take both documents and the changes between them; `stale_allowed` drops downstream needs, `tested` adds those of tests."""
+        """Take both documents and the changes between them; `stale_allowed` drops downstream needs, `tested` adds those
+        of tests.
+        """
         self._source, self._target, self._changes = source, target, changes
         self._children: dict[ModelId, list[ModelId]] = {}
         for child, entry in target.current.items():
@@ -116,7 +127,8 @@ class Needs:
                 continue
             change = self._changes.get(child)
             follows = change is not None and (
-                change.after is None or change.after.parents.get(model) == (after.version if after is not None else None)
+                change.after is None
+                or change.after.parents.get(model) == (after.version if after is not None else None)
             )
             yield Need(child, Direction.DOWNSTREAM, possible=follows)
 
@@ -132,11 +144,14 @@ class Needs:
                     yield Need(other, Direction.TEST, possible=other in self._source.current)
 
 
-def largest(candidates: Mapping[ModelId, Change], standing: Iterable[ModelId], needs: Needs) -> tuple[set[ModelId], dict[ModelId, ModelId]]:
-    """Return the largest set of candidates in which every need is met, and for each one left out the model that it failed on.
+def largest(
+    candidates: Mapping[ModelId, Change], standing: Iterable[ModelId], needs: Needs
+) -> tuple[set[ModelId], dict[ModelId, ModelId]]:
+    """Return the largest set of candidates in which every need is met, and for each one left out the model that it
+    failed on.
 
-    `standing` are models that need not go but must be coherent to be stood upon. The largest set is unique: two sets that meet their needs do
-    so together.
+    `standing` are models that need not go but must be coherent to be stood upon. The largest set is unique: two sets
+    that meet their needs do so together.
     """
     alive = set(candidates) | set(standing)
     wanted_by: dict[ModelId, list[ModelId]] = {}

@@ -1,7 +1,8 @@
 """What one parse of a dbt project says, in dbt's own words, as far as a version needs it.
 
-These values are what a reader of artifacts produces and what `fingerprint` takes. Field names are those of dbt's manifest, so that
-a typed decoder can fill them without a detour. Nothing here is checked twice: a reader hands in complete values or raises.
+These values are what a reader of artifacts produces and what `fingerprint` takes. Field names are those of dbt's
+manifest, so that a typed decoder can fill them without a detour. Nothing here is checked twice: a reader hands in
+complete values or raises.
 """
 
 from __future__ import annotations
@@ -136,9 +137,9 @@ class Origin(Enum):
 class AsWritten(Struct, frozen=True):
     """The config that applies to one node from YAML and dbt_project.yml, before any rendering.
 
-    `config` is merged over its levels, nearest last, without what the node's own code sets; keys have no leading `+`; hooks are joined lists.
-    `columns` is the YAML list of columns where it holds Jinja, else None: then the manifest's columns say the same.
-    `test` is the YAML entry of a test, the same way.
+    `config` is merged over its levels, nearest last, without what the node's own code sets; keys have no leading `+`;
+    hooks are joined lists. `columns` is the YAML list of columns where it holds Jinja, else None: then the manifest's
+    columns say the same. `test` is the YAML entry of a test, the same way.
     """
 
     config: Mapping[str, object] = {}
@@ -165,8 +166,9 @@ class DeclaredVar(Struct, frozen=True):
 class Definition(Struct, frozen=True):
     """One parse of one project.
 
-    `others` are the unique ids of everything else that a node may name as a parent (sources, metrics, semantic models ...).
-    `written` is None where only the manifest was at hand (`origin` is then MANIFEST). `manifest` is the digest of manifest.json's bytes.
+    `others` are the unique ids of everything else that a node may name as a parent (sources, metrics, semantic models
+    ...). `written` is None where only the manifest was at hand (`origin` is then MANIFEST). `manifest` is the digest of
+    manifest.json's bytes.
     """
 
     project: ProjectIdentity

@@ -1,6 +1,7 @@
 """Eligibility: may this version of this model go on, and if not yet, when?
 
-The one answer that every surface gives: the plan and the promotion, the sensor, the command line and the status page all call `judge`.
+The one answer that every surface gives: the plan and the promotion, the sensor, the command line and the status page
+all call `judge`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Status(Enum):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """One gate's answer: a stable code, a sentence, and the earliest instant (UTC) at which it could pass, where time alone can tell."""
+    """One gate's answer: a stable code, a sentence, and the earliest instant (UTC) at which it could pass, where time
+    alone can tell.
+    """
 
     gate: GateName
     status: Status
@@ -56,8 +59,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Requirement(Struct, frozen=True, kw_only=True):
     """What is asked of a source version: the target's policy with the caller's arguments applied.
 
-    `skip_tests` is a bypass. `soak` of zero still asks for a complete pass unless tests are skipped. `on_the_spot` is for a source where people
-    work: what lacks evidence there is built and tested as the first step of the promotion.
+    `skip_tests` is a bypass. `soak` of zero still asks for a complete pass unless tests are skipped. `on_the_spot` is
+    for a source where people work: what lacks evidence there is built and tested as the first step of the promotion.
     """
 
     soak: timedelta = timedelta(0)
@@ -93,8 +96,8 @@ def judge(
 ) -> tuple[Verdict, Verdict]:
     """Return the verdicts of the tests gate and the soak gate for the version that the source holds.
 
-    `others` are the other environments' documents, for unit tests count from anywhere. Raises ClockError for an entry more than five
-    minutes in the future, KeyError where the source does not hold the model.
+    `others` are the other environments' documents, for unit tests count from anywhere. Raises ClockError for an entry
+    more than five minutes in the future, KeyError where the source does not hold the model.
     """
     entry = source.current[model]
     check_past(f"the entry of {model} into {source.environment}", entry.since, now)
@@ -103,7 +106,9 @@ def judge(
 
 
 def effective(model: ModelId, source: EnvironmentState, others: Collection[EnvironmentState]) -> Evidence | None:
-    """Return the evidence for the version that is held, completed by unit tests that passed elsewhere since it was recorded."""
+    """Return the evidence for the version that is held, completed by unit tests that passed elsewhere since it was
+    recorded.
+    """
     entry = source.current[model]
     found = ledger.of_version(source, model, entry.version)
     if found is None or found.tests != entry.tests or not found.missing or found.built_at is None:
@@ -168,7 +173,12 @@ def _how(found: Evidence, test: TestId) -> str:
 
 
 def _soak(
-    model: ModelId, entry: Entry, found: Evidence | None, source: EnvironmentState, requirement: Requirement, now: datetime
+    model: ModelId,
+    entry: Entry,
+    found: Evidence | None,
+    source: EnvironmentState,
+    requirement: Requirement,
+    now: datetime,
 ) -> Verdict:
     """Ask whether one stay of this version, since its newest failure, was long enough and had enough runs."""
     gate, where, asked = GateName.SOAK, source.environment, requirement.soak
@@ -186,7 +196,9 @@ def _soak(
         if entry.stale_since is not None:
             return waiting(gate, "stay_ended", f"a parent moved in {where} and it was not built since")
         ready = began + asked
-        return waiting(gate, "soaking", f"soaks in {where} for {readable(ready - now)} more (since {_minute(began)})", ready)
+        return waiting(
+            gate, "soaking", f"soaks in {where} for {readable(ready - now)} more (since {_minute(began)})", ready
+        )
     runs = found.runs if found is not None else 0
     if runs < requirement.runs and not requirement.skip_tests:
         return waiting(gate, "runs", f"{runs} of {requirement.runs} successful runs in {where} since it entered")
@@ -204,7 +216,9 @@ def _entered(model: ModelId, entry: Entry, source: EnvironmentState, scope: Soak
     return began
 
 
-def _earned(model: ModelId, entry: Entry, source: EnvironmentState, scope: SoakScope, start: datetime) -> list[timedelta]:
+def _earned(
+    model: ModelId, entry: Entry, source: EnvironmentState, scope: SoakScope, start: datetime
+) -> list[timedelta]:
     """Return the lengths of the completed stays that count; what lies before `start` was voided by a failure."""
     same = (
         stay

@@ -8,7 +8,12 @@ from enum import Enum
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.errors import ConfigError, CyclicPathError, SkippedEnvironmentError, UnknownEnvironmentError
+from airflow_dbt_promotion.core.errors import (
+    ConfigError,
+    CyclicPathError,
+    SkippedEnvironmentError,
+    UnknownEnvironmentError,
+)
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
 
 
@@ -124,7 +129,9 @@ class PromotionPath(Struct, frozen=True):
             following = self.get(following).promotes_from
 
     def get(self, name: str) -> Environment:
-        """Return the environment of that name, or of that dbt target where only one has it; raise UnknownEnvironmentError."""
+        """Return the environment of that name, or of that dbt target where only one has it; raise
+        UnknownEnvironmentError.
+        """
         for environment in self.environments:
             if environment.name == name:
                 return environment
@@ -143,7 +150,9 @@ class PromotionPath(Struct, frozen=True):
         return self.get(expected)
 
     def last(self) -> Environment:
-        """Return the last environment of the path: one from which nothing is promoted on (the last written, of several)."""
+        """Return the last environment of the path: one from which nothing is promoted on (the last written, of
+        several).
+        """
         sources = {environment.promotes_from for environment in self.environments}
         ends = [environment for environment in self.environments if environment.name not in sources]
         return ends[-1]

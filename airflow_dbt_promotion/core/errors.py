@@ -1,8 +1,8 @@
 """What can be wrong, as one family of exceptions.
 
 Expected answers of the gates are values (`Verdict`), not exceptions. An exception here means that somebody handed in
-something unusable (`InputError`), or that the machine, dbt or the stored state let us down (`MachineError`). Every leaf carries its
-facts as attributes and says what is wrong, where, and what to do.
+something unusable (`InputError`), or that the machine, dbt or the stored state let us down (`MachineError`). Every leaf
+carries its facts as attributes and says what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -53,7 +53,11 @@ class UnknownModelError(InputError):
     def __init__(self, name: str, near: Iterable[str] = ()) -> None:
         """Take the name as it was given and the names that look like it."""
         self.name, self.near = name, tuple(near)
-        hint = f"; did you mean {_list(self.near)}?" if self.near else "; `dbt-promote status` lists the models that are known"
+        hint = (
+            f"; did you mean {_list(self.near)}?"
+            if self.near
+            else "; `dbt-promote status` lists the models that are known"
+        )
         super().__init__(f"no model is called {name!r}{hint}")
 
 
@@ -103,7 +107,9 @@ class TooManyNamesError(InputError):
     def __init__(self, count: int, limit: int) -> None:
         """Take how many were given and how many are taken."""
         self.count, self.limit = count, limit
-        super().__init__(f"{count} model names were given, at most {limit} are taken; use `--select` or `all-validated`")
+        super().__init__(
+            f"{count} model names were given, at most {limit} are taken; use `--select` or `all-validated`"
+        )
 
 
 class UnknownEnvironmentError(InputError):
@@ -128,8 +134,14 @@ class SkippedEnvironmentError(InputError):
     def __init__(self, source: str, target: str, expected: str | None) -> None:
         """Take both ends as asked for, and where the target really promotes from."""
         self.source, self.target, self.expected = source, target, expected
-        rule = f"{target} promotes from {expected}" if expected else f"{target} is the first of its path and takes no promotion"
-        super().__init__(f"cannot promote from {source} to {target}: {rule}. Promote step by step, or change promotes_from in promotion.yml")
+        rule = (
+            f"{target} promotes from {expected}"
+            if expected
+            else f"{target} is the first of its path and takes no promotion"
+        )
+        super().__init__(
+            f"cannot promote from {source} to {target}: {rule}. Promote step by step, or change promotes_from in promotion.yml"
+        )
 
 
 class CyclicPathError(InputError):
@@ -140,7 +152,9 @@ class CyclicPathError(InputError):
     def __init__(self, ring: Iterable[str]) -> None:
         """Take the environments of the ring, in order."""
         self.ring = tuple(ring)
-        super().__init__(f"the promotion path goes round in a circle: {' <- '.join(self.ring)}; correct promotes_from in promotion.yml")
+        super().__init__(
+            f"the promotion path goes round in a circle: {' <- '.join(self.ring)}; correct promotes_from in promotion.yml"
+        )
 
 
 class ConfigError(InputError):
@@ -162,7 +176,9 @@ class ReasonRequiredError(InputError):
     def __init__(self, bypass: str) -> None:
         """Take the bypass, such as `skip_tests`."""
         self.bypass = bypass
-        super().__init__(f"{bypass} is a bypass that is recorded for good; say why with a reason (`--reason TEXT`, reason=...)")
+        super().__init__(
+            f"{bypass} is a bypass that is recorded for good; say why with a reason (`--reason TEXT`, reason=...)"
+        )
 
 
 class InvalidDurationError(InputError):
@@ -173,7 +189,9 @@ class InvalidDurationError(InputError):
     def __init__(self, value: object, why: str) -> None:
         """Take the value as given and the complaint."""
         self.value = value
-        super().__init__(f"{value!r} is not a usable duration: {why}. Give days as a number of 0 or more (1, 0.5), or ISO 8601 (P1D, PT12H)")
+        super().__init__(
+            f"{value!r} is not a usable duration: {why}. Give days as a number of 0 or more (1, 0.5), or ISO 8601 (P1D, PT12H)"
+        )
 
 
 # --- artifacts of dbt -------------------------------------------------------------------------------------------------
@@ -210,7 +228,9 @@ class MissingParentError(InputError):
     def __init__(self, node: str, parent: str) -> None:
         """Take both unique ids."""
         self.node, self.parent = node, parent
-        super().__init__(f"{node} depends on {parent}, which the manifest does not hold; parse the whole project again with `dbt parse`")
+        super().__init__(
+            f"{node} depends on {parent}, which the manifest does not hold; parse the whole project again with `dbt parse`"
+        )
 
 
 class CyclicGraphError(InputError):
@@ -221,7 +241,9 @@ class CyclicGraphError(InputError):
     def __init__(self, nodes: Iterable[str]) -> None:
         """Take unique ids that are part of a ring."""
         self.nodes = tuple(nodes)
-        super().__init__(f"these nodes depend on each other in a ring: {_list(self.nodes)}; no dbt wrote such a manifest")
+        super().__init__(
+            f"these nodes depend on each other in a ring: {_list(self.nodes)}; no dbt wrote such a manifest"
+        )
 
 
 class ForeignProjectError(InputError):
@@ -232,11 +254,15 @@ class ForeignProjectError(InputError):
     def __init__(self, where: str, found: str, expected: str) -> None:
         """Take the place, the project that was found there and the one that is at hand."""
         self.where, self.found, self.expected = where, found, expected
-        super().__init__(f"{where} belongs to the dbt project {found!r}, not to {expected!r}; point at the right folder, or give this project a state root of its own")
+        super().__init__(
+            f"{where} belongs to the dbt project {found!r}, not to {expected!r}; point at the right folder, or give this project a state root of its own"
+        )
 
 
 class RunRefusedError(InputError):
-    """A dbt invocation that proves nothing (`--empty`, `--sample`, `--defer`, or a command that builds and tests nothing)."""
+    """A dbt invocation that proves nothing (`--empty`, `--sample`, `--defer`, or a command that builds and tests
+    nothing).
+    """
 
     code = "run_refused"
 
@@ -353,7 +379,9 @@ class LockHeldError(MachineError):
     def __init__(self, environment: str, owner: str) -> None:
         """Take the environment and what is known of the owner."""
         self.environment, self.owner = environment, owner
-        super().__init__(f"another promotion to {environment} is going on ({owner or 'owner unknown'}); wait for it, or raise the lock timeout")
+        super().__init__(
+            f"another promotion to {environment} is going on ({owner or 'owner unknown'}); wait for it, or raise the lock timeout"
+        )
 
 
 class ClockError(MachineError):
@@ -364,7 +392,9 @@ class ClockError(MachineError):
     def __init__(self, what: str, recorded: datetime, now: datetime) -> None:
         """Take what the instant stands for, the instant, and the clock's time (both UTC)."""
         self.recorded, self.now = recorded, now
-        super().__init__(f"{what} is recorded at {recorded.isoformat()}, but the clock says {now.isoformat()}; set the clock right and try again")
+        super().__init__(
+            f"{what} is recorded at {recorded.isoformat()}, but the clock says {now.isoformat()}; set the clock right and try again"
+        )
 
 
 # --- dbt --------------------------------------------------------------------------------------------------------------

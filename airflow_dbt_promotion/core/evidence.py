@@ -1,8 +1,8 @@
 """The ledger: what one run adds to what earlier runs have proven of a version.
 
-Evidence is complete when the model was built with success and each required test passed after that build. `dbt run` and then `dbt test`
-is as good as one `dbt build`. A failed test, or a failed build, revokes; a test that is missing, skipped, or that errored on its way to the
-warehouse proves nothing and revokes nothing.
+Evidence is complete when the model was built with success and each required test passed after that build. `dbt run` and
+then `dbt test` is as good as one `dbt build`. A failed test, or a failed build, revokes; a test that is missing,
+skipped, or that errored on its way to the warehouse proves nothing and revokes nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _PROVES = frozenset({TestStatus.PASS, TestStatus.WARN})
 class Proof(Struct, frozen=True, kw_only=True):
     """What one run says of one model at one version.
 
-    `built_at` is when a successful build of it ended, `build_failure` dbt's words of a failed one. `outcomes` holds the required tests
-    that this run tried. `ended_at` is the end of the run.
+    `built_at` is when a successful build of it ended, `build_failure` dbt's words of a failed one. `outcomes` holds the
+    required tests that this run tried. `ended_at` is the end of the run.
     """
 
     version: Version
@@ -63,7 +63,9 @@ def lookup(evidence: Evidence, test: TestId) -> Outcome | None:
 
 
 def proven(evidence: Evidence, test: TestId) -> bool:
-    """Say whether a required test passed after the last build; a unit test is of the code, and dbt runs it before the build."""
+    """Say whether a required test passed after the last build; a unit test is of the code, and dbt runs it before the
+    build.
+    """
     found = lookup(evidence, test)
     if found is None or found.status not in _PROVES:
         return False
@@ -91,13 +93,17 @@ def reentered(evidence: Evidence | None) -> Evidence | None:
     return None if evidence is None else replace(evidence, runs=0)
 
 
-def unit_tests_passed(states: Collection[EnvironmentState], model: ModelId, version: Version, tests: Digest) -> frozenset[TestId]:
+def unit_tests_passed(
+    states: Collection[EnvironmentState], model: ModelId, version: Version, tests: Digest
+) -> frozenset[TestId]:
     """Return the unit tests that passed for this version and these tests in any of some environments."""
     passed: set[TestId] = set()
     for state in states:
         found = of_version(state, model, version)
         if found is not None and found.tests == tests:
-            passed.update(test for test, outcome in found.outcomes.items() if is_unit(test) and outcome.status in _PROVES)
+            passed.update(
+                test for test, outcome in found.outcomes.items() if is_unit(test) and outcome.status in _PROVES
+            )
     return frozenset(passed)
 
 
@@ -108,7 +114,13 @@ def is_unit(test: TestId) -> bool:
 
 def _newest_sign(evidence: Evidence) -> datetime | None:
     """Return the newest instant that an evidence tells of."""
-    instants = [evidence.built_at, evidence.settled, evidence.last_pass, evidence.failed_at, *(found.at for found in evidence.outcomes.values())]
+    instants = [
+        evidence.built_at,
+        evidence.settled,
+        evidence.last_pass,
+        evidence.failed_at,
+        *(found.at for found in evidence.outcomes.values()),
+    ]
     return max((instant for instant in instants if instant is not None), default=None)
 
 
@@ -142,7 +154,9 @@ def _failed(known: Evidence, proof: Proof) -> Evidence:
         survivor = known.first_pass if known.first_pass and known.first_pass > proof.ended_at else known.last_pass
         runs = known.runs if survivor is known.first_pass else 1
         return replace(known, failed_at=proof.ended_at, failure=failure, first_pass=survivor, runs=runs)
-    return replace(known, failed_at=proof.ended_at, failure=failure, first_pass=None, last_pass=None, passed_tests=None, runs=0)
+    return replace(
+        known, failed_at=proof.ended_at, failure=failure, first_pass=None, last_pass=None, passed_tests=None, runs=0
+    )
 
 
 def _completed(known: Evidence, proof: Proof, elsewhere: Collection[TestId]) -> Evidence:
@@ -170,7 +184,11 @@ def _completed(known: Evidence, proof: Proof, elsewhere: Collection[TestId]) -> 
 
 
 def _worth_keeping(outcomes: Mapping[TestId, Outcome]) -> dict[TestId, Outcome]:
-    """Return the results that `settled` does not say already: warnings, unit tests, and tests that saw other models too."""
+    """Return the results that `settled` does not say already: warnings, unit tests, and tests that saw other models
+    too.
+    """
     return {
-        test: outcome for test, outcome in outcomes.items() if outcome.others or outcome.status is not TestStatus.PASS or is_unit(test)
+        test: outcome
+        for test, outcome in outcomes.items()
+        if outcome.others or outcome.status is not TestStatus.PASS or is_unit(test)
     }

@@ -1,7 +1,7 @@
 """The fingerprint: from one parse of a project to the versions of its models.
 
-Nothing rendered and nothing that differs between environments enters a version: no relation name, compiled SQL, target, path,
-timestamp or rendered config. The same commit parsed for two targets gives the same versions.
+Nothing rendered and nothing that differs between environments enters a version: no relation name, compiled SQL, target,
+path, timestamp or rendered config. The same commit parsed for two targets gives the same versions.
 """
 
 from __future__ import annotations
@@ -180,7 +180,14 @@ class _Fingerprinting:
             if node.resource_type == "test":
                 models = self._built_parents(node.depends_on.nodes)
                 if models:
-                    yield Test(id=TestId(id_), name=node.name, unit=False, models=models, fqn=node.fqn, package=node.package_name)
+                    yield Test(
+                        id=TestId(id_),
+                        name=node.name,
+                        unit=False,
+                        models=models,
+                        fqn=node.fqn,
+                        package=node.package_name,
+                    )
         for id_, unit in self._definition.unit_tests.items():
             models = self._built_parents(unit.depends_on.nodes)
             if models:
@@ -196,7 +203,17 @@ class _Fingerprinting:
         if node.test_metadata is not None:
             generic = node.test_metadata
             reached = self._macros.reach("", (f"test_{generic.name}",))
-            return digest_of([id_, generic.namespace, generic.name, generic.kwargs, config, reached.digest, self._declared(reached.vars)])
+            return digest_of(
+                [
+                    id_,
+                    generic.namespace,
+                    generic.name,
+                    generic.kwargs,
+                    config,
+                    reached.digest,
+                    self._declared(reached.vars),
+                ]
+            )
         blocks = jinja(node.raw_code)
         reached = self._macros.reach(blocks)
         return digest_of([id_, node.raw_code, config, reached.digest, self._declared(vars_read(blocks) | reached.vars)])
@@ -211,7 +228,11 @@ def _column_types(node: Node, written: AsWritten) -> object:
     """Return the types and constraints of declared columns, as written where that was found."""
     if written.columns is not None:
         return written.columns
-    return [(name, column.data_type, column.constraints) for name, column in node.columns.items() if column.data_type or column.constraints != Raw(b"[]")]
+    return [
+        (name, column.data_type, column.constraints)
+        for name, column in node.columns.items()
+        if column.data_type or column.constraints != Raw(b"[]")
+    ]
 
 
 def _required(tests: Iterable[Test]) -> dict[ModelId, list[TestId]]:

@@ -57,17 +57,22 @@ def environment_name(name: str) -> EnvironmentName:
     Raises InvalidNameError for anything but 1 to 63 letters, digits, `_` and `-` that begin with a letter or digit.
     """
     if not _ENVIRONMENT.fullmatch(name):
-        raise InvalidNameError("environment", name, "use 1 to 63 letters, digits, _ and -, beginning with a letter or digit")
+        raise InvalidNameError(
+            "environment", name, "use 1 to 63 letters, digits, _ and -, beginning with a letter or digit"
+        )
     return EnvironmentName(name)
 
 
 def model_name(name: str) -> str:
     """Return the name if dbt could have written it.
 
-    Raises InvalidNameError for path parts, control characters, and whatever a shell, Jinja or a dbt selector would read as more than a name.
+    Raises InvalidNameError for path parts, control characters, and whatever a shell, Jinja or a dbt selector would read
+    as more than a name.
     """
     if not _NAME.fullmatch(name) or ".." in name or name != name.strip() or name.startswith("-"):
-        raise InvalidNameError("model", name, "a model name has letters, digits, `_`, `-` and single dots only; selectors go to `--select`")
+        raise InvalidNameError(
+            "model", name, "a model name has letters, digits, `_`, `-` and single dots only; selectors go to `--select`"
+        )
     return name
 
 

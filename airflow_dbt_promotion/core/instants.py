@@ -59,7 +59,9 @@ def _from_text(text: str) -> timedelta:
     except ValueError:
         match = _ISO.fullmatch(text)
     if match is None:
-        raise InvalidDurationError(text, "years and months have no fixed length" if text.startswith("P") else "it is no number")
+        raise InvalidDurationError(
+            text, "years and months have no fixed length" if text.startswith("P") else "it is no number"
+        )
     try:
         return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number})
     except OverflowError:

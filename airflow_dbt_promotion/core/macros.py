@@ -19,14 +19,33 @@ from airflow_dbt_promotion.core.identity import Digest, digest_of
 ALL_VARS = "*"
 """Stands for every declared var, where code reads one by a name that is computed."""
 
-_BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_VAR = re.compile(r"\bvar\s*\(\s*(?:'(\w+)'|\"(\w+)\"|(?=\S))|\bvar\s*\.\s*(?:has_var)\s*\(\s*['\"](\w+)['\"]")
+ANY_MATERIALIZATION = "materialization *"
+"""Stands for every materialization, where code chooses one by a name that is computed."""
+
+_STRING = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\""
+_DEEPEST = 4
+
+
+def _inside(stop: str, also: str = "", depth: int = _DEEPEST) -> str:
+    """Return the pattern of what stands in a block up to its end: strings, and mappings within mappings, are stepped over whole."""
+    nested = rf"|\{{{_inside('', '', depth - 1)}\}}" if depth else ""
+    return rf"[^{{}}'\"{stop}]*+(?:(?:{_STRING}{nested}{also})[^{{}}'\"{stop}]*+)*+"
+
+
+_BLOCK = re.compile(r"\{(?:(\{" + _inside("") + r"\}\}|%" + _inside("%", r"|%(?!\})") + r"%\})|#.*?#\}|([{%#]))", re.DOTALL)
+"""A block without its first brace, a comment, or (the second group) the beginning of something that is neither."""
+
+_RAW = re.compile(r"\{%[-+]?\s*raw\b")
+_WORD = re.compile(r"[^\W\d]\w*")
+_VAR = re.compile(r"\bvar\b(?:\s*(?:\.\s*has_var\s*)?\(\s*(?:'([^'\\]+)'|\"([^\"\\]+)\")\s*[,)])?")
+_MATERIALIZED = re.compile(r"\bmaterialized\b(?:['\"]?\s*[=:]\s*['\"](\w+)['\"]\s*(?=[,)}]))?")
+_COMPUTED_CONFIG = re.compile(r"\bconfig\s*\((?!\s*(?:\)|\{|\w+\s*=))|\bconfig\s*\([^)]*\*\*")
 _LITERAL_NAME = re.compile(
     r"\bcontext\s*\[\s*['\"][\w.]+['\"]\s*\]|\bcontext\s*\.\s*get\s*\(\s*['\"][\w.]+['\"]\s*[,)]"
+    r"|\bcontext\s*\.\s*(?!(?:get|items|values|pop|popitem|setdefault|copy)\b)\w+"
     r"|\bdispatch\s*\(\s*(?:macro_name\s*=\s*)?['\"]\w+['\"]\s*[,)]"
 )
-_COMPUTED_NAME = re.compile(r"\bcontext\s*(?:\[|\.\s*get\s*\()|\bdispatch\s*\(")
+_COMPUTED_NAME = re.compile(r"\b(?:context|dispatch)\b")
 _MATERIALIZATION = "materialization_"
 _NAMERS = frozenset({"generate_schema_name", "generate_database_name", "generate_alias_name"})
 
@@ -44,8 +63,13 @@ def is_internal(package: str, adapter_type: str | None) -> bool:
 
 
 def jinja(text: str) -> str:
-    """Return what stands inside Jinja blocks, joined by spaces; empty where there is none."""
-    return " ".join(_BLOCK.findall(text)) if "{" in text else ""
+    """Return what stands inside Jinja blocks, joined by spaces; the whole text where they cannot be told apart; empty where there is none."""
+    if "{" not in text:
+        return ""
+    found = _BLOCK.findall(text)
+    if any(broken for _, broken in found) or ("raw" in text and _RAW.search(text)):
+        return text
+    return " ".join([block for block, _ in found if block])
 
 
 def words(blocks: str) -> set[str]:
@@ -57,7 +81,15 @@ def vars_read(blocks: str) -> frozenset[str]:
     """Return the names of the vars that some Jinja reads; `ALL_VARS` among them where a name is computed."""
     if "var" not in blocks:
         return frozenset()
-    return frozenset(single or double or has or ALL_VARS for single, double, has in _VAR.findall(blocks))
+    return frozenset(single or double or ALL_VARS for single, double in _VAR.findall(blocks))
+
+
+def materializations(code: str) -> set[str]:
+    """Return the materializations that some Jinja or Python configures by name; `ANY_MATERIALIZATION` among them where one is computed."""
+    if "config" not in code:
+        return set()
+    found = {name or ANY_MATERIALIZATION for name in _MATERIALIZED.findall(code)} if "materialized" in code else set()
+    return found | {ANY_MATERIALIZATION} if _COMPUTED_CONFIG.search(code) else found
 
 
 def texts(value: object) -> Iterator[str]:
@@ -100,7 +132,7 @@ class MacroIndex:
                 self._own[id_] = macro
         self._by_word = _by_word(self._own.values())
         self._blocks = {id_: jinja(macro.macro_sql) for id_, macro in self._own.items()}
-        self._packages = {macro.package_name for macro in self._own.values()}
+        self._indirect = _indirect_calls({macro.package_name for macro in self._own.values()})
         self._namers = frozenset(id_ for word in _NAMERS for id_ in self._by_word.get(word, ()))
         self._overrides = _Overrides(internal, self._by_word)
         self._closures: dict[frozenset[str], Reached] = {}
@@ -124,7 +156,7 @@ class MacroIndex:
         if blocks and self._computed(blocks):
             yield from self._own
             return
-        named = words(blocks) if blocks else set()
+        named = words(blocks) | materializations(blocks) if blocks else set()
         named.update(more)
         for word in self._by_word.keys() & named:
             yield from self._by_word[word]
@@ -132,9 +164,9 @@ class MacroIndex:
 
     def _computed(self, blocks: str) -> bool:
         """Say whether some Jinja calls a macro by a name that it computes."""
-        if "context" in blocks or "dispatch" in blocks:
-            return _COMPUTED_NAME.search(_LITERAL_NAME.sub("", blocks)) is not None
-        return any(f"{package}[" in blocks for package in self._packages)
+        if ("context" in blocks or "dispatch" in blocks) and _COMPUTED_NAME.search(_LITERAL_NAME.sub("", blocks)):
+            return True
+        return ("[" in blocks or "|" in blocks or ".get" in blocks) and self._indirect.search(blocks) is not None
 
     def _close(self, first: frozenset[str]) -> Reached:
         """Follow macros into macros until nothing new is reached."""
@@ -191,10 +223,18 @@ def _by_word(macros: Iterable[Macro]) -> dict[str, tuple[str, ...]]:
 
 
 def _leading_words(name: str) -> tuple[str, ...]:
-    """Return the words by which code can reach a macro, the most specific last."""
+    """Return the words by which code can reach a macro. A materialization ends in its adapter's name, which may have an underscore."""
     found = [name]
     if name.startswith(_MATERIALIZATION):
-        found.append(name.removeprefix(_MATERIALIZATION).rsplit("_", 1)[0])
+        body = name.removeprefix(_MATERIALIZATION)
+        found += [body.rsplit("_", 1)[0], body.rsplit("_", 2)[0], ANY_MATERIALIZATION]
     elif "__" in name:
         found.append(name.split("__", 1)[1])
-    return tuple(word for word in found if word)
+    return tuple(dict.fromkeys(word for word in found if word))
+
+
+def _indirect_calls(packages: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of Jinja that takes a macro from a package by a name that it computes."""
+    names = "|".join(re.escape(package) for package in sorted(packages))
+    literal = r"(?!\s*['\"]\w+['\"]\s*[,)\]])"
+    return re.compile(rf"\b(?:{names})\s*(?:\[{literal}|\.\s*get\s*\({literal}|\|)")

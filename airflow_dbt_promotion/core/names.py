@@ -6,7 +6,12 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-from airflow_dbt_promotion.core.errors import AmbiguousModelError, EmptySelectionError, TooManyNamesError, UnknownModelError
+from airflow_dbt_promotion.core.errors import (
+    AmbiguousModelError,
+    EmptySelectionError,
+    TooManyNamesError,
+    UnknownModelError,
+)
 from airflow_dbt_promotion.core.identity import ModelId, bare_name, model_name
 
 MOST_NAMES = 1_000
@@ -15,7 +20,8 @@ _BETWEEN = re.compile(r"[,\s]+")
 
 
 def split(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return names from text (separated by commas or spaces) or a list; None, and the word `all-validated` alone, mean all that may go.
+    """Return names from text (separated by commas or spaces) or a list; None, and the word `all-validated` alone, mean
+    all that may go.
 
     Raises EmptySelectionError, TooManyNamesError, InvalidNameError.
     """
@@ -50,7 +56,9 @@ class Names:
         """Return the model that a name means; raise UnknownModelError with the near ones, or AmbiguousModelError."""
         meanings = self._meanings.get(name, [])
         if not meanings:
-            raise UnknownModelError(name, difflib.get_close_matches(name, [bare_name(model) for model in self._known], n=3))
+            raise UnknownModelError(
+                name, difflib.get_close_matches(name, [bare_name(model) for model in self._known], n=3)
+            )
         if len(meanings) > 1:
             raise AmbiguousModelError(name, meanings)
         return meanings[0]

@@ -1,7 +1,7 @@
 """A plan: an immutable list of changes, with every gate's verdict and the preconditions that it was computed under.
 
-Computing one is pure. The plan that is shown is the very value that is carried out: applying recomputes it inside the lock and refuses if
-`plan_id` came out otherwise.
+Computing one is pure. The plan that is shown is the very value that is carried out: applying recomputes it inside the
+lock and refuses if `plan_id` came out otherwise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ PLAN_FORMAT = 1
 
 
 class Choices(Struct, frozen=True, kw_only=True):
-    """What the caller chose for one promotion, on top of policy. `bypasses` are those that this request uses, all for one `reason`."""
+    """What the caller chose for one promotion, on top of policy. `bypasses` are those that this request uses, all for
+    one `reason`.
+    """
 
     include_upstream: bool = False
     include_downstream: bool = False
@@ -37,7 +39,8 @@ class Choices(Struct, frozen=True, kw_only=True):
 
 
 class Situation(Struct, frozen=True, kw_only=True):
-    """Everything that a plan is computed from: both environments, what is remembered of them, the project at hand, and the time.
+    """Everything that a plan is computed from: both environments, what is remembered of them, the project at hand, and
+    the time.
 
     `source_state` is None where the source was never recorded, `project` where no parse of the project is at hand.
     """
@@ -54,9 +57,10 @@ class Situation(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """What a promotion would do.
 
-    `changes` would go, together; `held` would not, each with the verdicts that say why; `already_current` costs nothing. `verdicts` are about the
-    plan as a whole. `tests_in_target` have to run in the target, since in the source they saw other models than they will meet.
-    `unmatched` are models that were asked for and that the source does not hold.
+    `changes` would go, together; `held` would not, each with the verdicts that say why; `already_current` costs
+    nothing. `verdicts` are about the plan as a whole. `tests_in_target` have to run in the target, since in the source
+    they saw other models than they will meet. `unmatched` are models that were asked for and that the source does not
+    hold.
     """
 
     plan_id: PlanId
@@ -83,11 +87,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     def refusals(self) -> tuple[tuple[ModelId | None, Verdict], ...]:
         """Every verdict that keeps the plan from going, with the model that it is about."""
         own = [(None, verdict) for verdict in self.verdicts if not verdict.passed]
-        return (*own, *((change.model, verdict) for change in self.changes for verdict in change.verdicts if not verdict.passed))
+        return (
+            *own,
+            *((change.model, verdict) for change in self.changes for verdict in change.verdicts if not verdict.passed),
+        )
 
     @property
     def eligible_at(self) -> datetime | None:
-        """The earliest instant at which the plan could pass, None where it may go now or where time alone does not tell."""
+        """The earliest instant at which the plan could pass, None where it may go now or where time alone does not
+        tell.
+        """
         refusals = [verdict for _, verdict in self.refusals]
         instants = [verdict.eligible_at for verdict in refusals if verdict.eligible_at is not None]
         return max(instants) if instants and len(instants) == len(refusals) else None
@@ -110,11 +119,10 @@ def plan_id(source: EnvironmentName, target: EnvironmentName, changes: Collectio
 
 
 def precondition(source: EnvironmentState, target: EnvironmentState, closure: Collection[ModelId]) -> str:
-    """Return the digest of what a plan rests on: what both environments hold over its closure, and which documents they are."""
-    held = [
-        (model, *(_held(state, model) for state in (source, target)))
-        for model in sorted(closure)
-    ]
+    """Return the digest of what a plan rests on: what both environments hold over its closure, and which documents they
+    are.
+    """
+    held = [(model, *(_held(state, model) for state in (source, target))) for model in sorted(closure)]
     return digest_of([source.lineage, target.lineage, held])
 
 
@@ -139,7 +147,9 @@ def exposures_reached(project: Release | None, changes: Mapping[ModelId, Change]
         reached.update(fresh)
         waiting.extend(fresh)
     return tuple(
-        exposure for exposure in project.exposures if any(ModelId(parent) in reached for parent in exposure.depends_on.nodes)
+        exposure
+        for exposure in project.exposures
+        if any(ModelId(parent) in reached for parent in exposure.depends_on.nodes)
     )
 
 

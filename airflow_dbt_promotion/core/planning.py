@@ -20,8 +20,8 @@ _STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
 def plan(situation: Situation, question: Question) -> Plan:
     """Return the plan for a question in a situation.
 
-    Models named: the plan holds all of them and is refused where one gate of one is shut. None named: it holds the largest coherent set that
-    may go now, and `held` tells of the rest.
+    Models named: the plan holds all of them and is refused where one gate of one is shut. None named: it holds the
+    largest coherent set that may go now, and `held` tells of the rest.
     """
     if situation.source_state is None:
         return _never_recorded(situation, question)
@@ -73,10 +73,14 @@ class _Planning:
             chosen = self._named(self._question.models)
             changes = [self._judged(model, chosen) for model in sorted(chosen)]
         asked = self._question.models if self._question.models is not None else tuple(self._all)
-        current = tuple(sorted(m for m in asked if m not in chosen and (c := self._all.get(m)) and c.kind is ChangeKind.UNCHANGED))
+        current = tuple(
+            sorted(m for m in asked if m not in chosen and (c := self._all.get(m)) and c.kind is ChangeKind.UNCHANGED)
+        )
         return self._sealed(chosen, changes, held, current)
 
-    def _sealed(self, chosen: set[ModelId], changes: list[Change], held: list[Change], current: tuple[ModelId, ...]) -> Plan:
+    def _sealed(
+        self, chosen: set[ModelId], changes: list[Change], held: list[Change], current: tuple[ModelId, ...]
+    ) -> Plan:
         """Put the plan together and give it its id."""
         situation = self._situation
         stale = self._left_stale(chosen)
@@ -121,7 +125,9 @@ class _Planning:
         return chosen
 
     def _goes(self, model: ModelId) -> bool:
-        """Say whether a named model belongs into the plan: it differs, is rebuilt by force, or is not in the source at all."""
+        """Say whether a named model belongs into the plan: it differs, is rebuilt by force, or is not in the source at
+        all.
+        """
         change = self._all.get(model)
         return change is None or change.kind is not ChangeKind.UNCHANGED or self._choices.force
 
@@ -145,7 +151,9 @@ class _Planning:
         reason = f"it cannot go without {bare_name(cause)}" + (f": {shut[0].reason}" if shut else "")
         if shut and all(verdict.status is Status.WAITING for verdict in shut):
             instants = [verdict.eligible_at for verdict in shut if verdict.eligible_at is not None]
-            return waiting(GateName.COHERENCE, "needs_other", reason, max(instants) if len(instants) == len(shut) else None)
+            return waiting(
+                GateName.COHERENCE, "needs_other", reason, max(instants) if len(instants) == len(shut) else None
+            )
         return blocked(GateName.COHERENCE, "needs_other", reason)
 
     # --- verdicts -----------------------------------------------------------------------------------------------------
@@ -167,16 +175,24 @@ class _Planning:
         """Ask the gates of one model."""
         change = self._all.get(model)
         if change is None:
-            reason = f"{self._situation.source.name} does not hold it: no successful build of it was ever recorded there"
+            reason = (
+                f"{self._situation.source.name} does not hold it: no successful build of it was ever recorded there"
+            )
             return (waiting(GateName.SOURCE, "not_in_source", reason),)
         if change.after is None:
             if self._choices.allow_removals:
                 return (passed(GateName.CHANGE, "removal_allowed", "the project does not have it any more"),)
-            reason = "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
+            reason = (
+                "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
+            )
             return (blocked(GateName.CHANGE, "removal", reason),)
-        tests, soak = judge(model, self._source, self._question.requirement, self._situation.now, self._situation.others)
+        tests, soak = judge(
+            model, self._source, self._question.requirement, self._situation.now, self._situation.others
+        )
         if change.kind is ChangeKind.METADATA:
-            soak = passed(GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak")
+            soak = passed(
+                GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
+            )
         return (tests, soak, *self._changing(change), *self._code(change))
 
     def _changing(self, change: Change) -> tuple[Verdict, ...]:
@@ -192,7 +208,9 @@ class _Planning:
             case IncrementalChange.FULL_REFRESH:
                 return (passed(GateName.CHANGE, "full_refresh", "an incremental model that is built anew"),)
             case IncrementalChange.FORWARD_ONLY:
-                return (passed(GateName.CHANGE, "forward_only", "an incremental model whose old rows stay as they are"),)
+                return (
+                    passed(GateName.CHANGE, "forward_only", "an incremental model whose old rows stay as they are"),
+                )
 
     def _code(self, change: Change) -> tuple[Verdict, ...]:
         """Ask whether the project at hand still holds the version that soaked; only `build` needs it."""
@@ -274,13 +292,22 @@ def _incoherent(direction: Direction, needs: list[Need]) -> tuple[str, str]:
     match direction:
         case Direction.UPSTREAM if impossible:
             gone = bare_name(impossible[0].model)
-            return "parent_moved_on", f"it was validated on a version of {gone} that neither environment holds any more; build it again in the source"
+            return (
+                "parent_moved_on",
+                f"it was validated on a version of {gone} that neither environment holds any more; build it again in the source",
+            )
         case Direction.UPSTREAM:
-            return "needs_upstream", f"it was validated on {names}{more} as the source holds them, and the target does not; include_upstream adds them"
+            return (
+                "needs_upstream",
+                f"it was validated on {names}{more} as the source holds them, and the target does not; include_upstream adds them",
+            )
         case Direction.DOWNSTREAM:
             return (
                 "needs_downstream",
                 f"{names}{more} in the target would be left on its old version; include_downstream adds them, allow_stale_downstream accepts it",
             )
         case Direction.TEST:
-            return "test_needs_model", f"a required test reads {names}{more}, which the target does not hold; include_upstream adds them"
+            return (
+                "test_needs_model",
+                f"a required test reads {names}{more}, which the target does not hold; include_upstream adds them",
+            )

@@ -20,8 +20,8 @@ from airflow_dbt_promotion.core.state import EnvironmentState
 class StateStore(Protocol):
     """Keeps one document for each environment.
 
-    A reader sees the whole of some document that was written, never a mixture. Nothing is ever half written: after a crash the old
-    document is there, or the new.
+    A reader sees the whole of some document that was written, never a mixture. Nothing is ever half written: after a
+    crash the old document is there, or the new.
     """
 
     def read(self, environment: EnvironmentName) -> EnvironmentState | None:
@@ -34,14 +34,15 @@ class StateStore(Protocol):
         """Write a document and return it with its new serial, one higher than the expected.
 
         Atomic, durable once returned, and conditional: raises StateConflictError where the serial that is there is not
-        `expected_serial` (None: nothing may be there), StateUnwritableError where nothing can be written. Nothing has changed then.
+        `expected_serial` (None: nothing may be there), StateUnwritableError where nothing can be written. Nothing has
+        changed then.
         """
 
     def lock(self, environment: EnvironmentName, owner: str, timeout: float) -> AbstractContextManager[None]:
         """Hold the environment's promotion lock while the context is open.
 
-        One holder at a time over all processes that share the store; given up when the holder's process dies. Waits at most `timeout`
-        seconds and then raises LockHeldError that names the owner.
+        One holder at a time over all processes that share the store; given up when the holder's process dies. Waits at
+        most `timeout` seconds and then raises LockHeldError that names the owner.
         """
 
     def warnings(self) -> tuple[str, ...]:
@@ -93,12 +94,14 @@ class Workshop(Protocol):
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes in the environment and report.
 
-        A failing model or test is a report, not an exception. Raises ExecutedElseError where dbt executed anything else than what was asked
-        for, DbtError where it broke on the way, DbtProjectError where it refuses the project.
+        A failing model or test is a report, not an exception. Raises ExecutedElseError where dbt executed anything else
+        than what was asked for, DbtError where it broke on the way, DbtProjectError where it refuses the project.
         """
 
     def select(self, environment: Environment, selector: str) -> tuple[ModelId, ...]:
-        """Return the models that a dbt selector names in the project at hand; writes nothing. Raises InputError with dbt's own words."""
+        """Return the models that a dbt selector names in the project at hand; writes nothing. Raises InputError with
+        dbt's own words.
+        """
 
 
 class ArtifactReader(Protocol):
@@ -110,7 +113,8 @@ class ArtifactReader(Protocol):
     def run(self, target_path: Path) -> tuple[Run, Release]:
         """Return the run in a target folder with the release that it ran on.
 
-        Raises InvocationMismatchError where both files are not of one invocation, RunRefusedError where the run proves nothing.
+        Raises InvocationMismatchError where both files are not of one invocation, RunRefusedError where the run proves
+        nothing.
         """
 
 
@@ -119,5 +123,3 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """Return the present instant, aware, in UTC."""
-
-

@@ -1,6 +1,7 @@
 """A promotion: the legal moves of a document from the beginning of a plan to its end.
 
-    begin: journal `in_progress`, bypasses on record -> settle: `current` advances for what was built and passed -> the journal is closed
+begin: journal `in_progress`, bypasses on record -> settle: `current` advances for what was built and passed -> the
+journal is closed
 
 Each move takes a document and returns one; writing them, with compare-and-set, is the engine's.
 """
@@ -44,7 +45,9 @@ class Who(Struct, frozen=True, kw_only=True):
 
 
 class Built(Struct, frozen=True, kw_only=True):
-    """What was done in the target: the runs in order, all on one release of the project for that target. Empty for `record`."""
+    """What was done in the target: the runs in order, all on one release of the project for that target. Empty for
+    `record`.
+    """
 
     runs: tuple[Run, ...] = ()
     release: Release | None = None
@@ -61,7 +64,9 @@ class Ending(Struct, frozen=True, kw_only=True):
 
 
 def begin(state: EnvironmentState, plan: Plan, who: Who, now: datetime, keep: int) -> EnvironmentState:
-    """Return the document of a target in which a plan has begun: its intent and its bypasses are on record before anything is done."""
+    """Return the document of a target in which a plan has begun: its intent and its bypasses are on record before
+    anything is done.
+    """
     state = _buried(state, now, keep)
     reason = plan.choices.reason or ""
     versions = {change.model: change.after.version for change in plan.changes if change.after is not None}
@@ -84,20 +89,26 @@ def begin(state: EnvironmentState, plan: Plan, who: Who, now: datetime, keep: in
 def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, keep: int) -> Ending:
     """Return the document after a plan was carried out: only what was built and passed advances.
 
-    For `record` (no runs) every change advances. Children left on an older parent, and changes that did not advance, leave the environment unfinalized.
+    For `record` (no runs) every change advances. Children left on an older parent, and changes that did not advance,
+    leave the environment unfinalized.
     """
     results = _results(plan, built)
     advanced = {model for model, result in results.items() if result == "advanced"}
     state = _advance(state, plan, built, advanced, now)
     models = {
-        change.model: _told(change, "removed" if change.kind is ChangeKind.REMOVED and change.model in advanced else results[change.model])
+        change.model: _told(
+            change,
+            "removed" if change.kind is ChangeKind.REMOVED and change.model in advanced else results[change.model],
+        )
         for change in plan.changes
     }
     left = [bare_name(model) for model, told in models.items() if told.result in {"failed", "skipped"}]
     outcome = PromotionOutcome.FAILED if left else PromotionOutcome.PROMOTED
     message = ""
     if left:
-        message = f"{len(left)} of {len(models)} did not advance: {', '.join(left[:8])}" + (f"; {built.words[0]}" if built.words else "")
+        message = f"{len(left)} of {len(models)} did not advance: {', '.join(left[:8])}" + (
+            f"; {built.words[0]}" if built.words else ""
+        )
     state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
     return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)
 
@@ -120,7 +131,9 @@ def abort(state: EnvironmentState, message: str, now: datetime, keep: int, *, to
 
 def _told(change: Change, result: str) -> PromotedModel:
     """Return a change as history tells it."""
-    return PromotedModel(change=change.kind.value, from_version=change.from_version, to_version=change.to_version, result=result)
+    return PromotedModel(
+        change=change.kind.value, from_version=change.from_version, to_version=change.to_version, result=result
+    )
 
 
 def _buried(state: EnvironmentState, now: datetime, keep: int) -> EnvironmentState:
@@ -153,7 +166,8 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
 def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
     """Return what became of each change: `advanced`, `failed` or `skipped`.
 
-    A change advances where everything that had to be built was built, every test that ran on it passed, and each planned parent advances too.
+    A change advances where everything that had to be built was built, every test that ran on it passed, and each
+    planned parent advances too.
     """
     results = dict.fromkeys((change.model for change in plan.changes), "advanced")
     if built.release is None:
@@ -171,7 +185,9 @@ def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
             results[change.model] = "failed" if failing else "skipped"
     children: dict[ModelId, list[ModelId]] = {}
     for change in plan.changes:
-        for parent in change.after.parents if change.after is not None and change.kind is not ChangeKind.METADATA else ():
+        for parent in (
+            change.after.parents if change.after is not None and change.kind is not ChangeKind.METADATA else ()
+        ):
             children.setdefault(parent, []).append(change.model)
     waiting = [model for model, result in results.items() if result != "advanced"]
     while waiting:
@@ -194,10 +210,14 @@ def _tests_by_model(plan: Plan, built: Built) -> dict[ModelId, list[str]]:
     }
 
 
-def _advance(state: EnvironmentState, plan: Plan, built: Built, advanced: Collection[ModelId], now: datetime) -> EnvironmentState:
+def _advance(
+    state: EnvironmentState, plan: Plan, built: Built, advanced: Collection[ModelId], now: datetime
+) -> EnvironmentState:
     """Move `current` to what the plan says for everything that advanced, with the evidence of the runs."""
     moving = {change.model: change for change in plan.changes if change.model in advanced}
-    built_now = frozenset(model for model, change in moving.items() if change.kind not in {ChangeKind.METADATA, ChangeKind.REMOVED})
+    built_now = frozenset(
+        model for model, change in moving.items() if change.kind not in {ChangeKind.METADATA, ChangeKind.REMOVED}
+    )
     if built.release is not None and built.runs:
         combined = replace(built.runs[-1], results=tuple(result for run in built.runs for result in run.results))
         entering = Entering(only=built_now, origin=EntryOrigin.PROMOTION, by=plan.plan_id)
@@ -225,16 +245,28 @@ def _advance(state: EnvironmentState, plan: Plan, built: Built, advanced: Collec
 
 
 def _unfinalized(
-    state: EnvironmentState, plan: Plan, advanced: Collection[ModelId], models: Mapping[ModelId, PromotedModel], now: datetime
+    state: EnvironmentState,
+    plan: Plan,
+    advanced: Collection[ModelId],
+    models: Mapping[ModelId, PromotedModel],
+    now: datetime,
 ) -> Unfinalized | None:
     """Return why the environment is not whole, None where it is."""
     before = state.unfinalized
     still = set(before.models) - set(advanced) if before is not None else set()
     left = {model for model, told in models.items() if told.result in {"failed", "skipped"}}
-    stale = {model for model in plan.stale_after if model in state.current and state.current[model].stale_since is not None}
+    stale = {
+        model for model in plan.stale_after if model in state.current and state.current[model].stale_since is not None
+    }
     if not still | left | stale:
         return None
-    why = "a promotion went only part of the way" if left else "children stand on an older parent" if stale else (before.why if before else "")
+    why = (
+        "a promotion went only part of the way"
+        if left
+        else "children stand on an older parent"
+        if stale
+        else (before.why if before else "")
+    )
     fresh = left | stale
     return Unfinalized(
         plan_id=plan.plan_id if fresh or before is None else before.plan_id,

@@ -1,8 +1,8 @@
 """Recording: what one run changes in what is remembered of an environment.
 
-A version becomes current by a promotion that succeeded, or, where others deploy the environment, by recording their run. A failed or skipped
-model does not enter. Building the same version again does not restart its stay; another version ends it, and so does a parent that moved
-while the child was not built. The time of entry is the end of the run.
+A version becomes current by a promotion that succeeded, or, where others deploy the environment, by recording their
+run. A failed or skipped model does not enter. Building the same version again does not restart its stay; another
+version ends it, and so does a parent that moved while the child was not built. The time of entry is the end of the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from airflow_dbt_promotion.core.errors import ParentNotBuiltError
 from airflow_dbt_promotion.core.identity import ModelId, TestId, Version
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
-from airflow_dbt_promotion.core.state import Drift, Entry, EntryOrigin, EnvironmentState, Evidence, Outcome, Stay, TestStatus
+from airflow_dbt_promotion.core.state import (
+    Drift,
+    Entry,
+    EntryOrigin,
+    EnvironmentState,
+    Evidence,
+    Outcome,
+    Stay,
+    TestStatus,
+)
 
 KEPT_STAYS = 10
 """How many completed stays of a model are kept."""
@@ -43,7 +52,8 @@ class Entering(Struct, frozen=True, kw_only=True):
 class Recording(Struct, frozen=True, kw_only=True):
     """What a run changed: the new document, and the models that entered, passed, failed, or drifted, by unique id.
 
-    `incomplete` are models that the run touched and whose evidence still lacks tests; `unmatched` were tested at another version than they hold.
+    `incomplete` are models that the run touched and whose evidence still lacks tests; `unmatched` were tested at
+    another version than they hold.
     """
 
     state: EnvironmentState
@@ -66,14 +76,18 @@ def record(
 ) -> Recording:
     """Return what a run on a release changes.
 
-    Raises ParentNotBuiltError where a model would enter on a parent version that the environment does not hold. Recording a run twice, or an
-    older run after a newer one, never moves `current` back.
+    Raises ParentNotBuiltError where a model would enter on a parent version that the environment does not hold.
+    Recording a run twice, or an older run after a newer one, never moves `current` back.
     """
     return _Recorder(state, release, run, entering, others).recording()
 
 
-def adopt(state: EnvironmentState, release: Release, at: datetime, by: str, only: Collection[ModelId] | None = None) -> Recording:
-    """Return the document with every model of a release (or `only` some) entered as a baseline; what is current already stays as it is."""
+def adopt(
+    state: EnvironmentState, release: Release, at: datetime, by: str, only: Collection[ModelId] | None = None
+) -> Recording:
+    """Return the document with every model of a release (or `only` some) entered as a baseline; what is current already
+    stays as it is.
+    """
     fresh = [model for model in release.models if model not in state.current and (only is None or model in only)]
     entries = {model: _entry(release, model, at, EntryOrigin.BASELINE, by) for model in fresh}
     current = dict(state.current) | entries
@@ -112,7 +126,12 @@ class _Recorder:
     """Folds one run into one document."""
 
     def __init__(
-        self, state: EnvironmentState, release: Release, run: Run, entering: Entering, others: Collection[EnvironmentState]
+        self,
+        state: EnvironmentState,
+        release: Release,
+        run: Run,
+        entering: Entering,
+        others: Collection[EnvironmentState],
     ) -> None:
         """Sort the results of the run by what they are about."""
         self._state, self._release, self._run, self._entering, self._others = state, release, run, entering, others
@@ -147,7 +166,11 @@ class _Recorder:
             ended=ended,
             gone=gone,
             drifted=drifted,
-            passed=tuple(sorted(m for m, e in proven.items() if not e.missing and not ledger.revoked(e) and e.built_at is not None)),
+            passed=tuple(
+                sorted(
+                    m for m, e in proven.items() if not e.missing and not ledger.revoked(e) and e.built_at is not None
+                )
+            ),
             failed=tuple(sorted(m for m, e in proven.items() if ledger.revoked(e))),
             incomplete=tuple(sorted(m for m, e in proven.items() if e.missing and not ledger.revoked(e))),
             unmatched=tuple(sorted(m for m in self._tried if m not in proven)),
@@ -183,7 +206,9 @@ class _Recorder:
                 replace(found, runs=0) if found.version == fresh.version else found for found in evidence.get(model, ())
             )
             entered.append(model)
-        self._state = replace(self._state, current=current, stays=stays, evidence={m: e for m, e in evidence.items() if e})
+        self._state = replace(
+            self._state, current=current, stays=stays, evidence={m: e for m, e in evidence.items() if e}
+        )
         self._describe()
         return tuple(sorted(entered))
 
@@ -207,7 +232,9 @@ class _Recorder:
         return tuple(sorted(gone))
 
     def _note_drift(self) -> tuple[ModelId, ...]:
-        """Note what was built at a version that was never promoted, and forget it where the promoted version was built again."""
+        """Note what was built at a version that was never promoted, and forget it where the promoted version was built
+        again.
+        """
         if self._entering.only is None:
             return ()
         drift = dict(self._state.drift)
@@ -237,7 +264,9 @@ class _Recorder:
         return touched
 
     def _proof(self, model: ModelId) -> ledger.Proof | None:
-        """Return what this run proves of a model, None where the environment holds another version than the run was about."""
+        """Return what this run proves of a model, None where the environment holds another version than the run was
+        about.
+        """
         described = self._release.models[model]
         held = self._state.current.get(model)
         holds = held is not None and held.version == described.version

@@ -27,8 +27,8 @@ class ModelKind(Enum):
 class Model(Struct, frozen=True, kw_only=True, gc=False):
     """One model of a release.
 
-    `parents` are the nearest models that are built (ephemeral ones are looked through). `required` are the data and unit tests
-    that depend on it. `incremental` says whether its data outlives a build.
+    `parents` are the nearest models that are built (ephemeral ones are looked through). `required` are the data and
+    unit tests that depend on it. `incremental` says whether its data outlives a build.
     """
 
     id: ModelId

@@ -12,8 +12,8 @@ from msgspec import Struct
 class ResultStatus(Enum):
     """How dbt says that a node ended, over all kinds of nodes.
 
-    SUCCESS: built. FAILED: a build that dbt tried and that broke. PASS, WARN, FAIL, ERROR: of tests. SKIPPED: never tried.
-    OTHER: proves nothing (`no-op`, `reused`, whatever a later dbt adds).
+    SUCCESS: built. FAILED: a build that dbt tried and that broke. PASS, WARN, FAIL, ERROR: of tests. SKIPPED: never
+    tried. OTHER: proves nothing (`no-op`, `reused`, whatever a later dbt adds).
     """
 
     SUCCESS = "success"
@@ -38,7 +38,9 @@ class NodeResult(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One invocation that builds or tests. `target` is None where the arguments name none; `vars` are those of the command line."""
+    """One invocation that builds or tests. `target` is None where the arguments name none; `vars` are those of the
+    command line.
+    """
 
     invocation_id: str
     command: str

@@ -28,10 +28,11 @@ class EntryOrigin(Enum):
 
 
 class Entry(Struct, frozen=True, kw_only=True, gc=False):
-    """What an environment holds of one model: its version and digests, the parent versions it was built on, since when and by what.
+    """What an environment holds of one model: its version and digests, the parent versions it was built on, since when
+    and by what.
 
-    `by` is a plan id, or the invocation id of a recorded run. `stale_since` is set when a parent moved and the model was not built
-    after it: its stay is over although its relation is still there.
+    `by` is a plan id, or the invocation id of a recorded run. `stale_since` is set when a parent moved and the model
+    was not built after it: its stay is over although its relation is still there.
     """
 
     version: Version
@@ -76,10 +77,11 @@ class Outcome(Struct, frozen=True, array_like=True, gc=False):
 class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     """What runs have proven of one version of a model in one environment.
 
-    A *complete pass* is a build after which every required test passed. `first_pass` is the first since the version last failed, `last_pass`
-    the newest, `runs` counts them since entry (one a build), `passed_tests` is the test digest of the newest. `tests` is the digest of the
-    required tests that `outcomes`, `settled` and `missing` are about: a test that is neither in `outcomes` nor in `missing` passed at `settled`.
-    `failed_at` and `failure` tell of the newest failure.
+    A *complete pass* is a build after which every required test passed. `first_pass` is the first since the version
+    last failed, `last_pass` the newest, `runs` counts them since entry (one a build), `passed_tests` is the test digest
+    of the newest. `tests` is the digest of the required tests that `outcomes`, `settled` and `missing` are about: a
+    test that is neither in `outcomes` nor in `missing` passed at `settled`. `failed_at` and `failure` tell of the
+    newest failure.
     """
 
     version: Version
@@ -109,7 +111,9 @@ class Bypass(Struct, frozen=True, kw_only=True):
 
 
 class PromotionOutcome(Enum):
-    """How asking for a promotion ended. Refused: the gates said no. Failed: the data said no. Errored: the machine broke."""
+    """How asking for a promotion ended. Refused: the gates said no. Failed: the data said no. Errored: the machine
+    broke.
+    """
 
     PROMOTED = "promoted"
     NOTHING_TO_DO = "nothing_to_do"
@@ -120,7 +124,9 @@ class PromotionOutcome(Enum):
 
 
 class PromotedModel(Struct, frozen=True, kw_only=True, array_like=False, gc=False):
-    """What became of one model in a promotion that is history; `result` is `advanced`, `failed`, `skipped` or `removed`."""
+    """What became of one model in a promotion that is history; `result` is `advanced`, `failed`, `skipped` or
+    `removed`.
+    """
 
     change: str
     from_version: Version | None

@@ -23,9 +23,11 @@ class LastPromotion(Struct, frozen=True, kw_only=True):
 
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
-    """One model in one environment. `tests` and `soak` are the verdicts for going on to the next environment; `soak` is None in the last.
+    """One model in one environment. `tests` and `soak` are the verdicts for going on to the next environment; `soak` is
+    None in the last.
 
-    `pending` says whether the next environment lacks this version. `bypassed` are the kinds of bypasses by which this version came in.
+    `pending` says whether the next environment lacks this version. `bypassed` are the kinds of bypasses by which this
+    version came in.
     """
 
     environment: EnvironmentName
@@ -93,7 +95,8 @@ def statuses(
                 stale=entry.stale_since is not None,
                 tests=tests,
                 soak=soak if following is not None else None,
-                pending=following is not None and (held is None or held.version != entry.version or held.tests != entry.tests),
+                pending=following is not None
+                and (held is None or held.version != entry.version or held.tests != entry.tests),
                 drifted=drift.version if drift is not None else None,
                 bypassed=_bypassed(state.bypasses, model, entry.version),
                 last_promotion=last.get(model),
@@ -108,7 +111,11 @@ def _last_promotions(history: tuple[PromotionRecord, ...]) -> dict[ModelId, Last
     for record in reversed(history):
         for model, told in record.models.items():
             last[model] = LastPromotion(
-                plan_id=record.plan_id, outcome=record.outcome, result=told.result, finished_at=record.finished_at, actor=record.actor
+                plan_id=record.plan_id,
+                outcome=record.outcome,
+                result=told.result,
+                finished_at=record.finished_at,
+                actor=record.actor,
             )
     return last
 

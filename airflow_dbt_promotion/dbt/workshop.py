@@ -17,7 +17,14 @@ from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, OnProgress
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
-from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner, IndirectSelection
+from airflow_dbt_promotion.dbt.invocation import (
+    DbtCommand,
+    DbtInvocation,
+    DbtOutcome,
+    DbtProject,
+    DbtRunner,
+    IndirectSelection,
+)
 from airflow_dbt_promotion.dbt.selection import SelectableNode, selectors_for
 
 WORK_FOLDER = "promotion_runs"
@@ -36,8 +43,8 @@ class DbtWorkshop:
     def __init__(self, project: DbtProject, runner: DbtRunner, dbt_targets: Mapping[str, str] | None = None) -> None:
         """Take the project (its `target_path` is the project's own target folder), and how dbt is run.
 
-        `dbt_targets` says which dbt target stands for an environment where it is not the environment's own, such as the one of a profile
-        that was made on the spot.
+        `dbt_targets` says which dbt target stands for an environment where it is not the environment's own, such as the
+        one of a profile that was made on the spot.
         """
         self._project, self._runner, self._targets = project, runner, dict(dbt_targets or {})
         self._artifacts = DbtArtifacts(project.project_dir)
@@ -45,7 +52,10 @@ class DbtWorkshop:
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the release of the project at hand, parsed now with the environment's target; see `ports.Workshop`."""
         with self._folder(environment, dry=dry) as project:
-            self._invoke(project, DbtInvocation(command=DbtCommand.PARSE, target=self._target(environment), vars=environment.vars))
+            self._invoke(
+                project,
+                DbtInvocation(command=DbtCommand.PARSE, target=self._target(environment), vars=environment.vars),
+            )
             return self._artifacts.release(project.target_path)
 
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
@@ -76,7 +86,10 @@ class DbtWorkshop:
             raise InvalidNameError("selector", selector, "give a dbt selector such as tag:nightly or +orders")
         with self._folder(environment, dry=True) as project:
             invocation = DbtInvocation(
-                command=DbtCommand.LS, target=self._target(environment), select=tuple(selector.split()), vars=environment.vars
+                command=DbtCommand.LS,
+                target=self._target(environment),
+                select=tuple(selector.split()),
+                vars=environment.vars,
             )
             listed = set(self._invoke(project, invocation).listed)
             models = self._artifacts.release(project.target_path).models
@@ -153,7 +166,9 @@ def _selectors(definition: Definition, request: BuildRequest) -> tuple[str, ...]
 def _check_unmoved(request: BuildRequest, release: Release) -> None:
     """Refuse a run on code that changed between plan and run: somebody edited the project meanwhile."""
     moved = [
-        model.id for model in request.models if model.id not in release.models or release.models[model.id].version != model.version
+        model.id
+        for model in request.models
+        if model.id not in release.models or release.models[model.id].version != model.version
     ]
     if moved:
         raise DbtError(

@@ -36,7 +36,9 @@ class Memory:
 
     def read_or_new(self, environment: EnvironmentName, project: ProjectIdentity) -> EnvironmentState:
         """Return an environment's document, or a fresh one with nothing in it."""
-        return self.read(environment) or EnvironmentState(project=project, environment=environment, lineage=str(uuid.uuid4()))
+        return self.read(environment) or EnvironmentState(
+            project=project, environment=environment, lineage=str(uuid.uuid4())
+        )
 
     def others(self, than: EnvironmentName) -> tuple[EnvironmentState, ...]:
         """Return the documents of all other environments."""
@@ -44,11 +46,16 @@ class Memory:
         return tuple(state for state in states if state is not None)
 
     def change(
-        self, environment: EnvironmentName, project: ProjectIdentity, move: Callable[[EnvironmentState], EnvironmentState]
+        self,
+        environment: EnvironmentName,
+        project: ProjectIdentity,
+        move: Callable[[EnvironmentState], EnvironmentState],
     ) -> EnvironmentState:
-        """Apply a move to a document and write it; where somebody else wrote meanwhile, apply the move to what is there now.
+        """Apply a move to a document and write it; where somebody else wrote meanwhile, apply the move to what is there
+        now.
 
-        A move that changes nothing writes nothing. Raises what the move raises, or StateConflictError after twenty tries.
+        A move that changes nothing writes nothing. Raises what the move raises, or StateConflictError after twenty
+        tries.
         """
         for attempt in range(_TRIES):
             before = self.read(environment)
@@ -67,11 +74,14 @@ class Memory:
 def working_state(
     environment: Environment, release: Release, stored: EnvironmentState | None, began: datetime
 ) -> EnvironmentState:
-    """Return the document of an environment where people work: it holds the project as parsed now, whatever was built there.
+    """Return the document of an environment where people work: it holds the project as parsed now, whatever was built
+    there.
 
     `began` is since when a version is held of which nothing is on record.
     """
-    base = stored or EnvironmentState(project=release.project, environment=environment.name, lineage=f"working:{release.project.name}")
+    base = stored or EnvironmentState(
+        project=release.project, environment=environment.name, lineage=f"working:{release.project.name}"
+    )
     current = {
         model: Entry(
             version=described.version,

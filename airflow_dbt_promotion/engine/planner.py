@@ -74,7 +74,9 @@ class Planner:
             source_state = working_state(source, self._workshop.release(source, dry=dry), source_state, self._clock())
         if project is None and strategy is Strategy.BUILD and source_state is not None:
             project = self._workshop.release(target, dry=dry)
-        identity = next((state.project for state in (source_state, target_state) if state is not None), ProjectIdentity(""))
+        identity = next(
+            (state.project for state in (source_state, target_state) if state is not None), ProjectIdentity("")
+        )
         others = tuple(state for state in memory.others(source.name) if state is not None)
         return Situation(
             source=source,
@@ -112,10 +114,14 @@ class Planner:
 
 
 def requirement_of(request: PromotionRequest, source: Environment, target: Environment) -> Requirement:
-    """Return what is asked of a source version: the target's policy, more where the request asks for more, less as a bypass."""
+    """Return what is asked of a source version: the target's policy, more where the request asks for more, less as a
+    bypass.
+    """
     return Requirement(
         soak=target.soak if request.soak is None else request.soak,
-        runs=target.min_successful_runs if request.min_successful_runs is None else max(request.min_successful_runs, target.min_successful_runs),
+        runs=target.min_successful_runs
+        if request.min_successful_runs is None
+        else max(request.min_successful_runs, target.min_successful_runs),
         scope=target.soak_scope,
         zero_tests=target.zero_tests,
         warnings=target.warnings,
@@ -131,7 +137,9 @@ def policy_of(target: Environment, soak: timedelta | None = None) -> Requirement
 
 
 def choices_of(request: PromotionRequest, target: Environment) -> Choices:
-    """Return the choices of a request over the target's policy; raise ReasonRequiredError for a bypass without a reason."""
+    """Return the choices of a request over the target's policy; raise ReasonRequiredError for a bypass without a
+    reason.
+    """
     bypasses = {
         *((BypassKind.SKIP_TESTS,) if not request.require_tests else ()),
         *((BypassKind.SHORT_SOAK,) if request.soak is not None and request.soak < target.soak else ()),

@@ -37,8 +37,8 @@ class Promoter:
     def promote(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
         """Plan, and unless it is a dry run or nothing may go, carry the plan out.
 
-        `on_plan` is shown the plan before anything is done. Returns refused and failed as outcomes; raises InputError for bad input, and
-        MachineError where the machine broke, which history then tells as errored.
+        `on_plan` is shown the plan before anything is done. Returns refused and failed as outcomes; raises InputError
+        for bad input, and MachineError where the machine broke, which history then tells as errored.
         """
         started = self._clock()
         planned = self._planner.plan(request, dry=request.dry_run or not request.update_state)
@@ -73,7 +73,11 @@ class Promoter:
     def _proven_first(self, planned: Planned, request: PromotionRequest, on_progress: OnProgress) -> Planned:
         """Run in the source what evidence lacks, where people work there or `run_tests` asks for it; then plan again."""
         source = planned.situation.source
-        if not (source.working or request.run_tests) or not request.require_tests or planned.situation.source_state is None:
+        if (
+            not (source.working or request.run_tests)
+            or not request.require_tests
+            or planned.situation.source_state is None
+        ):
             return planned
         lacking = _unproven(planned)
         if lacking:
@@ -95,16 +99,25 @@ class Promoter:
             if not source.working or assumed is None:
                 return record(state, report.release, report.run, entering, planned.situation.others).state
             here = replace(assumed, evidence=state.evidence)
-            return replace(state, evidence=record(here, report.release, report.run, entering, planned.situation.others).state.evidence)
+            return replace(
+                state,
+                evidence=record(here, report.release, report.run, entering, planned.situation.others).state.evidence,
+            )
 
         self._memory.change(source.name, report.release.project, move)
 
     # --- the deed -----------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, planned: Planned, request: PromotionRequest, on_progress: OnProgress, started: datetime) -> Promotion:
+    def _carry_out(
+        self, planned: Planned, request: PromotionRequest, on_progress: OnProgress, started: datetime
+    ) -> Promotion:
         """Write the intent, publish, and write what came of it."""
         plan, target = planned.plan, planned.situation.target
-        project = planned.situation.source_state.project if planned.situation.source_state else planned.situation.target_state.project
+        project = (
+            planned.situation.source_state.project
+            if planned.situation.source_state
+            else planned.situation.target_state.project
+        )
         who = Who(actor=request.actor, link=request.link)
         self._memory.change(target.name, project, lambda state: begin(state, plan, who, started, target.keep_history))
         try:
@@ -169,7 +182,9 @@ class Promoter:
 
 def _order(target: Environment, segment: Segment) -> BuildRequest:
     """Return the order for one invocation."""
-    return BuildRequest(environment=target, models=segment.models, tests=segment.tests, full_refresh=segment.full_refresh)
+    return BuildRequest(
+        environment=target, models=segment.models, tests=segment.tests, full_refresh=segment.full_refresh
+    )
 
 
 def _without_doing(plan: Plan) -> PromotionOutcome:
@@ -188,7 +203,8 @@ def _unproven(planned: Planned) -> list[ModelId]:
     return [
         model
         for model in sorted(asked)
-        if (entry := state.current.get(model)) is not None and not is_complete(entry, of_version(state, model, entry.version))
+        if (entry := state.current.get(model)) is not None
+        and not is_complete(entry, of_version(state, model, entry.version))
     ]
 
 

@@ -17,15 +17,25 @@ from airflow_dbt_promotion.engine.memory import Memory
 class Recorder:
     """Records runs and baselines."""
 
-    def __init__(self, memory: Memory, reader: ArtifactReader, workshop: Workshop, clock: Clock, project: str | None) -> None:
-        """Take what is remembered, what reads artifacts, the project at hand, the clock, and the project's name where it is known."""
-        self._memory, self._reader, self._workshop, self._clock, self._project = memory, reader, workshop, clock, project
+    def __init__(
+        self, memory: Memory, reader: ArtifactReader, workshop: Workshop, clock: Clock, project: str | None
+    ) -> None:
+        """Take what is remembered, what reads artifacts, the project at hand, the clock, and the project's name where
+        it is known.
+        """
+        self._memory, self._reader, self._workshop, self._clock, self._project = (
+            memory,
+            reader,
+            workshop,
+            clock,
+            project,
+        )
 
     def record(self, environment_name: str, target_path: Path) -> Recording:
         """Record the run in a target folder for an environment.
 
-        Raises what reading raises, TargetMismatchError for a run into another target, OverriddenVarsError, ForeignProjectError,
-        ParentNotBuiltError; then nothing is written.
+        Raises what reading raises, TargetMismatchError for a run into another target, OverriddenVarsError,
+        ForeignProjectError, ParentNotBuiltError; then nothing is written.
         """
         environment = self._memory.path.get(environment_name)
         run, release = self._reader.run(target_path)
@@ -48,7 +58,9 @@ class Recorder:
         The release is that of the manifest in `target_path`, or the project parsed now with the environment's target.
         """
         environment = self._memory.path.get(environment_name)
-        release = self._workshop.release(environment, dry=True) if target_path is None else self._reader.release(target_path)
+        release = (
+            self._workshop.release(environment, dry=True) if target_path is None else self._reader.release(target_path)
+        )
         self._check_project(release)
         recordings: list[Recording] = []
 
@@ -79,9 +91,13 @@ class Recorder:
         """Tell by relation names and adapter where a run went that names no target."""
         at_hand = self._workshop.release(environment, dry=True)
         if at_hand.adapter_type != release.adapter_type:
-            raise TargetMismatchError(run.where, f"(unnamed, {release.adapter_type})", environment.target, environment.name)
+            raise TargetMismatchError(
+                run.where, f"(unnamed, {release.adapter_type})", environment.target, environment.name
+            )
         both = [model for model in release.models if model in at_hand.models and release.models[model].relation]
-        wrong = next((model for model in both if release.models[model].relation != at_hand.models[model].relation), None)
+        wrong = next(
+            (model for model in both if release.models[model].relation != at_hand.models[model].relation), None
+        )
         if wrong is not None or not both:
             found = release.models[wrong].relation if wrong is not None else "nothing that it can be told by"
             raise TargetMismatchError(run.where, f"(unnamed, wrote {found})", environment.target, environment.name)

@@ -16,8 +16,9 @@ from airflow_dbt_promotion.core.state import PromotedModel, PromotionOutcome
 class PromotionRequest(Struct, frozen=True, kw_only=True):
     """One promotion as it is asked for. What is None is left to the policy of the target environment.
 
-    `models` are names (None: all that may go), `select` a dbt selector; at most one of both. `soak` under the policy's is a bypass and needs a
-    `reason`, so does `require_tests=False`. `run_tests` runs in the source what evidence lacks. `lock_timeout` is in seconds.
+    `models` are names (None: all that may go), `select` a dbt selector; at most one of both. `soak` under the policy's
+    is a bypass and needs a `reason`, so does `require_tests=False`. `run_tests` runs in the source what evidence lacks.
+    `lock_timeout` is in seconds.
     """
 
     target: str
