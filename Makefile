@@ -1,0 +1,60 @@
+# The way in. `make` says what there is.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+LOCK := requirements/dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format bench lock clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.installed ## Set up .venv: the locked packages, and this one as it stands
+
+# The locked packages, each checked against its hash; done again when the lock changed, and only then.
+$(VENV)/.locked: $(LOCK) requirements/uv.txt requirements/install.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" LOCK="$(LOCK)" sh requirements/install.sh
+	@touch $@
+
+# This package is linked, not copied. hatchling comes from the lock, so nothing is fetched here.
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml airflow_dbt_promotion/get_provider_info.py
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+demo: venv ## Tell the story of one promotion with real runs, in under three minutes
+	@$(PY) example_dags/demo.py
+
+test: venv ## Run all tests; core needs branch coverage of 100 %
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
+	$(PY) -m coverage report --include='airflow_dbt_promotion/core/*' --fail-under=100
+
+lint: venv ## Style, types and architecture
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+format: venv ## Put the code into its form, and mend what can be mended
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: venv ## Measure the speed that the README claims
+	@$(PY) -m benchmarks
+
+# Keeps the pins that still fit; `make lock UPGRADE=--upgrade` takes the newest.
+lock: ## Write the lock anew from pyproject.toml
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv"; exit 1; }
+	uv pip compile pyproject.toml --extra duckdb --extra postgres --extra dev --constraint requirements/constraints.txt \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file $(LOCK) $(UPGRADE)
+	echo uv | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet \
+		--output-file requirements/uv.txt $(UPGRADE)
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .demo airflow_home build dist htmlcov .coverage .coverage.* \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf example_dags/dbt/*/target example_dags/dbt/*/logs example_dags/dbt/*/dbt_packages
