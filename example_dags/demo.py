@@ -1,0 +1,155 @@
+"""The story of one promotion, told with real runs: `make demo`.
+
+Works in `.demo/` beside the repository's files: a copy of the example dbt project, an embedded warehouse, an Airflow of its own. Run it again and it
+starts anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+DEMO = ROOT / ".demo"
+PROJECT = DEMO / "coffee_shop"
+SOAK_SECONDS = 25
+
+PROMOTION_YML = f"""\
+version: 1
+state: {DEMO / "promotion_states"}
+environments:
+  staging:    {{target: staging}}
+  # A day or more in real life; seconds here, so that you can watch it pass.
+  production: {{target: production, promotes_from: staging, min_days_in_staging: PT{SOAK_SECONDS}S}}
+"""
+
+CHANGED = ("coalesce(sum(lines.cups), 0) as cups", "cast(coalesce(sum(lines.cups), 0) as integer) as cups")
+BROKEN = ("    drinks.kind,", "    drinks.kind, lines.cups as cups_at_once,")  # more than one row for a drink now
+
+
+def main() -> int:
+    """Tell the story; return 0 where every chapter ended as it should."""
+    began = time.monotonic()
+    prepare()
+    chapter("1", "dbt builds staging, as it does in your project. We only take the evidence.")
+    dbt("build", "--target", "staging")
+    promote_cli("record", "--environment", "staging", expect=0)
+
+    chapter("2", f"A promotion now is refused: production asks for a soak of {SOAK_SECONDS} s, and says until when.")
+    promote_cli("promote", "--target-environment", "production", "--dry-run", "--models", "drinks", expect=3)
+
+    chapter("3", "The scheduled DAG waits for the soak, then promotes what may go. This is Airflow, running it for real.")
+    airflow("db", "migrate", quiet=True)
+    airflow("dags", "test", "scheduled_promotion")
+    promote_cli("status", "--environment", "production", expect=0)
+
+    chapter("4", "Somebody changes a model. Staging builds the new version, and its clock starts again.")
+    edit("models/marts/drink_sales.sql", *CHANGED)
+    dbt("build", "--target", "staging", "--select", "drink_sales+")
+    promote_cli("record", "--environment", "staging", expect=0)
+    promote_cli("why", "drink_sales", "--target-environment", "production", expect=3)
+
+    chapter("5", "The next change fails a test in staging. What the version earned is void: it is revoked.")
+    edit("models/marts/drink_sales.sql", *BROKEN)
+    dbt("build", "--target", "staging", "--select", "drink_sales+", expect=1)
+    promote_cli("record", "--environment", "staging", expect=0)
+    promote_cli("promote", "--target-environment", "production", "--models", "drink_sales", expect=3)
+
+    chapter("6", "Where everything stands, and what was done.")
+    promote_cli("status", expect=0)
+    promote_cli("history", "--environment", "production", expect=0)
+    epilogue(time.monotonic() - began)
+    return 0
+
+
+def prepare() -> None:
+    """Copy the project and make its surroundings."""
+    shutil.rmtree(DEMO, ignore_errors=True)
+    ignore = shutil.ignore_patterns("target", "logs", ".user.yml")
+    shutil.copytree(HERE / "dbt" / "coffee_shop", PROJECT, ignore=ignore)
+    (PROJECT / "target").mkdir()
+    (DEMO / "airflow").mkdir()
+    (PROJECT / "promotion.yml").write_text(PROMOTION_YML, encoding="utf-8")
+
+
+def surroundings() -> dict[str, str]:
+    """Return the environment of every command: the demo's own Airflow, nothing sent anywhere."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "AIRFLOW_HOME": str(DEMO / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(HERE),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
+        "PYTHONWARNINGS": "ignore",
+        "COFFEE_SHOP_DIR": str(PROJECT),
+        "COFFEE_DB_DIR": str(PROJECT / "target"),
+    }
+
+
+def chapter(number: str, told: str) -> None:
+    """Print what comes next."""
+    print(f"\n\033[1m{number}. {textwrap.fill(told, 96)}\033[0m" if sys.stdout.isatty() else f"\n{number}. {told}", flush=True)
+
+
+def dbt(*arguments: str, expect: int = 0) -> None:
+    """Run dbt on the demo's project."""
+    run(["dbt", "--quiet", *arguments], expect)
+
+
+def promote_cli(*arguments: str, expect: int) -> None:
+    """Run the command line on the demo's project."""
+    run(["dbt-promote", *arguments], expect)
+
+
+def airflow(*arguments: str, quiet: bool = False) -> None:
+    """Run the demo's Airflow."""
+    run(["airflow", *arguments], 0, quiet=quiet)
+
+
+def run(command: list[str], expect: int, *, quiet: bool = False) -> None:
+    """Print a command, run it, and insist on its exit code."""
+    print(f"$ {' '.join(command)}", flush=True)
+    captured = subprocess.PIPE if quiet else None
+    ended = subprocess.run(  # noqa: S603 - our own commands
+        command, cwd=PROJECT, env=surroundings(), check=False, stdout=captured, stderr=subprocess.STDOUT if quiet else None
+    )
+    if ended.returncode != expect:
+        told = ended.stdout.decode(errors="replace") if ended.stdout else ""
+        raise SystemExit(f"{told}\nthe demo expected exit code {expect} of this command, and got {ended.returncode}")
+
+
+def edit(path: str, old: str, new: str) -> None:
+    """Change one line of the demo's project, and show it."""
+    file = PROJECT / path
+    text = file.read_text(encoding="utf-8")
+    if old not in text:
+        raise SystemExit(f"{path} does not hold {old!r}")
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    print(f"  {path}\n  - {old}\n  + {new}", flush=True)
+
+
+def epilogue(seconds: float) -> None:
+    """Say how to go on."""
+    env = surroundings()
+    names = ("AIRFLOW_HOME", "AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__COSMOS__ENABLE_TELEMETRY", "COFFEE_SHOP_DIR", "COFFEE_DB_DIR")
+    exports = " \\\n  ".join(f"{name}={env[name]}" for name in names)
+    print(
+        f"\nThat took {seconds:.0f} s. All of it lies in {DEMO}.\n"
+        f"To look at it in the Airflow UI, start Airflow on it and open http://localhost:8080:\n\n"
+        f"  {exports} \\\n  AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True \\\n"
+        f"  {Path(sys.executable).parent / 'airflow'} standalone\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
