@@ -50,7 +50,10 @@ class FakeReader:
 
 
 class FakeWorkshop:
-    """Has one project at hand; what it builds succeeds, but for the nodes in `failing`. `orders` are the builds that were asked for."""
+    """Has one project at hand; what it builds succeeds, but for the nodes in `failing`.
+
+    `orders` are the builds that were asked for.
+    """
 
     def __init__(self, project: Release, clock: FakeClock) -> None:
         """Take the project at hand, and the clock by which runs are dated."""
@@ -74,7 +77,11 @@ class FakeWorkshop:
         for index, (node, built) in enumerate(nodes, start=1):
             status = self._status(node, built=built)
             on_progress(Progress(node=node, status=status.value, index=index, total=len(nodes)))
-            results.append(NodeResult(id=node, status=status, started_at=self._clock(), completed_at=self._clock(), message="it broke"))
+            results.append(
+                NodeResult(
+                    id=node, status=status, started_at=self._clock(), completed_at=self._clock(), message="it broke"
+                )
+            )
         run = Run(
             invocation_id=f"build-{len(self.orders)}",
             command="build" if request.models else "test",

@@ -1,9 +1,9 @@
 """Scenarios: a small shop with its environments, in memory, for tests of everything that stands on the engine.
 
-    shop = Shop()                       # raw -> stg -> orders, orders -> revenue; production soaks for a day
-    shop.run("staging")                 # dbt build in staging, recorded
-    shop.clock.pass_by(timedelta(days=1))
-    shop.engine.promote(PromotionRequest(target="production"))
+shop = Shop()                       # raw -> stg -> orders, orders -> revenue; production soaks for a day
+shop.run("staging")                 # dbt build in staging, recorded
+shop.clock.pass_by(timedelta(days=1))
+shop.engine.promote(PromotionRequest(target="production"))
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ NOON = datetime(2026, 7, 24, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 PACKAGE = "shop"
 
-PARENTS: Mapping[str, tuple[str, ...]] = {"raw_orders": (), "stg_orders": ("raw_orders",), "orders": ("stg_orders",), "revenue": ("orders",)}
+PARENTS: Mapping[str, tuple[str, ...]] = {
+    "raw_orders": (),
+    "stg_orders": ("raw_orders",),
+    "orders": ("stg_orders",),
+    "revenue": ("orders",),
+}
 
 
 def model_id(name: str) -> ModelId:
@@ -153,8 +158,12 @@ class Shop:
     def leave_run(self, environment: str, *, failing: Collection[str] = (), without: Collection[str] = ()) -> Path:
         """Leave a run of the project at hand in a target folder; return the folder."""
         self._runs += 1
-        results = [self._result(node, node in failing, built=True) for node in self.project.models if node not in without]
-        results += [self._result(node, node in failing, built=False) for node in self.project.tests if node not in without]
+        results = [
+            self._result(node, node in failing, built=True) for node in self.project.models if node not in without
+        ]
+        results += [
+            self._result(node, node in failing, built=False) for node in self.project.tests if node not in without
+        ]
         run = Run(
             invocation_id=f"run-{self._runs}",
             command="build",
@@ -168,9 +177,13 @@ class Shop:
         self.reader.runs[folder] = (run, self.project)
         return folder
 
-    def _result(self, node: str, failed: bool, *, built: bool) -> NodeResult:  # noqa: FBT001 - a fact, not an option
+    def _result(self, node: str, failed: bool, *, built: bool) -> NodeResult:
         """Return how one node ended."""
         good, bad = (ResultStatus.SUCCESS, ResultStatus.FAILED) if built else (ResultStatus.PASS, ResultStatus.FAIL)
         return NodeResult(
-            id=node, status=bad if failed else good, started_at=self.clock(), completed_at=self.clock(), message="boom" if failed else ""
+            id=node,
+            status=bad if failed else good,
+            started_at=self.clock(),
+            completed_at=self.clock(),
+            message="boom" if failed else "",
         )

@@ -10,7 +10,7 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airflow_dbt_promotion.cli.arguments import format_of, help_text, read
 from airflow_dbt_promotion.cli.failures import ExitCode, Failure, Terminated, failure_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from airflow_dbt_promotion.engine import Engine
+    from airflow_dbt_promotion.functions import PlaceOptions
     from airflow_dbt_promotion.wiring import Place
 
     EngineFor = Callable[[Place], Engine]
@@ -30,7 +31,8 @@ __all__ = ["ExitCode", "main"]
 def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor | None = None) -> int:
     """Run one command and return its exit code.
 
-    `argv` are the words after the program's name (default: those of the process), `engine_for` makes the engine of a place (default: the wiring's).
+    `argv` are the words after the program's name (default: those of the process), `engine_for` makes the engine of a
+    place (default: the wiring's).
     """
     words = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(format_of(words), os.environ)
@@ -51,13 +53,13 @@ def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor | None = No
 def _carry_out(args: Namespace, terminal: Terminal, engine_for: EngineFor | None) -> int:
     """Make the engine and run the command; whatever prints meanwhile prints to standard error."""
     from airflow_dbt_promotion.cli.commands import COMMANDS  # noqa: PLC0415 - `--help` needs none of it
-    from airflow_dbt_promotion.functions import PlaceOptions, place_of  # noqa: PLC0415
+    from airflow_dbt_promotion.functions import place_of  # noqa: PLC0415
+    from airflow_dbt_promotion.wiring import engine_for as wired  # noqa: PLC0415
 
-    options = PlaceOptions(**{name: getattr(args, name) for name in PlaceOptions.__annotations__})  # type: ignore[typeddict-item]
+    place = place_of(cast("PlaceOptions", vars(args)))
     with redirect_stdout(terminal.err):
-        if engine_for is None:
-            from airflow_dbt_promotion.wiring import engine_for  # noqa: PLC0415
-        return COMMANDS[args.command](args, engine_for(place_of(options)), terminal)
+        make = engine_for or wired
+        return COMMANDS[args.command](args, make(place), terminal)
 
 
 def _fail(error: BaseException, args: Namespace | None, terminal: Terminal, words: Sequence[str]) -> int:

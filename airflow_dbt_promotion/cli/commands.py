@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
@@ -16,18 +17,25 @@ from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
-from airflow_dbt_promotion.functions import PromotionOptions, request_of
+from airflow_dbt_promotion.functions import request_of
 from airflow_dbt_promotion.render import documents, markdown, text
 from airflow_dbt_promotion.render.telling import count
+
+if TYPE_CHECKING:
+    from airflow_dbt_promotion.functions import PromotionOptions
 
 Command = Callable[[Namespace, Engine, Terminal], ExitCode]
 
 
 def promote(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
     """Promote, and tell how it ended."""
-    options = PromotionOptions(**{name: getattr(args, name) for name in PromotionOptions.__annotations__ if hasattr(args, name)})  # type: ignore[typeddict-item]
+    options = cast("PromotionOptions", vars(args))
     request = request_of(
-        args.target_environment, args.models, require_tests=not args.skip_tests, update_state=not args.no_update_state, options=options
+        args.target_environment,
+        args.models,
+        require_tests=not args.skip_tests,
+        update_state=not args.no_update_state,
+        options=options,
     )
     progress = terminal.progress()
     progress.show("planning: reading what is remembered, and the project")
@@ -65,7 +73,10 @@ def status(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
     chosen = engine.path.environments if args.environment is None else (engine.path.get(args.environment),)
 
     def places() -> tuple[standing.Place, ...]:
-        return tuple(standing.Place(name=place.name, state=engine.observer.state(place.name), working=place.working) for place in chosen)
+        return tuple(
+            standing.Place(name=place.name, state=engine.observer.state(place.name), working=place.working)
+            for place in chosen
+        )
 
     terminal.answer(
         Told(
@@ -106,7 +117,10 @@ def record(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
     if args.baseline:
         done = engine.baseline(args.environment, None if args.target_path is None else project_dir / args.target_path)
     else:
-        done = engine.record(args.environment, project_dir / args.target_path if args.target_path is not None else _target_folder(args, project_dir))
+        done = engine.record(
+            args.environment,
+            project_dir / args.target_path if args.target_path is not None else _target_folder(args, project_dir),
+        )
     _warn(engine, terminal)
     stored = engine.observer.state(args.environment)
     serial = stored.serial if stored is not None else done.state.serial
@@ -175,7 +189,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def _one(name: str) -> str:
-    """Return the one model that was named; raise what `split` raises for names that cannot be, ConfigError for several."""
+    """Return the one model that was named; raise what `split` raises, and ConfigError for several names."""
     names = split(name)
     if names is None or len(names) != 1:
         raise ConfigError("MODEL", f"{name!r} is not one model; `dbt-promote promote --dry-run` tells of several")

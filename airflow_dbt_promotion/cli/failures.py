@@ -55,18 +55,29 @@ def failure_of(error: BaseException) -> Failure:
         case KeyboardInterrupt():
             return _interrupted(ExitCode.INTERRUPTED, "interrupted")
         case InputError():
-            return Failure(exit_code=ExitCode.BAD_INPUT, document=ErrorDocument(kind="bad_input", code=error.code, message=str(error)))
+            return Failure(
+                exit_code=ExitCode.BAD_INPUT,
+                document=ErrorDocument(kind="bad_input", code=error.code, message=str(error)),
+            )
         case PromotionError():
-            return Failure(exit_code=ExitCode.ERRORED, document=ErrorDocument(kind="machine", code=error.code, message=str(error)))
+            return Failure(
+                exit_code=ExitCode.ERRORED, document=ErrorDocument(kind="machine", code=error.code, message=str(error))
+            )
         case _:
             message = f"{type(error).__name__}: {error}"
             hint = f"This is a defect of dbt-promote. Run it again with --debug and report what it prints{_where()}."
-            return Failure(exit_code=ExitCode.ERRORED, document=ErrorDocument(kind="unexpected", code="unexpected", message=message), hint=hint)
+            return Failure(
+                exit_code=ExitCode.ERRORED,
+                document=ErrorDocument(kind="unexpected", code="unexpected", message=message),
+                hint=hint,
+            )
 
 
 def _interrupted(code: ExitCode, told: str) -> Failure:
     """Return how a signal is told."""
-    message = f"{told}; what was not finished does not count as promoted, `dbt-promote status` tells where everything stands"
+    message = (
+        f"{told}; what was not finished does not count as promoted, `dbt-promote status` tells where everything stands"
+    )
     return Failure(exit_code=code, document=ErrorDocument(kind="interrupted", code="interrupted", message=message))
 
 
@@ -79,5 +90,8 @@ def _where() -> str:
     except PackageNotFoundError:
         addresses = []
     known = dict(address.split(", ", 1) for address in addresses if ", " in address)
-    tracker = next((url for label, url in known.items() if label.lower() in {"issues", "bug tracker", "tracker", "issue tracker"}), None)
+    tracker = next(
+        (url for label, url in known.items() if label.lower() in {"issues", "bug tracker", "tracker", "issue tracker"}),
+        None,
+    )
     return f" to {tracker}" if tracker else ""

@@ -35,7 +35,9 @@ class Told(Struct, frozen=True, kw_only=True):
 class Terminal:
     """Writes an answer in the format that was asked for."""
 
-    def __init__(self, output_format: str, environ: Mapping[str, str], out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(
+        self, output_format: str, environ: Mapping[str, str], out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
         """Take the format and the environment variables that tell of the terminal; streams are those of the process."""
         self.format = output_format
         self.out, self.err = out or sys.stdout, err or sys.stderr
@@ -50,9 +52,15 @@ class Terminal:
         return self.format == "text"
 
     def page(self, stream: TextIO) -> Page:
-        """Return what a stream is as a page: as wide as its terminal, coloured where that shows and NO_COLOR does not forbid it."""
+        """Return what a stream is as a page: as wide as its terminal, coloured where that shows and nobody forbids it.
+
+        NO_COLOR forbids colours, FORCE_COLOR wants them where no terminal is, COLUMNS says how wide the page is.
+        """
         if not stream.isatty():
-            return Page(colours=bool(self._environ.get("FORCE_COLOR")) and not self._environ.get("NO_COLOR"), width=self._columns())
+            return Page(
+                colours=bool(self._environ.get("FORCE_COLOR")) and not self._environ.get("NO_COLOR"),
+                width=self._columns(),
+            )
         colours = not self._environ.get("NO_COLOR") and self._environ.get("TERM") != "dumb"
         return Page(width=max(_NARROWEST, self._columns() or shutil.get_terminal_size().columns), colours=colours)
 
@@ -84,7 +92,9 @@ class Terminal:
 class ProgressLine:
     """One line that is redrawn on a terminal; elsewhere a line now and then."""
 
-    def __init__(self, stream: TextIO | None, width: int | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO | None, width: int | None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         """Take the stream (None: show nothing), its width, and what tells seconds."""
         self._stream, self._width, self._monotonic = stream, width or 80, monotonic
         self._drawn, self._said_at = False, monotonic()

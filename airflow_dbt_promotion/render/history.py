@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.identity import bare_name, short
+from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.state import PromotionOutcome, PromotionRecord
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
-from airflow_dbt_promotion.render.table import Cell, Column, Page, table
+from airflow_dbt_promotion.render.remedies import moment
+from airflow_dbt_promotion.render.table import Page
 from airflow_dbt_promotion.render.telling import count, listed
 from airflow_dbt_promotion.render.text import HEADLINES
 
-_TITLES = ("finished (UTC)", "to", "outcome", "plan", "by", "models", "told")
-_COLUMNS = tuple(
-    Column(title=title, least=least) for title, least in zip(_TITLES, (10, None, None, None, 8, 16, 14), strict=True)
-)
+_TITLES = ("finished", "to", "outcome", "plan", "by", "models", "told")
 
 
 class PromotedModelDocument(Struct, frozen=True, kw_only=True):
@@ -71,7 +70,10 @@ def text(records: Records, page: Page) -> str:
     """Return the promotions on record as text."""
     if not records:
         return "No promotion is on record.\n"
-    return "\n".join(table(page, _COLUMNS, [_row(*told) for told in records], indent="")) + "\n"
+    lines: list[str] = []
+    for environment, record in records:
+        lines += [*([""] if lines else []), *_entry(environment, record, page)]
+    return "\n".join(lines) + "\n"
 
 
 def as_markdown(records: Records) -> str:
@@ -79,23 +81,49 @@ def as_markdown(records: Records) -> str:
     heading = f"## {count(len(records), 'promotion')} on record\n"
     if not records:
         return heading
-    rows = [[markdown.escaped(cell.text) for cell in _row(*told)] for told in records]
+    rows = [_row(*told) for told in records]
     return f"{heading}\n{markdown.grid(_TITLES, rows)}\n"
 
 
-def _row(environment: str, record: PromotionRecord) -> list[Cell]:
-    """Return one promotion as a row."""
+def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
+    """Return one promotion as lines."""
+    outcome = page.paint(record.outcome.value.replace("_", " "), HEADLINES[record.outcome])
+    took = readable(record.finished_at - record.started_at)
+    told = f"by {record.actor} from {record.source}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
+    lines = [f"{moment(record.finished_at)}  {environment}  {outcome}", *page.paragraph(told, "  ", "    ")]
+    for result, names in _by_result(record).items():
+        lines += page.paragraph(f"{result}: {listed(names)}", "  ", "    ")
+    if record.message:
+        lines += page.paragraph(record.message, "  ", "    ")
+    if record.reason:
+        lines += page.paragraph(f"bypass, reason: {record.reason}", "  ", "    ")
+    if record.link:
+        lines += page.paragraph(record.link, "  ", "    ")
+    return lines
+
+
+def _by_result(record: PromotionRecord) -> dict[str, list[str]]:
+    """Return the models of a promotion by what became of them."""
+    found: dict[str, list[str]] = {}
+    for model, told in sorted(record.models.items()):
+        found.setdefault(told.result, []).append(bare_name(model))
+    return found
+
+
+def _row(environment: str, record: PromotionRecord) -> list[str]:
+    """Return one promotion as a row of a table in markdown."""
     told = [record.message, f"bypass: {record.reason}" if record.reason else "", record.link or ""]
-    names = [bare_name(model) for model in sorted(record.models)]
-    return [
-        Cell(f"{record.finished_at:%Y-%m-%d %H:%M}"),
-        Cell(environment),
-        Cell(record.outcome.value, HEADLINES[record.outcome]),
-        Cell(short(record.plan_id)),
-        Cell(record.actor),
-        Cell(f"{len(names)}: {listed(names, most=4)}" if names else ""),
-        Cell("; ".join(part for part in told if part)),
-    ]
+    models = "; ".join(f"{result}: {listed(names, most=6)}" for result, names in _by_result(record).items())
+    shown = (
+        moment(record.finished_at),
+        environment,
+        record.outcome.value,
+        short(record.plan_id),
+        record.actor,
+        models,
+        "; ".join(part for part in told if part),
+    )
+    return [markdown.escaped(one) for one in shown]
 
 
 def _record(environment: str, record: PromotionRecord) -> PromotionRecordDocument:

@@ -61,7 +61,8 @@ def promotion(told: Promotion) -> str:
     if others := notes(told):
         blocks.append("\n".join(f"- {escaped(note)}" for note in others))
     blocks.append(
-        f"<sub>Plan {code(short(plan.plan_id), cell=False)}, strategy {plan.strategy.value}, {moment(told.finished_at)}</sub>"
+        f"<sub>Plan {code(short(plan.plan_id), cell=False)}, strategy {plan.strategy.value}, "
+        f"{moment(told.finished_at)}</sub>"
     )
     return "\n\n".join(blocks) + "\n"
 

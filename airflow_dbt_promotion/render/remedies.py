@@ -14,75 +14,54 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict
 from airflow_dbt_promotion.core.instants import readable
 
-_ON_RECORD = "with --reason TEXT, on record for good"
+_SKIP = "or go without by --skip-tests --reason TEXT, on record for good."
+_RECORD = "then `dbt-promote record --environment {source}`"
 
-REMEDIES: Mapping[tuple[GateName, str], str] = MappingProxyType(
+REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
     {
-        (GateName.SOURCE, "source_never_recorded"): (
-            "Build in {source} with dbt, then `dbt-promote record --environment {source}`; `--baseline` adopts what is there already."
-        ),
-        (
-            GateName.SOURCE,
-            "not_in_source",
-        ): "Build it in {source} with dbt, then `dbt-promote record --environment {source}`.",
-        (GateName.SOURCE, "plan_moved"): "Run the same command again: it plans anew.",
-        (
-            GateName.TESTS,
-            "not_built",
-        ): "Run `dbt build` for it in {source}, then `dbt-promote record --environment {source}`.",
-        (GateName.TESTS, "tests_changed"): (
-            "Run its tests in {source} and record the run (or give --run-tests); or go without them by --skip-tests {on_record}."
-        ),
-        (GateName.TESTS, "incomplete"): (
-            "Run the missing tests in {source} and record the run (or give --run-tests); or go without them by --skip-tests {on_record}."
-        ),
-        (GateName.TESTS, "revoked"): (
-            "Mend the model or the test, build in {source} and record the run; or go without tests by --skip-tests {on_record}."
-        ),
-        (
-            GateName.TESTS,
-            "no_tests",
-        ): "Write a test for it, or let policy take models without (zero_tests: pass in promotion.yml).",
-        (
-            GateName.TESTS,
-            "warned",
-        ): "Clear the warning and record a run, or let policy take warnings (warnings: pass in promotion.yml).",
-        (GateName.SOAK, "soaking"): "Wait{until}; or go early by --min-days-in-staging 0 {on_record}.",
-        (
-            GateName.SOAK,
-            "clock_stopped",
-        ): "Build it with all of its tests in {source} and record the run: the clock starts then.",
-        (
-            GateName.SOAK,
-            "stay_ended",
-        ): "Build it in {source} on its new parents and record the run: the clock starts then.",
-        (GateName.SOAK, "runs"): "Let {source} run again and record it, as often as policy asks (min_successful_runs).",
-        (GateName.COHERENCE, "needs_upstream"): "Add them with --include-upstream.",
-        (GateName.COHERENCE, "test_needs_model"): "Add them with --include-upstream.",
-        (GateName.COHERENCE, "needs_downstream"): (
-            "Add them with --include-downstream, or leave them behind with --allow-stale-downstream: {target} is marked as not whole until they follow."
-        ),
-        (
-            GateName.COHERENCE,
-            "parent_moved_on",
-        ): "Build it in {source} on the parents that are there now, and record the run.",
-        (GateName.COHERENCE, "needs_other"): "See what holds the other back, or name both.",
-        (
-            GateName.COHERENCE,
-            "tested_beside_others",
-        ): "Promote with --strategy build, which runs these tests in {target}.",
-        (GateName.CHANGE, "removal"): "Allow it with --allow-removals; its relation stays in the warehouse.",
-        (GateName.CHANGE, "incremental_change"): (
-            "Choose --on-incremental-change full_refresh (all rows anew) or forward_only (old rows stay as they are)."
-        ),
-        (GateName.CHANGE, "bypass_forbidden"): "Leave the bypass out, or change `forbid` of {target} in promotion.yml.",
-        (
-            GateName.CODE,
-            "code_moved",
-        ): "Check out the code that soaked in {source}, or build and record what is at hand there.",
+        GateName.SOURCE: {
+            "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}; `--baseline` adopts what is there already.",
+            "not_in_source": f"Build it in {{source}} with dbt, {_RECORD}.",
+            "plan_moved": "Run the same command again: it plans anew.",
+        },
+        GateName.TESTS: {
+            "not_built": f"Run `dbt build` for it in {{source}}, {_RECORD}.",
+            "tests_changed": f"Run its tests in {{source}} and record the run, or give --run-tests; {_SKIP}",
+            "incomplete": f"Run the missing tests in {{source}} and record the run, or give --run-tests; {_SKIP}",
+            "revoked": f"Mend the model or the test, build in {{source}} and record the run; {_SKIP}",
+            "no_tests": "Write a test for it, or let policy take models without (zero_tests: pass in promotion.yml).",
+            "warned": "Clear the warning and record a run, or let policy take it (warnings: pass in promotion.yml).",
+        },
+        GateName.SOAK: {
+            "soaking": "Wait{until}; or go early by --min-days-in-staging 0 --reason TEXT, on record for good.",
+            "clock_stopped": "Build it with all of its tests in {source} and record the run: the clock starts then.",
+            "stay_ended": "Build it in {source} on its new parents and record the run: the clock starts then.",
+            "runs": "Let {source} run again and record it, as often as is asked for (min_successful_runs).",
+        },
+        GateName.COHERENCE: {
+            "needs_upstream": "Add them with --include-upstream.",
+            "test_needs_model": "Add them with --include-upstream.",
+            "needs_downstream": (
+                "Add them with --include-downstream, or leave them behind with --allow-stale-downstream: "
+                "{target} is marked as not whole until they follow."
+            ),
+            "parent_moved_on": "Build it in {source} on the parents that are there now, and record the run.",
+            "needs_other": "See what holds the other back, with `dbt-promote why`.",
+            "tested_beside_others": "Promote with --strategy build, which runs these tests in {target}.",
+        },
+        GateName.CHANGE: {
+            "removal": "Allow it with --allow-removals; its relation stays in the warehouse.",
+            "incremental_change": (
+                "Choose --on-incremental-change full_refresh (all rows anew) or forward_only (old rows stay as they are)."
+            ),
+            "bypass_forbidden": "Leave the bypass out, or change `forbid` of {target} in promotion.yml.",
+        },
+        GateName.CODE: {
+            "code_moved": "Check out the code that soaked in {source}, or build and record what is at hand there.",
+        },
     }
 )
-"""What a person can do about each answer that is not `passed`."""
+"""What a person can do about each answer that is not `passed`, by gate and code."""
 
 
 class Ends(Struct, frozen=True, kw_only=True):
@@ -97,11 +76,11 @@ def remedy(verdict: Verdict, ends: Ends) -> str | None:
     """Return what would change an answer; None where the gate is open, or where nothing is known to do."""
     if verdict.passed:
         return None
-    told = REMEDIES.get((verdict.gate, verdict.code))
+    told = REMEDIES[verdict.gate].get(verdict.code)
     if told is None:
         return None
     until = "" if verdict.eligible_at is None else f" until {when(verdict.eligible_at, ends.now)}"
-    return told.format(source=ends.source, target=ends.target, until=until, on_record=_ON_RECORD)
+    return told.format(source=ends.source, target=ends.target, until=until)
 
 
 def when(instant: datetime, now: datetime) -> str:
@@ -111,5 +90,5 @@ def when(instant: datetime, now: datetime) -> str:
 
 
 def moment(instant: datetime) -> str:
-    """Return an instant to the minute, to the second where it has odd seconds that a near event needs: UTC always said."""
+    """Return an instant to the minute, or to the second where it is not on the minute; UTC is always said."""
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant.second else f"{instant:%Y-%m-%d %H:%M} UTC"

@@ -42,7 +42,10 @@ class ValidatedModelDocument(Struct, frozen=True, kw_only=True):
 
 
 class ValidatedDocument(Struct, frozen=True, kw_only=True):
-    """The models of one environment that are validated and soaked, sorted by unique id. `min_days_in_staging` is what was asked for."""
+    """The models of one environment that are validated and soaked, sorted by unique id.
+
+    `min_days_in_staging` is what was asked for.
+    """
 
     schema_version: int
     environment: str
@@ -52,7 +55,10 @@ class ValidatedDocument(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """One environment of the path with its document, None where nothing was ever recorded. `working`: people work there, it needs no record."""
+    """One environment of the path with its document, None where nothing was ever recorded.
+
+    `working`: people work there, it needs no record.
+    """
 
     name: str
     state: EnvironmentState | None
@@ -62,14 +68,20 @@ class Place(Struct, frozen=True, kw_only=True):
 def validated_document(
     models: Sequence[ModelStatus], names: Sequence[str], environment: str, soak: timedelta, *, pending: bool
 ) -> dict[str, object]:
-    """Return the validated models as JSON-able values; `names` are their shortest unambiguous names, in the same order."""
+    """Return the validated models as JSON-able values; `names` are their shortest names, in the same order."""
     found = tuple(
-        ValidatedModelDocument(unique_id=one.model, name=name, version=one.version, since=one.since, pending=one.pending)
+        ValidatedModelDocument(
+            unique_id=one.model, name=name, version=one.version, since=one.since, pending=one.pending
+        )
         for one, name in zip(models, names, strict=True)
     )
     return builtins(
         ValidatedDocument(
-            schema_version=SCHEMA_VERSION, environment=environment, min_days_in_staging=days(soak), pending_only=pending, models=found
+            schema_version=SCHEMA_VERSION,
+            environment=environment,
+            min_days_in_staging=days(soak),
+            pending_only=pending,
+            models=found,
         )
     )
 
@@ -114,12 +126,16 @@ def notes(place: Place) -> tuple[str, ...]:
     """Return what is to be known of an environment as a whole."""
     state = place.state
     if place.working:
-        return ("People work here: it holds the project as it is, and its evidence is made when something is promoted out of it.",)
+        return (
+            "People work here: it holds the project as it is; evidence is made when something is promoted out of it.",
+        )
     if state is None:
         return (f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`.",)
     found = []
     if state.journal is not None:
-        found.append(f"A promotion by {state.journal.actor} is going on since {moment(state.journal.started_at)}, or was interrupted.")
+        found.append(
+            f"A promotion by {state.journal.actor} began {moment(state.journal.started_at)}: it goes on, or was interrupted."
+        )
     if state.unfinalized is not None:
         names = listed([bare_name(model) for model in state.unfinalized.models])
         found.append(f"Not whole since {moment(state.unfinalized.since)}: {state.unfinalized.why} ({names}).")
@@ -133,7 +149,9 @@ def _by_place(models: Sequence[ModelStatus]) -> dict[str, list[ModelStatus]]:
 
 def _title(place: Place, found: Sequence[ModelStatus]) -> str:
     """Return an environment's heading."""
-    return f"{place.name}: {count(len(found))}" if found or (place.state is not None and not place.working) else place.name
+    return (
+        f"{place.name}: {count(len(found))}" if found or (place.state is not None and not place.working) else place.name
+    )
 
 
 def _row(one: ModelStatus, now: datetime) -> list[Cell]:

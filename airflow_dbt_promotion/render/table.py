@@ -107,6 +107,8 @@ def table(page: Page, columns: Sequence[Column], rows: Sequence[Sequence[Cell | 
 def _cell(cell: Cell | str) -> Cell:
     """Return a cell with text that cannot steer, on one line."""
     found = cell if isinstance(cell, Cell) else Cell(cell)
+    if found.text.isprintable():
+        return found
     return Cell(" ".join(clean(found.text).split()), found.tone)
 
 

@@ -51,7 +51,7 @@ def headline(promotion: Promotion) -> str:
         case PromotionOutcome.PLANNED:
             return f"Dry run: {count(len(plan.changes))} would go {way}. Nothing was changed."
         case PromotionOutcome.NOTHING_TO_DO if plan.held:
-            return f"Nothing to do: nothing may go {way} now, and {count(len(plan.held))} {'is' if len(plan.held) == 1 else 'are'} held back."
+            return f"Nothing to do: nothing may go {way} now; held back: {count(len(plan.held))}."
         case PromotionOutcome.NOTHING_TO_DO:
             return f"Nothing to do: {plan.target} holds what {plan.source} has already."
         case PromotionOutcome.REFUSED if promotion.dry_run:
@@ -60,7 +60,8 @@ def headline(promotion: Promotion) -> str:
             return f"Refused: nothing was promoted {way}."
         case PromotionOutcome.FAILED:
             left = sum(told.result in {"failed", "skipped"} for told in promotion.models.values())
-            return f"Failed: {left} of {count(len(promotion.models))} did not get {way}; {plan.target} is not whole until they do."
+            number = f"{left} of {count(len(promotion.models))}"
+            return f"Failed: {number} did not get {way}; {plan.target} is not whole until they do."
         case PromotionOutcome.ERRORED:
             return f"Errored: the promotion {way} broke."
 

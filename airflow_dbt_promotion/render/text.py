@@ -125,9 +125,7 @@ def _held(told: Promotion, page: Page) -> list[str]:
     ]
     lines = [page.paint(f"Held back: {count(len(held))}", Tone.BOLD), *table(page, columns, rows)]
     if len(held) > MOST_HELD:
-        lines.append(
-            f"  and {count(len(held) - MOST_HELD)} more; `dbt-promote why MODEL` tells of each, --output-format json of all"
-        )
+        lines.append(f"  and {count(len(held) - MOST_HELD)} more: `dbt-promote why MODEL` tells of each, json of all")
     return lines
 
 

@@ -187,7 +187,7 @@ def as_markdown(why: Why) -> str:
     ]
     facts = "\n".join(f"- {what}: {markdown.escaped(said)}" for what, said in _facts(why).items())
     blocks = [
-        f"## {markdown.code(why.name, cell=False)}: {markdown.escaped(why.plan.source)} to {markdown.escaped(why.plan.target)}",
+        f"## {markdown.code(why.name, cell=False)}: {why.plan.source} to {why.plan.target}",
         markdown.escaped(_headline(why)),
         *([markdown.grid(("gate", "answer", "why", "what would change it"), rows)] if rows else []),
         *([facts] if facts else []),
@@ -228,7 +228,8 @@ def _held(entry: Entry, now: datetime) -> str:
     ended = (
         f"; its stay ended {moment(entry.stale_since)}, when a parent moved" if entry.stale_since is not None else ""
     )
-    return f"{short(entry.version)} since {moment(entry.since)} ({readable(now - entry.since)}), by {entry.origin.value} {short(entry.by)}{ended}"
+    since = f"since {moment(entry.since)} ({readable(now - entry.since)})"
+    return f"{short(entry.version)} {since}, by {entry.origin.value} {short(entry.by)}{ended}"
 
 
 def _proven(found: Evidence) -> dict[str, str]:

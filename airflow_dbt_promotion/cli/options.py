@@ -1,0 +1,239 @@
+"""The options of each command, with examples to learn from."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+
+FORMATS = ("text", "json", "markdown")
+
+EXIT_CODES = """\
+exit codes:
+  0    done, or nothing to do
+  1    failed: the data said no (a model or a test failed in the target)
+  2    bad input: an unknown model, environment or option among it; nothing was written, nothing was run
+  3    refused by a gate; a dry run of a refused plan, and `why` of a model that may not go, too
+  4    errored: the machine, dbt or the stored state let us down
+  130  interrupted by Ctrl-C; 143 by SIGTERM
+"""
+
+_PROMOTE = """\
+examples:
+  dbt-promote promote --target-environment production                          # all that may go now
+  dbt-promote promote --target-environment production --dry-run                # what would go, what not, and why
+  dbt-promote promote --target-environment production --models customers,orders
+  dbt-promote promote --target-environment production --models orders --include-upstream --include-downstream
+  dbt-promote promote --target-environment production --select tag:nightly --output-format json
+  dbt-promote promote --target-environment production --models orders --skip-tests --reason "hotfix, INC-42"
+"""
+_STATUS = """\
+examples:
+  dbt-promote status
+  dbt-promote status --environment staging --models orders,customers
+"""
+_VALIDATED = """\
+examples:
+  dbt-promote validated --min-days-in-staging 1             # one name a line
+  dbt-promote validated --min-days-in-staging PT12H --pending
+"""
+_RECORD = """\
+examples:
+  dbt build --target staging && dbt-promote record --environment staging
+  dbt-promote record --environment production --baseline    # adopt what is there already
+"""
+_WHY = """\
+examples:
+  dbt-promote why orders --target-environment production
+"""
+_HISTORY = """\
+examples:
+  dbt-promote history --environment production
+"""
+
+
+def _number(what: str, read_number: Callable[[str], float]) -> Callable[[str], float]:
+    """Return what reads a finite number of 0 or more."""
+
+    def reads(text: str) -> float:
+        try:
+            found = read_number(text)
+        except ValueError:
+            found = -1
+        if found < 0 or not math.isfinite(found):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} of 0 or more")
+        return found
+
+    return reads
+
+
+natural = _number("a whole number", int)
+seconds = _number("a number of seconds", float)
+
+
+def shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command has."""
+    place = parser.add_argument_group("where the project is")
+    place.add_argument("--dbt-project-dir", metavar="DIR", default=".", help="the dbt project's folder (default: here)")
+    place.add_argument("--profiles-dir", metavar="DIR", help="the folder of profiles.yml (default: where dbt finds it)")
+    place.add_argument("--profile", metavar="NAME", help="the dbt profile (default: the one in dbt_project.yml)")
+    place.add_argument(
+        "--state", metavar="ROOT", help="the root of the promotion state (default: `state` in promotion.yml)"
+    )
+    place.add_argument(
+        "--dbt-executable-path",
+        metavar="FILE",
+        help="another dbt, or a Python that has dbt (default: the one installed here)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output-format",
+        choices=FORMATS,
+        default="text",
+        help="text (default), json or markdown; json goes to standard output alone",
+    )
+    output.add_argument("--debug", action="store_true", help="show tracebacks (also: PROMOTION_DEBUG=1)")
+
+
+def _models(parser: argparse._ActionsContainer, told: str) -> None:
+    """Add `--models`."""
+    parser.add_argument(
+        "--models",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        help=f"{told}; names separated by commas or spaces, several times too",
+    )
+
+
+def promote(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `promote`."""
+    what = parser.add_argument_group("what")
+    what.add_argument("--target-environment", metavar="ENV", required=True, help="the environment to promote into")
+    what.add_argument(
+        "--source-environment",
+        metavar="ENV",
+        help="where from; has to be the one before it on the path (default: that)",
+    )
+    _models(what, "the models, or all-validated (default): all that may go")
+    what.add_argument(
+        "--select", metavar="SELECTOR", help="a dbt selector in place of --models, such as tag:nightly or +orders"
+    )
+    what.add_argument("--include-upstream", action="store_true", help="add the parents that must come along")
+    what.add_argument(
+        "--include-downstream", action="store_true", help="add the children that would be left on an older parent"
+    )
+    what.add_argument(
+        "--allow-stale-downstream",
+        action="store_true",
+        help="leave these children; the target is marked as not whole until they follow",
+    )
+    what.add_argument(
+        "--allow-removals",
+        action="store_true",
+        help="let go of models that the project does not have any more; nothing is dropped",
+    )
+    what.add_argument("--force", action="store_true", help="build again what the target holds already")
+    asked = parser.add_argument_group("what is asked of them")
+    asked.add_argument(
+        "--min-days-in-staging",
+        metavar="DAYS",
+        help="soak, in days (1, 0.5) or ISO 8601 (PT12H); less than policy asks is a bypass and needs --reason",
+    )
+    asked.add_argument(
+        "--min-successful-runs",
+        metavar="N",
+        type=natural,
+        help="at least that many passing runs since a version entered",
+    )
+    asked.add_argument("--run-tests", action="store_true", help="run in the source what evidence lacks, now")
+    asked.add_argument(
+        "--skip-tests", action="store_true", help="ask for no tests: a bypass, on record for good; needs --reason"
+    )
+    asked.add_argument("--reason", metavar="TEXT", help="why a gate is gone around")
+    how = parser.add_argument_group("how")
+    how.add_argument("--dry-run", action="store_true", help="tell what would happen; write nothing, run nothing")
+    how.add_argument("--no-update-state", action="store_true", help="plan and validate only; change nothing")
+    how.add_argument(
+        "--strategy",
+        choices=[one.value for one in Strategy],
+        help="build: dbt builds exactly the plan (default); record: write state only",
+    )
+    how.add_argument(
+        "--on-incremental-change",
+        choices=[one.value for one in IncrementalChange],
+        help="what becomes of the rows of an incremental model whose code changed",
+    )
+    how.add_argument(
+        "--lock-timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=60.0,
+        help="how long to wait for another promotion (default: 60)",
+    )
+    how.add_argument(
+        "--actor", metavar="NAME", help="who promotes (default: the person behind the CI job, else user@host)"
+    )
+    how.add_argument("--link", metavar="URL", help="where a person can look at this run (default: the CI job)")
+
+
+def status(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `status`."""
+    parser.add_argument("--environment", metavar="ENV", help="one environment (default: all)")
+    _models(parser, "these models (default: all)")
+
+
+def validated(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `validated`."""
+    parser.add_argument(
+        "--min-days-in-staging",
+        metavar="DAYS",
+        default="1",
+        help="soak, in days (1, 0.5) or ISO 8601 (PT12H); default: 1",
+    )
+    parser.add_argument(
+        "--environment", metavar="ENV", help="where (default: the environment that the last of the path promotes from)"
+    )
+    parser.add_argument("--pending", action="store_true", help="only what the next environment lacks")
+
+
+def record(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `record`."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment in which dbt ran")
+    parser.add_argument(
+        "--target-path",
+        metavar="DIR",
+        help="the folder with manifest.json and run_results.json, seen from the project (default: dbt's target folder)",
+    )
+    parser.add_argument(
+        "--baseline",
+        action="store_true",
+        help="adopt an environment that existed before: enter every model that is not on record; "
+        "of the manifest in --target-path, else of the project as it is now",
+    )
+
+
+def why(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `why`."""
+    parser.add_argument("model", metavar="MODEL", help="the model's name")
+    parser.add_argument(
+        "--target-environment", metavar="ENV", required=True, help="the environment that it would be promoted into"
+    )
+
+
+def history(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `history`."""
+    parser.add_argument("--environment", metavar="ENV", help="one environment (default: all)")
+
+
+COMMANDS = (
+    ("promote", "promote models into an environment from the one before it", _PROMOTE, promote),
+    ("status", "tell where every model stands", _STATUS, status),
+    ("validated", "list the models that are validated and soaked", _VALIDATED, validated),
+    ("record", "take evidence from a dbt run that others made", _RECORD, record),
+    ("why", "tell what every gate says of one model, and what would change it", _WHY, why),
+    ("history", "list the promotions on record", _HISTORY, history),
+)
+"""Name, what it does, examples, and what adds its options."""
