@@ -18,7 +18,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, environment_nam
 
 
 class Strategy(Enum):
-    """How models get into an environment: `record` writes state only, `build` runs dbt for exactly the planned models."""
+    """How models get into an environment: `record` writes state only, `build` runs dbt for exactly what is planned."""
 
     RECORD = "record"
     BUILD = "build"

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+_SHOWN = 80
+"""How many characters of a bad name an error repeats."""
+
+
 class PromotionError(Exception):
     """The root of every error that this package raises on purpose.
 
@@ -83,7 +87,7 @@ class InvalidNameError(InputError):
     def __init__(self, what: str, name: str, why: str) -> None:
         """Take what was being named (`model`, `environment`), the name and the complaint."""
         self.what, self.name = what, name
-        shown = name if len(name) <= 80 else name[:77] + "..."
+        shown = name if len(name) <= _SHOWN else name[: _SHOWN - 3] + "..."
         super().__init__(f"{shown!r} is not a usable {what} name: {why}")
 
 
@@ -95,7 +99,8 @@ class EmptySelectionError(InputError):
     def __init__(self, what: str = "models") -> None:
         """Take the argument's name."""
         super().__init__(
-            f"{what} is an empty list, which would promote nothing; leave it out (or say `all-validated`) to promote all that may go"
+            f"{what} is an empty list, which would promote nothing; leave it out (or say `all-validated`) to promote "
+            f"all that may go"
         )
 
 
@@ -121,7 +126,8 @@ class UnknownEnvironmentError(InputError):
         """Take the name and the environments of the path."""
         self.name, self.known = name, tuple(known)
         super().__init__(
-            f"there is no environment {name!r}; known: {_list(self.known) or 'none'}. Environments come from promotion.yml, "
+            f"there is no environment {name!r}; known: {_list(self.known) or 'none'}. Environments come from "
+            f"promotion.yml, "
             f"or from the dbt targets development/dev, staging/stage, production/prod"
         )
 
@@ -140,7 +146,8 @@ class SkippedEnvironmentError(InputError):
             else f"{target} is the first of its path and takes no promotion"
         )
         super().__init__(
-            f"cannot promote from {source} to {target}: {rule}. Promote step by step, or change promotes_from in promotion.yml"
+            f"cannot promote from {source} to {target}: {rule}. Promote step by step, or change promotes_from in "
+            f"promotion.yml"
         )
 
 
@@ -153,7 +160,8 @@ class CyclicPathError(InputError):
         """Take the environments of the ring, in order."""
         self.ring = tuple(ring)
         super().__init__(
-            f"the promotion path goes round in a circle: {' <- '.join(self.ring)}; correct promotes_from in promotion.yml"
+            f"the promotion path goes round in a circle: {' <- '.join(self.ring)}; correct promotes_from in "
+            f"promotion.yml"
         )
 
 
@@ -190,7 +198,8 @@ class InvalidDurationError(InputError):
         """Take the value as given and the complaint."""
         self.value = value
         super().__init__(
-            f"{value!r} is not a usable duration: {why}. Give days as a number of 0 or more (1, 0.5), or ISO 8601 (P1D, PT12H)"
+            f"{value!r} is not a usable duration: {why}. Give days as a number of 0 or more (1, 0.5), or ISO 8601 "
+            f"(P1D, PT12H)"
         )
 
 
@@ -229,7 +238,8 @@ class MissingParentError(InputError):
         """Take both unique ids."""
         self.node, self.parent = node, parent
         super().__init__(
-            f"{node} depends on {parent}, which the manifest does not hold; parse the whole project again with `dbt parse`"
+            f"{node} depends on {parent}, which the manifest does not hold; parse the whole project again with `dbt "
+            f"parse`"
         )
 
 
@@ -255,7 +265,8 @@ class ForeignProjectError(InputError):
         """Take the place, the project that was found there and the one that is at hand."""
         self.where, self.found, self.expected = where, found, expected
         super().__init__(
-            f"{where} belongs to the dbt project {found!r}, not to {expected!r}; point at the right folder, or give this project a state root of its own"
+            f"{where} belongs to the dbt project {found!r}, not to {expected!r}; point at the right folder, or give "
+            f"this project a state root of its own"
         )
 
 
@@ -281,7 +292,8 @@ class InvocationMismatchError(InputError):
         """Take the folder and both invocation ids."""
         self.where, self.run, self.manifest = where, run, manifest
         super().__init__(
-            f"{where}: run_results.json is of invocation {run}, manifest.json of {manifest}; take evidence right after the run, "
+            f"{where}: run_results.json is of invocation {run}, manifest.json of {manifest}; take evidence right "
+            f"after the run, "
             f"before another dbt command writes into the same target folder"
         )
 
@@ -307,8 +319,10 @@ class ParentNotBuiltError(InputError):
         self.model, self.parent, self.environment, self.held = model, parent, environment, held
         state = "another version of it" if held else "no record of it"
         super().__init__(
-            f"{model} was built in {environment} on {parent}, but {environment} holds {state}: the run did not build it. Build both "
-            f"(`dbt build --select +{model.rsplit('.', 1)[-1]}`), or adopt what is there with `dbt-promote record --baseline`"
+            f"{model} was built in {environment} on {parent}, but {environment} holds {state}: the run did not build "
+            f"it. Build both "
+            f"(`dbt build --select +{model.rsplit('.', 1)[-1]}`), or adopt what is there with `dbt-promote record "
+            f"--baseline`"
         )
 
 
@@ -321,8 +335,10 @@ class OverriddenVarsError(InputError):
         """Take the run, the vars and the environment."""
         self.names = tuple(names)
         super().__init__(
-            f"{where}: the run set {_list(self.names)} with --vars to something else than the project declares, so it proves "
-            f"another version; declare them under environments.{environment}.vars in promotion.yml if they belong to the environment"
+            f"{where}: the run set {_list(self.names)} with --vars to something else than the project declares, so it "
+            f"proves "
+            f"another version; declare them under environments.{environment}.vars in promotion.yml if they belong to "
+            f"the environment"
         )
 
 
@@ -380,7 +396,8 @@ class LockHeldError(MachineError):
         """Take the environment and what is known of the owner."""
         self.environment, self.owner = environment, owner
         super().__init__(
-            f"another promotion to {environment} is going on ({owner or 'owner unknown'}); wait for it, or raise the lock timeout"
+            f"another promotion to {environment} is going on ({owner or 'owner unknown'}); wait for it, or raise the "
+            f"lock timeout"
         )
 
 
@@ -393,7 +410,8 @@ class ClockError(MachineError):
         """Take what the instant stands for, the instant, and the clock's time (both UTC)."""
         self.recorded, self.now = recorded, now
         super().__init__(
-            f"{what} is recorded at {recorded.isoformat()}, but the clock says {now.isoformat()}; set the clock right and try again"
+            f"{what} is recorded at {recorded.isoformat()}, but the clock says {now.isoformat()}; set the clock right "
+            f"and try again"
         )
 
 

@@ -160,7 +160,7 @@ def _failed(known: Evidence, proof: Proof) -> Evidence:
 
 
 def _completed(known: Evidence, proof: Proof, elsewhere: Collection[TestId]) -> Evidence:
-    """Note which required tests are missing still, and count a complete pass where none is and this build has none yet."""
+    """Note which required tests are missing, and count a complete pass where none is and this build has none yet."""
     missing = tuple(test for test in proof.required if not (proven(known, test) or test in elsewhere))
     known = replace(known, missing=missing)
     if missing or known.built_at is None:

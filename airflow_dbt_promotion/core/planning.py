@@ -203,7 +203,10 @@ class _Planning:
             return ()
         match self._choices.on_incremental_change:
             case IncrementalChange.BLOCK:
-                reason = "an incremental model changed: choose what becomes of its rows with on_incremental_change (full_refresh, forward_only)"
+                reason = (
+                    "an incremental model changed: choose what becomes of its rows with on_incremental_change "
+                    "(full_refresh, forward_only)"
+                )
                 return (blocked(GateName.CHANGE, "incremental_change", reason),)
             case IncrementalChange.FULL_REFRESH:
                 return (passed(GateName.CHANGE, "full_refresh", "an incremental model that is built anew"),)
@@ -221,10 +224,16 @@ class _Planning:
         if at_hand is None:
             reason = "the project at hand does not have it any more; check out the code that soaked"
         elif at_hand.version.startswith("m:") != after.version.startswith("m:"):
-            reason = "its version was recorded from a manifest alone and cannot be compared; record it with the sources or the kept parse at hand"
+            reason = (
+                "its version was recorded from a manifest alone and cannot be compared; record it with the sources or "
+                "the kept parse at hand"
+            )
         elif at_hand.version != after.version:
             why = "it changed" if at_hand.code != after.code else "a parent of it changed"
-            reason = f"the project at hand is not what soaked ({why} since); check out the code that soaked, or let the new version soak"
+            reason = (
+                f"the project at hand is not what soaked ({why} since); check out the code that soaked, or let the "
+                f"new version soak"
+            )
         elif at_hand.tests != after.tests:
             reason = "its tests in the project at hand are not those that ran; record a run with the new tests first"
         else:
@@ -244,12 +253,15 @@ class _Planning:
             )
         unseen = self._unseen(model, chosen)
         if unseen and self._choices.strategy is Strategy.RECORD:
-            reason = f"{unseen[0]} saw other versions in the source than it will meet, and `record` runs no test in the target"
+            reason = (
+                f"{unseen[0]} saw other versions in the source than it will meet, and `record` runs no test in the "
+                f"target"
+            )
             return (blocked(GateName.COHERENCE, "tested_beside_others", reason),)
         return (passed(GateName.COHERENCE, "coherent", "everything it stands on is in the target or comes along"),)
 
     def _unseen(self, model: ModelId, chosen: set[ModelId]) -> list[TestId]:
-        """Return the required tests of a model that saw another model at a version that it will not meet in the target."""
+        """Return the required tests of a model that saw another one at a version which it will not meet."""
         change = self._all.get(model)
         if change is None or change.after is None or self._question.requirement.skip_tests:
             return []
@@ -292,22 +304,14 @@ def _incoherent(direction: Direction, needs: list[Need]) -> tuple[str, str]:
     match direction:
         case Direction.UPSTREAM if impossible:
             gone = bare_name(impossible[0].model)
-            return (
-                "parent_moved_on",
-                f"it was validated on a version of {gone} that neither environment holds any more; build it again in the source",
-            )
+            reason = f"it was validated on a version of {gone} that neither environment holds any more"
+            return "parent_moved_on", f"{reason}; build it again in the source"
         case Direction.UPSTREAM:
-            return (
-                "needs_upstream",
-                f"it was validated on {names}{more} as the source holds them, and the target does not; include_upstream adds them",
-            )
+            reason = f"it was validated on {names}{more} as the source holds them, and the target does not"
+            return "needs_upstream", f"{reason}; include_upstream adds them"
         case Direction.DOWNSTREAM:
-            return (
-                "needs_downstream",
-                f"{names}{more} in the target would be left on its old version; include_downstream adds them, allow_stale_downstream accepts it",
-            )
+            reason = f"{names}{more} in the target would be left on its old version"
+            return "needs_downstream", f"{reason}; include_downstream adds them, allow_stale_downstream accepts it"
         case Direction.TEST:
-            return (
-                "test_needs_model",
-                f"a required test reads {names}{more}, which the target does not hold; include_upstream adds them",
-            )
+            reason = f"a required test reads {names}{more}, which the target does not hold"
+            return "test_needs_model", f"{reason}; include_upstream adds them"

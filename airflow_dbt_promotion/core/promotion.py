@@ -14,7 +14,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.identity import ModelId, bare_name
 from airflow_dbt_promotion.core.plan import Plan
@@ -169,25 +169,14 @@ def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
     A change advances where everything that had to be built was built, every test that ran on it passed, and each
     planned parent advances too.
     """
-    results = dict.fromkeys((change.model for change in plan.changes), "advanced")
     if built.release is None:
-        return results
+        return dict.fromkeys((change.model for change in plan.changes), "advanced")
     told = {result.id: result.status for run in built.runs for result in run.results}
     tests = _tests_by_model(plan, built)
-    for change in plan.changes:
-        if change.kind is ChangeKind.REMOVED:
-            continue
-        status = told.get(change.model)
-        if change.kind is not ChangeKind.METADATA and status is not ResultStatus.SUCCESS:
-            results[change.model] = "failed" if status is ResultStatus.FAILED else "skipped"
-        elif any(told.get(test) not in _FINE for test in tests.get(change.model, ())):
-            failing = any(told.get(test) in {ResultStatus.FAIL, ResultStatus.ERROR} for test in tests[change.model])
-            results[change.model] = "failed" if failing else "skipped"
+    results = {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
     children: dict[ModelId, list[ModelId]] = {}
     for change in plan.changes:
-        for parent in (
-            change.after.parents if change.after is not None and change.kind is not ChangeKind.METADATA else ()
-        ):
+        for parent in change.after.parents if change.after is not None and change.kind in BUILT else ():
             children.setdefault(parent, []).append(change.model)
     waiting = [model for model, result in results.items() if result != "advanced"]
     while waiting:
@@ -196,6 +185,19 @@ def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
                 results[child] = "skipped"
                 waiting.append(child)
     return results
+
+
+def _result(change: Change, told: Mapping[str, ResultStatus], tests: Collection[str]) -> str:
+    """Return what became of one change by its own build and its own tests."""
+    if change.kind is ChangeKind.REMOVED:
+        return "advanced"
+    status = told.get(change.model)
+    if change.kind is not ChangeKind.METADATA and status is not ResultStatus.SUCCESS:
+        return "failed" if status is ResultStatus.FAILED else "skipped"
+    ended = {told.get(test) for test in tests}
+    if ended <= _FINE:
+        return "advanced"
+    return "failed" if ended & {ResultStatus.FAIL, ResultStatus.ERROR} else "skipped"
 
 
 def _tests_by_model(plan: Plan, built: Built) -> dict[ModelId, list[str]]:

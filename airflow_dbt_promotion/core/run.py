@@ -27,7 +27,7 @@ class ResultStatus(Enum):
 
 
 class NodeResult(Struct, frozen=True, kw_only=True, gc=False):
-    """The result of one node. Times are UTC and None where dbt did not get as far; `message` is dbt's own, shortened."""
+    """The result of one node. Times are UTC, None where dbt did not get as far; `message` is dbt's own, shortened."""
 
     id: str
     status: ResultStatus

@@ -67,7 +67,7 @@ class TestStatus(Enum):
 
 
 class Outcome(Struct, frozen=True, array_like=True, gc=False):
-    """The newest result of one test on one model: status, when it started, and the versions of its other parents then."""
+    """The newest result of one test on one model: status, when it started, the versions of its other parents then."""
 
     status: TestStatus
     at: Instant
@@ -171,7 +171,7 @@ class Drift(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Unfinalized(Struct, frozen=True, kw_only=True):
-    """Why an environment is not whole: a promotion that went only part of the way, or children left on an older parent."""
+    """Why an environment is not whole: a promotion went only part of the way, or children stand on an older parent."""
 
     plan_id: PlanId
     since: Instant

@@ -172,6 +172,7 @@ def _check_unmoved(request: BuildRequest, release: Release) -> None:
     ]
     if moved:
         raise DbtError(
-            f"the project changed between the plan and the run ({', '.join(moved[:8])}); nothing of it counts as promoted. Let the checkout be "
+            f"the project changed between the plan and the run ({', '.join(moved[:8])}); nothing of it counts as "
+            f"promoted. Let the checkout be "
             f"still while a promotion runs, and promote again"
         )

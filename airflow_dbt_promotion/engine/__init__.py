@@ -43,7 +43,9 @@ class Engine:
         clock: Clock,
         project: str | None = None,
     ) -> None:
-        """Take the promotion path and the ports; `project` is the dbt project's name, to refuse what belongs to another."""
+        """Take the promotion path and the ports; `project` is the dbt project's name, to refuse what belongs to
+        another.
+        """
         self.path, self.store, self.clock = path, store, clock
         memory = Memory(path, store, project)
         self._planner = Planner(memory, workshop, clock)
@@ -55,7 +57,9 @@ class Engine:
         """Return the plan for a request as things stand; writes and runs nothing."""
         return self._planner.plan(request, dry=True).plan
 
-    def promote(self, request: PromotionRequest, on_progress: OnProgress = _quiet, on_plan: OnPlan = _unseen) -> Promotion:
+    def promote(
+        self, request: PromotionRequest, on_progress: OnProgress = _quiet, on_plan: OnPlan = _unseen
+    ) -> Promotion:
         """Carry a request out; see `Promoter.promote`."""
         return self._promoter.promote(request, on_progress, on_plan)
 

@@ -28,7 +28,7 @@ class Memory:
         self.path, self.store, self._project = path, store, project
 
     def read(self, environment: EnvironmentName) -> EnvironmentState | None:
-        """Return an environment's document, None where there is none; raise ForeignProjectError for another project's."""
+        """Return an environment's document, None where there is none; raise ForeignProjectError for a stranger's."""
         state = self.store.read(environment)
         if state is not None and self._project is not None and state.project.name != self._project:
             raise ForeignProjectError(f"the state of {environment}", state.project.name, self._project)

@@ -25,7 +25,9 @@ class Observer:
         """Take what is remembered, and the clock."""
         self._memory, self._clock = memory, clock
 
-    def status(self, environment: str | None, models: Sequence[str] | None, soak: timedelta | None = None) -> tuple[ModelStatus, ...]:
+    def status(
+        self, environment: str | None, models: Sequence[str] | None, soak: timedelta | None = None
+    ) -> tuple[ModelStatus, ...]:
         """Return the status of each model in each environment (or in one), in the order of the path.
 
         `soak` asks for at least that long. Raises UnknownEnvironmentError, UnknownModelError.
@@ -50,10 +52,10 @@ class Observer:
         return self._memory.read(self._memory.path.get(environment).name)
 
     def validated(self, environment: str | None, soak: timedelta | None, *, pending: bool) -> tuple[ModelStatus, ...]:
-        """Return the models whose version in an environment is validated and soaked; `pending`: only those that the next one lacks.
+        """Return the models whose version in an environment is validated and soaked.
 
-        The environment is the source of the last of the path where none is named. `soak` of None is the policy's; a number replaces it here,
-        since asking decides nothing.
+        `pending`: only those that the next environment lacks. The environment is the source of the last of the path
+        where none is named. `soak` of None is the policy's; a number replaces it here, since asking decides nothing.
         """
         source = self.source(environment)
         state = self._memory.read(source.name)
@@ -67,7 +69,11 @@ class Observer:
             following = replace(following, requirement=replace(following.requirement, soak=soak))
         others = tuple(other for name, other in states.items() if name != source.name and other is not None)
         found = statuses(state, following, others, self._clock())
-        return tuple(one for one in found if one.validated and (one.pending or not pending) and not one.model.startswith("function."))
+        return tuple(
+            one
+            for one in found
+            if one.validated and (one.pending or not pending) and not one.model.startswith("function.")
+        )
 
     def source(self, environment: str | None) -> Environment:
         """Return the named environment, or the one that the last of the path promotes from."""

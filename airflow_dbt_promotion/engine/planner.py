@@ -106,7 +106,7 @@ class Planner:
         return tuple(sorted({names.resolve(name) for name in request.models}))
 
     def _at_hand(self, target: Environment, *, dry: bool) -> tuple[ModelId, ...]:
-        """Return the models of the project at hand, nothing where it cannot be parsed: then what is remembered must do."""
+        """Return the models of the project at hand, none where it cannot be parsed: then what is remembered must do."""
         try:
             return tuple(self._workshop.release(target, dry=dry).models)
         except InputError:

@@ -71,7 +71,7 @@ class Promoter:
     # --- evidence made first ------------------------------------------------------------------------------------------
 
     def _proven_first(self, planned: Planned, request: PromotionRequest, on_progress: OnProgress) -> Planned:
-        """Run in the source what evidence lacks, where people work there or `run_tests` asks for it; then plan again."""
+        """Run in the source what evidence lacks, where people work there or `run_tests` asks so; then plan again."""
         source = planned.situation.source
         if (
             not (source.working or request.run_tests)
