@@ -43,15 +43,9 @@ format: venv ## Put the code into its form, and mend what can be mended
 bench: venv ## Measure the speed that the README claims
 	@$(PY) -m benchmarks
 
-# Keeps the pins that still fit; `make lock UPGRADE=--upgrade` takes the newest.
+# `make lock UPGRADE=--upgrade` takes the newest of everything.
 lock: ## Write the lock anew from pyproject.toml
-	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv"; exit 1; }
-	uv pip compile pyproject.toml --extra duckdb --extra postgres --extra dev --constraint requirements/constraints.txt \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
-		--custom-compile-command "make lock" --quiet --output-file $(LOCK) $(UPGRADE)
-	echo uv | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet \
-		--output-file requirements/uv.txt $(UPGRADE)
+	@UPGRADE="$(UPGRADE)" sh requirements/lock.sh
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .demo airflow_home build dist htmlcov .coverage .coverage.* \

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Writes the lock anew from pyproject.toml, for every platform and Python that the package supports, with a hash for each
+# file and without any address. Keeps the pins that still fit; `UPGRADE=--upgrade` takes the newest.
+set -eu
+
+command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv" >&2; exit 1; }
+
+# $1: the file to write; the rest goes to uv.
+compile() {
+    out=$1
+    shift
+    uv pip compile "$@" --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate \
+        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet \
+        --output-file "$out" ${UPGRADE:-}
+}
+
+compile requirements/dev.txt pyproject.toml --extra duckdb --extra postgres --extra dev \
+    --constraint requirements/constraints.txt
+echo uv | compile requirements/uv.txt -
+
+# pip takes `name[extra]==1` for no pin of `name`, and the other way round: where there are extras, say both.
+awk '
+    function flush(bare) {
+        if (block ~ /^[A-Za-z0-9._-]+\[/) { bare = block; sub(/\[[^]]*\]/, "", bare); printf "%s", bare }
+        printf "%s", block
+        block = ""
+    }
+    /^[^ #]/ { flush() }
+    { block = block $0 "\n" }
+    END { flush() }
+' requirements/dev.txt >requirements/dev.txt.new
+mv requirements/dev.txt.new requirements/dev.txt
