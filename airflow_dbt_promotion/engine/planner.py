@@ -77,7 +77,7 @@ class Planner:
         identity = next(
             (state.project for state in (source_state, target_state) if state is not None), ProjectIdentity("")
         )
-        others = tuple(state for state in memory.others(source.name) if state is not None)
+        others = memory.others(source.name)
         return Situation(
             source=source,
             target=target,
