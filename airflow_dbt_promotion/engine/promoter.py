@@ -54,7 +54,9 @@ class Promoter:
             rechecked = self._planner.again(planned, keep_models=True)
             if (refused := _moved(planned.plan, rechecked.plan)) is not None:
                 return self._answer(refused, PromotionOutcome.REFUSED, started)
-            return self._carry_out(rechecked, request, on_progress, started)
+            # The recheck asks for the planned models alone; what stays behind is told as it was planned.
+            plan = replace(rechecked.plan, held=planned.plan.held, already_current=planned.plan.already_current)
+            return self._carry_out(replace(rechecked, plan=plan), request, on_progress, started)
 
     def _answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
         """Return a promotion that changed nothing."""

@@ -113,7 +113,7 @@ def _refused(told: Promotion, ends: Ends) -> list[str]:
         ]
         shown = told_of[:10]
         if len(told_of) > len(shown):
-            shown.append(f"and {count(len(told_of) - len(shown))} more")
+            shown.append(f"and {len(told_of) - len(shown)} more")
         lines.append(f"- **{refusal.gate.value}** ({escaped(refusal.code)})")
         lines += [f"  - {one}" for one in shown]
         if refusal.remedy is not None:

@@ -91,12 +91,12 @@ def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone],
     return (
         (f"entered {name}", recording.entered, Tone.PLAIN),
         ("passed all required tests", recording.passed, Tone.GOOD),
-        ("left, since the project does not have them", recording.gone, Tone.PLAIN),
-        ("lack results of required tests", recording.incomplete, Tone.WAIT),
-        ("stand on a parent that moved; their stay ended", recording.ended, Tone.WAIT),
-        (f"were tested at another version than {name} holds, which proves nothing", recording.unmatched, Tone.WAIT),
-        ("were built at a version that was never promoted (drift)", recording.drifted, Tone.BAD),
-        ("failed; what they had earned is void", recording.failed, Tone.BAD),
+        ("left, gone from the project", recording.gone, Tone.PLAIN),
+        ("without results of all required tests", recording.incomplete, Tone.WAIT),
+        ("on a parent that moved; the stay ended", recording.ended, Tone.WAIT),
+        (f"tested at another version than {name} holds, which proves nothing", recording.unmatched, Tone.WAIT),
+        ("built at a version that was never promoted (drift)", recording.drifted, Tone.BAD),
+        ("failed; what was earned is void", recording.failed, Tone.BAD),
     )
 
 

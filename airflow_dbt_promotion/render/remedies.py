@@ -20,7 +20,7 @@ _RECORD = "then `dbt-promote record --environment {source}`"
 REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
     {
         GateName.SOURCE: {
-            "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}; `--baseline` adopts what is there already.",
+            "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}; `--baseline` adopts what is there.",
             "not_in_source": f"Build it in {{source}} with dbt, {_RECORD}.",
             "plan_moved": "Run the same command again: it plans anew.",
         },
@@ -52,7 +52,7 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
         GateName.CHANGE: {
             "removal": "Allow it with --allow-removals; its relation stays in the warehouse.",
             "incremental_change": (
-                "Choose --on-incremental-change full_refresh (all rows anew) or forward_only (old rows stay as they are)."
+                "Choose --on-incremental-change full_refresh (all rows anew) or forward_only (old rows stay)."
             ),
             "bypass_forbidden": "Leave the bypass out, or change `forbid` of {target} in promotion.yml.",
         },

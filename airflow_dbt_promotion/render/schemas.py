@@ -38,7 +38,11 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
 
 def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a document by its name."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(DOCUMENTS[name])}
+    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(DOCUMENTS[name])}
+    for told in found["$defs"].values():
+        # Python 3.13 takes the indentation out of docstrings, earlier ones leave it in.
+        told["description"] = " ".join(told.get("description", "").split())
+    return found
 
 
 def rendered(name: str) -> str:

@@ -134,7 +134,7 @@ def notes(place: Place) -> tuple[str, ...]:
     found = []
     if state.journal is not None:
         found.append(
-            f"A promotion by {state.journal.actor} began {moment(state.journal.started_at)}: it goes on, or was interrupted."
+            f"A promotion by {state.journal.actor} began {moment(state.journal.started_at)}: it goes on, or broke off."
         )
     if state.unfinalized is not None:
         names = listed([bare_name(model) for model in state.unfinalized.models])

@@ -143,10 +143,9 @@ def notes(promotion: Promotion) -> tuple[str, ...]:
     there already.
     """
     plan = promotion.plan
-    found = [
-        f"Bypass, on record: {BYPASSES[kind]}. Reason: {plan.choices.reason}"
-        for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)
-    ]
+    recorded = ", on record" if promotion.outcome in {PromotionOutcome.PROMOTED, PromotionOutcome.FAILED} else ""
+    bypasses = sorted(plan.choices.bypasses, key=lambda kind: kind.value)
+    found = [f"Bypass{recorded}: {BYPASSES[kind]}. Reason: {plan.choices.reason}" for kind in bypasses]
     if plan.stale_after:
         names = listed([bare_name(model) for model in plan.stale_after])
         found.append(f"Left on an older parent in {plan.target}, which is not whole until they follow: {names}.")

@@ -76,7 +76,7 @@ def _refused(told: Promotion, page: Page) -> list[str]:
         for name, reason in refusal.told[:MOST_REASONS]:
             lines += page.paragraph(reason if name is None else f"{name}: {reason}", "    ", "      ")
         if len(refusal.told) > MOST_REASONS:
-            lines.append(f"    and {count(len(refusal.told) - MOST_REASONS)} more")
+            lines.append(f"    and {len(refusal.told) - MOST_REASONS} more")
         if refusal.remedy is not None:
             lines += page.paragraph(refusal.remedy, "    => ", "       ")
     soonest = eligible(told.plan, ends)
@@ -125,7 +125,7 @@ def _held(told: Promotion, page: Page) -> list[str]:
     ]
     lines = [page.paint(f"Held back: {count(len(held))}", Tone.BOLD), *table(page, columns, rows)]
     if len(held) > MOST_HELD:
-        lines.append(f"  and {count(len(held) - MOST_HELD)} more: `dbt-promote why MODEL` tells of each, json of all")
+        lines.append(f"  and {len(held) - MOST_HELD} more: `dbt-promote why MODEL` tells of each, json of all")
     return lines
 
 

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import ast
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import airflow_dbt_promotion.core.eligibility
+import airflow_dbt_promotion.core.planning
+import airflow_dbt_promotion.engine.promoter
+from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, waiting
+from airflow_dbt_promotion.render.remedies import REMEDIES, Ends, moment, remedy, when
+from tests.scenarios import NOON
+
+ENDS = Ends(source="staging", target="production", now=NOON)
+MODULES = (
+    airflow_dbt_promotion.core.eligibility,
+    airflow_dbt_promotion.core.planning,
+    airflow_dbt_promotion.engine.promoter,
+)
+
+
+def codes_in(module: ModuleType) -> set[str]:
+    """Return every code with which a module shuts a gate: what it hands to `blocked` and `waiting`."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"blocked", "waiting"}:
+            found.update(word.value for word in node.args[1:2] if isinstance(word, ast.Constant))
+        if isinstance(node, ast.FunctionDef) and node.name == "_incoherent":
+            returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
+            found.update(value.elts[0].value for value in returned if isinstance(value, ast.Tuple))
+    return found
+
+
+def test_each_code_that_shuts_a_gate_has_a_remedy_and_each_remedy_a_code() -> None:
+    used = set().union(*(codes_in(module) for module in MODULES))
+    assert {"soaking", "needs_upstream", "plan_moved"} <= used
+    assert used == {code for codes in REMEDIES.values() for code in codes}
+
+
+def test_each_gate_has_remedies() -> None:
+    assert set(REMEDIES) == set(GateName)
+
+
+@pytest.mark.parametrize(("gate", "code"), [(gate, code) for gate, codes in REMEDIES.items() for code in codes])
+def test_a_remedy_is_a_sentence_without_holes(gate: GateName, code: str) -> None:
+    told = remedy(blocked(gate, code, "no"), ENDS)
+    assert told is not None
+    assert told.endswith(".")
+    assert "{" not in told
+
+
+def test_an_open_gate_and_an_unknown_code_have_none() -> None:
+    assert remedy(passed(GateName.TESTS, "passed", "yes"), ENDS) is None
+    assert remedy(blocked(GateName.TESTS, "of_a_later_release", "no"), ENDS) is None
+
+
+def test_waiting_says_until_when_in_utc_and_for_how_long() -> None:
+    told = remedy(waiting(GateName.SOAK, "soaking", "soaks", NOON + timedelta(hours=3, minutes=12)), ENDS)
+    assert told is not None
+    assert told.startswith("Wait until 2026-07-24 15:12 UTC (in 3 h 12 min);")
+
+
+def test_an_instant_that_has_come_is_now() -> None:
+    assert when(NOON, NOON) == "2026-07-24 12:00 UTC (now)"
+
+
+def test_seconds_are_told_where_there_are_any() -> None:
+    assert moment(NOON + timedelta(seconds=5)) == "2026-07-24 12:00:05 UTC"
