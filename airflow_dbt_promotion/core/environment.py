@@ -129,13 +129,12 @@ class PromotionPath(Struct, frozen=True):
             following = self.get(following).promotes_from
 
     def get(self, name: str) -> Environment:
-        """Return the environment of that name, or of that dbt target where only one has it; raise
-        UnknownEnvironmentError.
-        """
-        for environment in self.environments:
-            if environment.name == name:
-                return environment
-        raise UnknownEnvironmentError(name, [environment.name for environment in self.environments])
+        """Return the environment of that name, else the only one with that dbt target; raise UnknownEnvironmentError."""
+        named = [environment for environment in self.environments if environment.name == name]
+        found = named or [environment for environment in self.environments if environment.target == name]
+        if len(found) != 1:
+            raise UnknownEnvironmentError(name, [environment.name for environment in self.environments])
+        return found[0]
 
     def source_of(self, target: Environment, asked: str | None = None) -> Environment:
         """Return the environment that a target promotes from.
@@ -143,9 +142,7 @@ class PromotionPath(Struct, frozen=True):
         Raises SkippedEnvironmentError where `asked` names another one, or where the target is the first of its path.
         """
         expected = target.promotes_from
-        if asked is not None:
-            self.get(asked)
-        if expected is None or (asked is not None and asked != expected):
+        if expected is None or (asked is not None and self.get(asked).name != expected):
             raise SkippedEnvironmentError(asked or "nowhere", target.name, expected)
         return self.get(expected)
 
