@@ -129,7 +129,7 @@ class PromotionPath(Struct, frozen=True):
             following = self.get(following).promotes_from
 
     def get(self, name: str) -> Environment:
-        """Return the environment of that name, else the only one with that dbt target; raise UnknownEnvironmentError."""
+        """Return the environment of that name, else the only one with that target; raise UnknownEnvironmentError."""
         named = [environment for environment in self.environments if environment.name == name]
         found = named or [environment for environment in self.environments if environment.target == name]
         if len(found) != 1:
