@@ -1,0 +1,93 @@
+"""`python -m benchmarks`: generate projects, let dbt parse them, measure, print one table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import beside
+from benchmarks.cache import prepared
+from benchmarks.goals import Bench
+from benchmarks.measure import ROOT
+from benchmarks.rows import Report, Row, document, table
+
+_ROUNDS = 7
+_QUICK_ROUNDS = 3
+_PARTS = ("load", "changes", "plan", "status", "imports")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure at each size and print the report; return 1 where a goal was missed."""
+    said = _parser().parse_args(arguments)
+    sizes = [1000] if said.quick else said.sizes
+    rounds = _QUICK_ROUNDS if said.quick else _ROUNDS
+    rows: list[Row] = []
+    notes: list[str] = []
+    for size in sizes:
+        _say(f"{size:,} models: parsing with dbt where the cache in {said.cache} lacks it")
+        made = prepared(said.cache, size)
+        bench = Bench(made, rounds)
+        parts = {"load": bench.loading, "changes": bench.changes, "plan": bench.plan}
+        for name, part in parts.items():
+            if name in said.only:
+                rows += _told(part())
+        if "status" in said.only:
+            rows += _told(beside.status(made, rounds))
+        notes += [*bench.notes, f"{size:,} models: dbt's first parse took {made.first_parse:,.0f} s of CPU, the second {made.second_parse:,.0f} s"]
+    if "imports" in said.only:
+        rows += _told(beside.imports(rounds))
+    report = Report(machine=_machine(), rows=tuple(rows), notes=tuple(notes))
+    print(document(report).decode() if said.json else table(report))
+    return 1 if report.missed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--sizes", type=_sizes, default=[1000, 10000], help="models, separated by commas (1000,10000)")
+    parser.add_argument("--quick", action="store_true", help="1,000 models, three rounds")
+    parser.add_argument("--only", type=_parts, default=_PARTS, help=f"some of {','.join(_PARTS)}")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".bench", help="where generated projects are kept (.bench)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    return parser
+
+
+def _sizes(text: str) -> list[int]:
+    """Return sizes from text; argparse turns a ValueError into its own message."""
+    found = [int(size) for size in text.split(",")]
+    if any(size < 100 for size in found):  # noqa: PLR2004 - fewer do not fill the layers
+        raise argparse.ArgumentTypeError("a project has at least 100 models")
+    return found
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """Return names of parts from text."""
+    found = tuple(text.split(","))
+    if unknown := [name for name in found if name not in _PARTS]:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
+    return found
+
+
+def _told(rows: Iterator[Row]) -> list[Row]:
+    """Return the rows, with a sign of life for each part on standard error."""
+    start, found = time.perf_counter(), list(rows)
+    _say(f"  {found[0].what if found else 'nothing'} and {max(0, len(found) - 1)} more: {time.perf_counter() - start:,.0f} s")
+    return found
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _machine() -> str:
+    tools = ", ".join(f"{name} {version(name)}" for name in ("dbt-core", "dbt-duckdb", "msgspec"))
+    return f"Python {platform.python_version()} on {platform.system()}, {os.cpu_count()} cores, {tools}; CPU time, medians"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What else there are goals for: how the command line starts, and what our operators add to a DAG file's imports."""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.cache import Prepared
+from benchmarks.measure import answer, child, spent
+from benchmarks.rows import Row
+
+_PACKAGE = "airflow_dbt_promotion"
+_SURFACES = ("operators", "sensors", "triggers", "hooks", "links", "task_groups")
+
+_STATUS = """\
+import sys
+from airflow_dbt_promotion.cli import main
+code = main(["status", "--dbt-project-dir", {folder!r}, "--output-format", "json"])
+found = sorted({{"dbt", "airflow"}} & set(sys.modules))
+sys.exit(code or (f"imported: {{found}}" if found else 0))
+"""
+
+_IMPORTS = """\
+import importlib, json, time
+import airflow, airflow.sdk, airflow.triggers.base
+from airflow.sdk import BaseHook, BaseOperator, BaseSensorOperator
+start = time.process_time()
+for name in {modules!r}:
+    importlib.import_module(name)
+print(json.dumps({{"seconds": time.process_time() - start}}))
+"""
+
+
+def status(prepared: Prepared, rounds: int) -> Iterator[Row]:
+    """Yield what `dbt-promote status` costs as a process; it fails where dbt or Airflow was imported."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy2(prepared.project / file, folder)
+        answer(child("ours", "states", prepared.before, prepared.after, prepared.project, folder), dict[str, float])
+        command = [sys.executable, "-c", _STATUS.format(folder=str(folder))]
+        cost = statistics.median(spent(command).cpu for _ in range(rounds))
+    yield Row(
+        models=prepared.size,
+        what="`dbt-promote status`: process",
+        ours=cost,
+        against="the goal",
+        theirs=0.35,
+        goal=1 if prepared.size <= 1000 else None,  # noqa: PLR2004 - the size that the goal is about
+    )
+
+
+def imports(rounds: int) -> Iterator[Row]:
+    """Yield what our modules for DAG files cost where Airflow's own are imported already."""
+    modules = [name for surface in _SURFACES for name in _modules(f"{_PACKAGE}.{surface}")]
+    if not modules:
+        return
+    command = [sys.executable, "-c", _IMPORTS.format(modules=modules)]
+    cost = statistics.median(answer(spent(command), dict[str, float])["seconds"] for _ in range(rounds))
+    what = f"import of {len(modules)} modules for DAG files"
+    yield Row(models=0, what=what, ours=cost, against="the goal", theirs=0.05, goal=1)
+
+
+def _modules(package: str) -> list[str]:
+    """Return a package with the modules in it, nothing where there is no such package."""
+    found = importlib.util.find_spec(package)
+    if found is None:
+        return []
+    return [package, *(f"{package}.{module.name}" for module in pkgutil.iter_modules(found.submodule_search_locations))]

@@ -1,0 +1,103 @@
+"""The rows that have goals: loading, what did not change, what changed, the plan."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.cache import Prepared
+from benchmarks.measure import Spent, answer, child, spent
+from benchmarks.rows import Row, Rule, Unit
+from benchmarks.theirs import dbt, listed, listing
+
+Numbers = dict[str, float]
+
+
+class Bench:
+    """The measurements at one size; `rounds` is how often what is fast is repeated, what takes dbt longer less often."""
+
+    def __init__(self, prepared: Prepared, rounds: int) -> None:
+        """Take the project."""
+        self._prepared, self._rounds = prepared, rounds
+        self._slow_rounds = max(1, rounds * 1000 // max(1000, prepared.size) // 2)
+        self.notes: list[str] = []
+
+    def loading(self) -> Iterator[Row]:
+        """Yield what reading a manifest costs, against its bytes, json and dbt."""
+        places = (self._prepared.after, self._prepared.project)
+        works = ("read", "load", "json", "unchanged", "definition", "release")
+        taken: dict[str, list[Numbers]] = {work: [] for work in works}
+        for _ in range(self._rounds):
+            for work in works:
+                taken[work].append(answer(child("ours", "once", work, *places), Numbers))
+        cost = {work: statistics.median(one["seconds"] for one in found) for work, found in taken.items()}
+        peak = {work: statistics.median(one["peak"] for one in found) for work, found in taken.items()}
+        file = taken["read"][0]["file"]
+        theirs = answer(child("theirs", "manifest", self._prepared.after / "manifest.json", self._slow_rounds), Numbers)
+        load, read = "load a manifest", "reading its bytes"
+        yield self._row(load, cost["load"], read, cost["read"], goal=4.5)
+        yield self._row(load, cost["load"], "json.load", cost["json"], rule=Rule.FASTER, goal=4)
+        yield self._row(load, cost["load"], "dbt's Manifest", theirs["manifest"], rule=Rule.FASTER, goal=40)
+        yield self._row(f"{load}, memory", peak["load"], "the file", file, goal=2.5, unit=Unit.BYTES)
+        yield self._row("a manifest that did not change", cost["unchanged"], read, cost["read"], goal=2.5)
+        yield self._row("the same with config as written", cost["definition"], read, cost["read"])
+        yield self._row("a whole release, fingerprinted", cost["release"], read, cost["read"])
+        yield self._row("a whole release, memory", peak["release"], "the file", file, unit=Unit.BYTES)
+
+    def changes(self) -> Iterator[Row]:
+        """Yield what finding out what changed costs, and hold both answers against each other."""
+        made = self._prepared
+        places = (made.before, made.after, made.project)
+        whole = [child("ours", "changes", *places) for _ in range(self._rounds)]
+        listings = [spent(self._listing()) for _ in range(self._slow_rounds)]
+        inside = answer(child("ours", "changed", *places, self._rounds), Numbers)
+        preloaded = answer(child("theirs", "preloaded", made.project, self._target(), made.before, self._slow_rounds), Numbers)
+        what = "what changed, and what stands on it"
+        yield self._row(f"{what}: process", _cpu(whole), "dbt ls: process", _cpu(listings), rule=Rule.FASTER, goal=40)
+        yield self._row(
+            f"{what}: in process", inside["changed"], "dbtRunner, preloaded", preloaded["preloaded"], rule=Rule.FASTER, goal=25
+        )
+        self._compare(answer(whole[0], dict[str, list[str]]), listed(listings[0].output))
+
+    def plan(self) -> Iterator[Row]:
+        """Yield what a plan with every gate costs, and what stands around it."""
+        made = self._prepared
+        found = answer(child("ours", "plan", made.before, made.after, made.project, self._rounds), Numbers)
+        two, loading = found["two"], "loading two releases"
+        changes = int(found["changes"])
+        yield self._row(f"plan with every gate, {changes:,} changes", found["changed"], loading, two, goal=3)
+        yield self._row(f"plan with every gate, {made.size:,} changes", found["new"], loading, two, goal=3)
+        yield self._row("plan with every gate, nothing to do", found["nothing"], loading, two, goal=3)
+        yield self._row("an environment's document: size", found["bytes"], unit=Unit.BYTES)
+        yield self._row("an environment's document: write", found["encode"])
+        yield self._row("an environment's document: read", found["decode"])
+
+    def _row(self, what: str, ours: float, against: str = "", theirs: float | None = None, **more: object) -> Row:
+        return Row(models=self._prepared.size, what=what, ours=ours, against=against, theirs=theirs, **more)  # type: ignore[arg-type]
+
+    def _target(self) -> Path:
+        """Return a target folder for dbt to work in, so that it does not write over what is measured."""
+        return Path(self._prepared.folder, "dbt")
+
+    def _listing(self) -> list[str]:
+        """Return the command line with which dbt lists what changed; its folder begins with the parse after the edit."""
+        shutil.copytree(self._prepared.after, self._target(), dirs_exist_ok=True)
+        return dbt(*listing(self._prepared.project, self._target(), self._prepared.before))
+
+    def _compare(self, ours: dict[str, list[str]], theirs: dict[str, str]) -> None:
+        """Note both answers, and what is in one of them only; an ephemeral model is no model that we would promote."""
+        found = {id_ for ids in ours.values() for id_ in ids}
+        ephemeral = {id_ for id_, materialized in theirs.items() if materialized == "ephemeral"}
+        unexplained = sorted((theirs.keys() - ephemeral) ^ found)
+        told = ", ".join(f"{len(ids):,} {kind}" for kind, ids in ours.items())
+        self.notes.append(
+            f"{self._prepared.size:,} models, {len(self._prepared.edited):,} bodies edited: we say {len(found):,} ({told}), "
+            f"dbt {len(theirs):,}, of which {len(ephemeral):,} ephemeral, which are never promoted alone and are not counted "
+            f"by us; differing otherwise: {len(unexplained):,}{' ' if unexplained else ''}{', '.join(unexplained[:5])}"
+        )
+
+
+def _cpu(runs: list[Spent]) -> float:
+    return statistics.median(run.cpu for run in runs)
