@@ -17,9 +17,10 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.definition import Exposure, Lineage, Origin, Owner, ProjectIdentity
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, PromotionPath
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, TestId, Version, digest_of
-from airflow_dbt_promotion.core.recording import Recording
+from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.release import NO_TESTS, Model, ModelKind, Release, Test
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
+from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.fakes import FakeClock, FakeReader, FakeWorkshop
@@ -92,6 +93,97 @@ def release(
         tests=tests,
         exposures=exposures,
     )
+
+
+def joint_test_id(*names: str) -> TestId:
+    """Return the unique id of a test that reads several models."""
+    return TestId(f"test.{PACKAGE}.agree_{'_'.join(names)}.{digest_of(names)[:10]}")
+
+
+def unit_test_id(name: str) -> TestId:
+    """Return the unique id of a model's unit test."""
+    return TestId(f"unit_test.{PACKAGE}.{name}.sums")
+
+
+def with_tests(
+    project: Release,
+    *,
+    joint: Collection[tuple[str, ...]] = (),
+    units: Collection[str] = (),
+    revised: Mapping[str, str] | None = None,
+) -> Release:
+    """Return a release with more tests.
+
+    `joint` tests read several models each, `units` are models with a unit test, `revised` are models whose tests are
+    written otherwise.
+    """
+    tests = dict(project.tests)
+    for names in joint:
+        id_ = joint_test_id(*names)
+        tests[id_] = Test(id=id_, name=f"agree_{'_'.join(names)}", unit=False, models=tuple(map(model_id, names)))
+    for name in units:
+        tests[unit_test_id(name)] = Test(id=unit_test_id(name), name="sums", unit=True, models=(model_id(name),))
+    models = {}
+    for model in project.models.values():
+        required = tuple(sorted(id_ for id_, test in tests.items() if model.id in test.models))
+        words = [*required, (revised or {}).get(model.name, "")]
+        models[model.id] = replace(model, required=required, tests=digest_of(words) if required else NO_TESTS)
+    return replace(project, models=models, tests=tests)
+
+
+def dbt_run(
+    project: Release,
+    at: datetime,
+    results: Mapping[str, ResultStatus] | None = None,
+    *,
+    only: Collection[str] | None = None,
+    without: Collection[str] = (),
+    name: str | None = None,
+) -> Run:
+    """Return a run that ended at an instant, in which every node succeeded but for `results`.
+
+    `only` some nodes ran, or all `without` some.
+    """
+    nodes = [
+        node for node in (*project.models, *project.tests) if (only is None or node in only) and node not in without
+    ]
+    good = {node: ResultStatus.SUCCESS if node in project.models else ResultStatus.PASS for node in nodes}
+    told = good | {node: status for node, status in (results or {}).items() if node in nodes}
+    return Run(
+        invocation_id=name or f"run-{at:%d-%H%M%S}",
+        command="build",
+        where="run_results.json",
+        started_at=at,
+        finished_at=at,
+        results=tuple(
+            NodeResult(id=node, status=status, started_at=at, completed_at=at, message="boom")
+            for node, status in told.items()
+        ),
+    )
+
+
+def empty_state(environment: str = "staging") -> EnvironmentState:
+    """Return the document of an environment of which nothing is known."""
+    return EnvironmentState(
+        project=ProjectIdentity(PACKAGE), environment=EnvironmentName(environment), lineage=f"lineage-of-{environment}"
+    )
+
+
+BY_OTHERS = Entering(only=None, origin=EntryOrigin.RUN, by="run")
+"""What enters by a run of others: all that was built."""
+
+BY_NOBODY = Entering(only=frozenset(), origin=EntryOrigin.RUN, by="run")
+"""What enters by a run of others where only promotions may move anything: nothing."""
+
+
+def recorded(
+    project: Release, *runs: Run, state: EnvironmentState | None = None, others: Collection[EnvironmentState] = ()
+) -> EnvironmentState:
+    """Return a document (staging's, empty at first) after some runs of one release, in that order."""
+    found = state or empty_state()
+    for run in runs:
+        found = record(found, project, run, BY_OTHERS, others).state
+    return found
 
 
 def dashboard(*models: str) -> Exposure:

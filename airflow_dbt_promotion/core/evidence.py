@@ -20,6 +20,7 @@ KEPT_VERSIONS = 10
 """How many versions of a model keep their evidence and stays."""
 
 _PROVES = frozenset({TestStatus.PASS, TestStatus.WARN})
+_CONCLUSIVE = _PROVES | {TestStatus.FAIL}
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -39,15 +40,15 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 
 def add(evidence: Evidence | None, proof: Proof, elsewhere: Collection[TestId] = ()) -> Evidence:
-    """Return the evidence with one more run in it; the order in which runs are added does not matter, their times do.
+    """Return the evidence with one more run in it; not the order in which runs are added decides, but their times.
 
     `elsewhere` are the unit tests that passed for the same version and tests in other environments.
     """
     known = evidence or Evidence(version=proof.version, tests=proof.tests)
     if known.tests != proof.tests:
-        if (newest := _newest_sign(known)) is not None and newest > proof.ended_at:
+        if (newest := newest_sign(known)) is not None and newest > proof.ended_at:
             return _failed(known, proof)
-        known = replace(known, tests=proof.tests, outcomes={}, settled=None)
+        known = replace(known, tests=proof.tests, outcomes={}, missing=(), settled=None)
     known = _built(known, proof)
     known = _tried(known, proof)
     known = _failed(known, proof)
@@ -57,14 +58,15 @@ def add(evidence: Evidence | None, proof: Proof, elsewhere: Collection[TestId] =
 def lookup(evidence: Evidence, test: TestId) -> Outcome | None:
     """Return the newest result of a required test, None where there is none."""
     found = evidence.outcomes.get(test)
-    if found is None and evidence.settled is not None and test not in evidence.missing:
+    if found is None and evidence.settled is not None and not is_unit(test):
         return Outcome(TestStatus.PASS, evidence.settled)
     return found
 
 
 def proven(evidence: Evidence, test: TestId) -> bool:
-    """Say whether a required test passed after the last build; a unit test is of the code, and dbt runs it before the
-    build.
+    """Say whether a required test passed after the last build.
+
+    A unit test is of the code, and dbt runs it before the build.
     """
     found = lookup(evidence, test)
     if found is None or found.status not in _PROVES:
@@ -82,29 +84,32 @@ def of_version(state: EnvironmentState, model: ModelId, version: Version) -> Evi
     return next((found for found in state.evidence.get(model, ()) if found.version == version), None)
 
 
-def put(evidences: tuple[Evidence, ...], evidence: Evidence) -> tuple[Evidence, ...]:
-    """Return a model's evidence with one version's replaced, newest version first, the oldest forgotten."""
+def put(evidences: tuple[Evidence, ...], evidence: Evidence, held: Version | None = None) -> tuple[Evidence, ...]:
+    """Return a model's evidence with one version's replaced, newest first.
+
+    The oldest are forgotten, but never that of the version that is held.
+    """
     rest = tuple(found for found in evidences if found.version != evidence.version)
-    return (evidence, *rest)[:KEPT_VERSIONS]
+    kept = (evidence, *rest)[:KEPT_VERSIONS]
+    return (*kept, *(found for found in rest[KEPT_VERSIONS - 1 :] if found.version == held))
 
 
-def reentered(evidence: Evidence | None) -> Evidence | None:
-    """Return the evidence at the beginning of a new stay: runs are counted anew, what was earned stays."""
-    return None if evidence is None else replace(evidence, runs=0)
+def reentered(evidences: tuple[Evidence, ...], version: Version) -> tuple[Evidence, ...]:
+    """Return a model's evidence at the beginning of a new stay of a version: what it earned stays, runs count anew."""
+    return tuple(replace(found, runs=0) if found.version == version else found for found in evidences)
 
 
 def unit_tests_passed(
     states: Collection[EnvironmentState], model: ModelId, version: Version, tests: Digest
 ) -> frozenset[TestId]:
-    """Return the unit tests that passed for this version and these tests in any of some environments."""
-    passed: set[TestId] = set()
+    """Return the unit tests whose newest result for this version and these tests, over some environments, is a pass."""
+    newest: dict[TestId, Outcome] = {}
     for state in states:
         found = of_version(state, model, version)
-        if found is not None and found.tests == tests:
-            passed.update(
-                test for test, outcome in found.outcomes.items() if is_unit(test) and outcome.status in _PROVES
-            )
-    return frozenset(passed)
+        for test, outcome in found.outcomes.items() if found is not None and found.tests == tests else ():
+            if is_unit(test) and (test not in newest or _rank(newest[test]) < _rank(outcome)):
+                newest[test] = outcome
+    return frozenset(test for test, outcome in newest.items() if outcome.status in _PROVES)
 
 
 def is_unit(test: TestId) -> bool:
@@ -112,7 +117,7 @@ def is_unit(test: TestId) -> bool:
     return test.startswith("unit_test.")
 
 
-def _newest_sign(evidence: Evidence) -> datetime | None:
+def newest_sign(evidence: Evidence) -> datetime | None:
     """Return the newest instant that an evidence tells of."""
     instants = [
         evidence.built_at,
@@ -124,11 +129,22 @@ def _newest_sign(evidence: Evidence) -> datetime | None:
     return max((instant for instant in instants if instant is not None), default=None)
 
 
+def _rank(outcome: Outcome) -> tuple[bool, datetime, bool]:
+    """Return what makes one result of a test count before another.
+
+    It proves something, it is newer, and at the same instant it is the failure.
+    """
+    return outcome.status in _CONCLUSIVE, outcome.at, outcome.status is TestStatus.FAIL
+
+
 def _built(known: Evidence, proof: Proof) -> Evidence:
-    """Take over a newer successful build."""
-    if proof.built_at is None or (known.built_at is not None and known.built_at >= proof.built_at):
+    """Take over a newer successful build; one that is older than a failed build says nothing of what is there now."""
+    at = proof.built_at
+    if at is None or (known.built_at is not None and known.built_at >= at):
         return known
-    return replace(known, built_at=proof.built_at)
+    if known.built_at is None and known.failed_at is not None and known.failed_at >= at:
+        return known
+    return replace(known, built_at=at)
 
 
 def _tried(known: Evidence, proof: Proof) -> Evidence:
@@ -136,59 +152,80 @@ def _tried(known: Evidence, proof: Proof) -> Evidence:
     newer = {
         test: outcome
         for test, outcome in proof.outcomes.items()
-        if (before := lookup(known, test)) is None or before.at <= outcome.at
+        if (before := lookup(known, test)) is None or _rank(before) < _rank(outcome)
     }
     return replace(known, outcomes={**known.outcomes, **newer}) if newer else known
 
 
 def _failed(known: Evidence, proof: Proof) -> Evidence:
-    """Void what a failure voids: every complete pass that is not later than it."""
-    failure = proof.build_failure and f"the build failed: {proof.build_failure}"
+    """Void what a failure voids: every complete pass that is not later than it.
+
+    While it is the newest word on its test, or on the build, no pass is left at all.
+    """
     failing = sorted(test for test, outcome in proof.outcomes.items() if outcome.status is TestStatus.FAIL)
-    if failing:
-        more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
-        failure = f"test {failing[0]} failed{more}"
-    if failure is None or (known.failed_at is not None and known.failed_at >= proof.ended_at):
+    if proof.build_failure is None and not failing:
         return known
-    if known.last_pass is not None and known.last_pass > proof.ended_at:
-        survivor = known.first_pass if known.first_pass and known.first_pass > proof.ended_at else known.last_pass
-        runs = known.runs if survivor is known.first_pass else 1
-        return replace(known, failed_at=proof.ended_at, failure=failure, first_pass=survivor, runs=runs)
-    return replace(
-        known, failed_at=proof.ended_at, failure=failure, first_pass=None, last_pass=None, passed_tests=None, runs=0
-    )
+    at = proof.ended_at
+    standing = any(known.outcomes.get(test) == proof.outcomes[test] for test in failing)
+    if proof.build_failure is not None and known.built_at is not None and known.built_at <= at:
+        known, standing = replace(known, built_at=None), True
+    if known.failed_at is None or known.failed_at < at:
+        known = replace(known, failed_at=at, failure=_told(proof.build_failure, failing))
+    elif not standing:
+        return known
+    if known.last_pass is not None and known.last_pass > at and not standing:
+        if known.first_pass is not None and known.first_pass > at:
+            return known
+        return replace(known, first_pass=known.last_pass, runs=min(known.runs, 1))
+    return replace(known, first_pass=None, last_pass=None, passed_tests=None, runs=0)
+
+
+def _told(build_failure: str | None, failing: list[TestId]) -> str:
+    """Say what failed."""
+    if not failing:
+        return f"the build failed: {build_failure}"
+    more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+    return f"test {failing[0]} failed{more}"
 
 
 def _completed(known: Evidence, proof: Proof, elsewhere: Collection[TestId]) -> Evidence:
-    """Note which required tests are missing, and count a complete pass where none is and this build has none yet."""
-    missing = tuple(test for test in proof.required if not (proven(known, test) or test in elsewhere))
+    """Note which required tests are missing still, and where none is count a complete pass: one for each build."""
+    missing = tuple(
+        test for test in proof.required if not (proven(known, test) or (test in elsewhere and not _fails(known, test)))
+    )
+    proves = proof.built_at is not None or any(outcome.status in _PROVES for outcome in proof.outcomes.values())
+    added = proves or missing != known.missing
     known = replace(known, missing=missing)
-    if missing or known.built_at is None:
+    if missing or known.built_at is None or not added:
         return known
-    ended = max(proof.ended_at, known.built_at)
+    ended = max([proof.ended_at, known.built_at, *(outcome.at for outcome in known.outcomes.values())])
     if known.failed_at is not None and ended <= known.failed_at:
         return known
-    warned = any(outcome.status is TestStatus.WARN for outcome in known.outcomes.values())
-    counted = known.last_pass is not None and known.last_pass >= known.built_at and known.passed_tests == known.tests
-    settled = replace(known, settled=ended, outcomes=_worth_keeping(known.outcomes), warned=warned)
-    if counted:
-        return settled
-    again = known.last_pass is not None and known.last_pass >= known.built_at
+    counted = known.last_pass is not None and known.last_pass >= known.built_at
     return replace(
-        settled,
+        _settled(known, proof.required),
         first_pass=known.first_pass or ended,
         last_pass=max(known.last_pass or ended, ended),
         passed_tests=known.tests,
-        runs=known.runs if again else known.runs + 1,
+        warned=any(outcome.status is TestStatus.WARN for outcome in known.outcomes.values()),
+        runs=known.runs if counted else known.runs + 1,
     )
 
 
-def _worth_keeping(outcomes: Mapping[TestId, Outcome]) -> dict[TestId, Outcome]:
-    """Return the results that `settled` does not say already: warnings, unit tests, and tests that saw other models
-    too.
+def _fails(evidence: Evidence, test: TestId) -> bool:
+    """Say whether the newest result of a test is a failure."""
+    found = lookup(evidence, test)
+    return found is not None and found.status is TestStatus.FAIL
+
+
+def _settled(known: Evidence, required: Collection[TestId]) -> Evidence:
+    """Let one instant stand for all passes of one run, but not for unit tests and tests that saw other models too.
+
+    Nothing is merged where the passes are of several runs, so that no result ever seems newer, or older, than it is.
     """
-    return {
-        test: outcome
-        for test, outcome in outcomes.items()
-        if outcome.others or outcome.status is not TestStatus.PASS or is_unit(test)
-    }
+    plain = {t: o for t, o in known.outcomes.items() if o.status is TestStatus.PASS and not o.others and not is_unit(t)}
+    instants = {outcome.at for outcome in plain.values()}
+    if len(instants) != 1 or any(test not in known.outcomes and not is_unit(test) for test in required):
+        return known
+    kept = {test: outcome for test, outcome in known.outcomes.items() if test not in plain}
+    return replace(known, settled=instants.pop(), outcomes=kept)

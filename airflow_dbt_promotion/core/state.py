@@ -80,8 +80,8 @@ class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     A *complete pass* is a build after which every required test passed. `first_pass` is the first since the version
     last failed, `last_pass` the newest, `runs` counts them since entry (one a build), `passed_tests` is the test digest
     of the newest. `tests` is the digest of the required tests that `outcomes`, `settled` and `missing` are about: a
-    test that is neither in `outcomes` nor in `missing` passed at `settled`. `failed_at` and `failure` tell of the
-    newest failure.
+    data test that is not in `outcomes` passed at `settled`. `built_at` is None until a build succeeds, and again when
+    one fails. `failed_at` and `failure` tell of the newest failure.
     """
 
     version: Version
