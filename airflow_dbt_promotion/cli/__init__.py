@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor | None = No
                 return ExitCode.BAD_INPUT
             args = read(words)
             return _carry_out(args, terminal, engine_for)
-    except SystemExit:  # after --help and --version
+    except (SystemExit, BrokenPipeError):  # after --help and --version, which somebody may have stopped to read
+        terminal.close()
         return ExitCode.DONE
     except BaseException as error:  # noqa: BLE001 - the last resort: whatever it is, it is told and has an exit code
         return _fail(error, args, terminal, words)

@@ -83,6 +83,10 @@ class Terminal:
         """Return what shows that dbt works; silent in every format but text."""
         return ProgressLine(self.err if self.reads_text else None, self.page(self.err).width)
 
+    def close(self) -> None:
+        """Hand over what is not written yet; where nobody reads any more, drop it without a word."""
+        _write(self.out, "")
+
     def _columns(self) -> int | None:
         """Return how wide COLUMNS says that the page is."""
         said = self._environ.get("COLUMNS", "")

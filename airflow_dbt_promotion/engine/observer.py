@@ -8,7 +8,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.errors import SkippedEnvironmentError
+from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.ports import Clock
@@ -58,13 +58,12 @@ class Observer:
         where none is named. `soak` of None is the policy's; a number replaces it here, since asking decides nothing.
         """
         source = self.source(environment)
-        state = self._memory.read(source.name)
+        states = {place.name: self._memory.read(place.name) for place in self._memory.path.environments}
+        state, following = states[source.name], self._following(source, states, None)
+        if following is None:
+            raise ConfigError("environment", f"{source.name} is the last of its path: nothing goes on from there")
         if state is None:
             return ()
-        states = {place.name: self._memory.read(place.name) for place in self._memory.path.environments}
-        following = self._following(source, states, None)
-        if following is None:
-            raise SkippedEnvironmentError(source.name, "nowhere", None)
         if soak is not None:
             following = replace(following, requirement=replace(following.requirement, soak=soak))
         others = tuple(other for name, other in states.items() if name != source.name and other is not None)
