@@ -1,9 +1,10 @@
-"""Which macros and vars some code can reach, told from its text alone.
+"""Which macros some code can reach, told from its text alone.
 
-dbt's own `depends_on.macros` holds what one rendering reached: it differs by target where the code asks `target.name`, and between a parse and
-a run where it asks `execute`. So it is not used. Here every word inside a Jinja block counts, on every branch and inside strings (dispatch
-and `context['name']` take names as text), and a name that is computed reaches every macro of the project and its packages. Too many macros
-only change a version too often; too few would hide a change.
+dbt's own `depends_on.macros` holds what one rendering reached: it differs by target where the code asks `target.name`,
+and between a parse and a run where it asks `execute`. So it is not used. Here every word inside a Jinja block counts,
+on every branch and inside strings (dispatch and `context['name']` take names as text), and a name that is computed
+reaches every macro of the project and its packages. Too many macros only change a version too often; too few would hide
+a change.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.definition import Macro
 from airflow_dbt_promotion.core.identity import Digest, digest_of
-
-ALL_VARS = "*"
-"""Stands for every declared var, where code reads one by a name that is computed."""
+from airflow_dbt_promotion.core.vars import vars_read
 
 ANY_MATERIALIZATION = "materialization *"
 """Stands for every materialization, where code chooses one by a name that is computed."""
@@ -27,17 +26,18 @@ _DEEPEST = 4
 
 
 def _inside(stop: str, also: str = "", depth: int = _DEEPEST) -> str:
-    """Return the pattern of what stands in a block up to its end: strings, and mappings within mappings, are stepped over whole."""
+    """Return the pattern of what stands in a block up to its end; strings and mappings are stepped over whole."""
     nested = rf"|\{{{_inside('', '', depth - 1)}\}}" if depth else ""
     return rf"[^{{}}'\"{stop}]*+(?:(?:{_STRING}{nested}{also})[^{{}}'\"{stop}]*+)*+"
 
 
-_BLOCK = re.compile(r"\{(?:(\{" + _inside("") + r"\}\}|%" + _inside("%", r"|%(?!\})") + r"%\})|#.*?#\}|([{%#]))", re.DOTALL)
+_BLOCK = re.compile(
+    r"\{(?:(\{" + _inside("") + r"\}\}|%" + _inside("%", r"|%(?!\})") + r"%\})|#.*?#\}|([{%#]))", re.DOTALL
+)
 """A block without its first brace, a comment, or (the second group) the beginning of something that is neither."""
 
 _RAW = re.compile(r"\{%[-+]?\s*raw\b")
 _WORD = re.compile(r"[^\W\d]\w*")
-_VAR = re.compile(r"\bvar\b(?:\s*(?:\.\s*has_var\s*)?\(\s*(?:'([^'\\]+)'|\"([^\"\\]+)\")\s*[,)])?")
 _MATERIALIZED = re.compile(r"\bmaterialized\b(?:['\"]?\s*[=:]\s*['\"](\w+)['\"]\s*(?=[,)}]))?")
 _COMPUTED_CONFIG = re.compile(r"\bconfig\s*\((?!\s*(?:\)|\{|\w+\s*=))|\bconfig\s*\([^)]*\*\*")
 _LITERAL_NAME = re.compile(
@@ -50,20 +50,25 @@ _MATERIALIZATION = "materialization_"
 _NAMERS = frozenset({"generate_schema_name", "generate_database_name", "generate_alias_name"})
 
 _ADAPTERS = (
-    "athena bigquery clickhouse databricks db2 decodable doris dremio duckdb exasol fabric fabricspark firebolt glue greenplum hive impala iomete "
-    "layer maxcompute materialize mindsdb mysql oracle postgres redshift risingwave rockset salesforce singlestore snowflake spark sqlite "
-    "sqlserver starrocks synapse teradata tidb trino upsolver vertica watsonx_presto ydb"
+    "athena bigquery clickhouse databricks db2 decodable doris dremio duckdb exasol fabric fabricspark firebolt glue "
+    "greenplum hive impala iomete layer maxcompute materialize mindsdb mysql oracle postgres redshift risingwave "
+    "rockset salesforce singlestore snowflake spark sqlite sqlserver starrocks synapse teradata tidb trino upsolver "
+    "vertica watsonx_presto ydb"
 )
 _ADAPTER_PACKAGES = frozenset(f"dbt_{adapter}" for adapter in _ADAPTERS.split())
 
 
 def is_internal(package: str, adapter_type: str | None) -> bool:
     """Say whether a package is dbt's own or an adapter's: its macros are no part of a version."""
-    return package == "dbt" or package in _ADAPTER_PACKAGES or (adapter_type is not None and package == f"dbt_{adapter_type}")
+    return (
+        package == "dbt"
+        or package in _ADAPTER_PACKAGES
+        or (adapter_type is not None and package == f"dbt_{adapter_type}")
+    )
 
 
 def jinja(text: str) -> str:
-    """Return what stands inside Jinja blocks, joined by spaces; the whole text where they cannot be told apart; empty where there is none."""
+    """Return what stands inside Jinja blocks, joined by spaces; the whole text where they cannot be told apart."""
     if "{" not in text:
         return ""
     found = _BLOCK.findall(text)
@@ -77,38 +82,35 @@ def words(blocks: str) -> set[str]:
     return set(_WORD.findall(blocks))
 
 
-def vars_read(blocks: str) -> frozenset[str]:
-    """Return the names of the vars that some Jinja reads; `ALL_VARS` among them where a name is computed."""
-    if "var" not in blocks:
-        return frozenset()
-    return frozenset(single or double or ALL_VARS for single, double in _VAR.findall(blocks))
-
-
 def materializations(code: str) -> set[str]:
-    """Return the materializations that some Jinja or Python configures by name; `ANY_MATERIALIZATION` among them where one is computed."""
+    """Return the materializations that some Jinja or Python configures; `ANY_MATERIALIZATION` where one is computed."""
     if "config" not in code:
         return set()
     found = {name or ANY_MATERIALIZATION for name in _MATERIALIZED.findall(code)} if "materialized" in code else set()
     return found | {ANY_MATERIALIZATION} if _COMPUTED_CONFIG.search(code) else found
 
 
-def texts(value: object) -> Iterator[str]:
-    """Yield every text inside a JSON value."""
-    match value:
-        case str():
-            yield value
-        case Mapping():
-            for item in value.values():
-                yield from texts(item)
-        case list() | tuple():
-            for item in value:
-                yield from texts(item)
-        case _:
-            return
+def jinja_of(value: object) -> str:
+    """Return what stands inside Jinja blocks anywhere in a JSON value; empty where there is none."""
+    return " ".join(_blocks_in(value)) if value else ""
+
+
+def _blocks_in(value: object) -> Iterator[str]:
+    """Yield the Jinja of every text inside a JSON value, the keys of its mappings among them."""
+    if isinstance(value, str):
+        if "{" in value:
+            yield jinja(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _blocks_in(key)
+            yield from _blocks_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _blocks_in(item)
 
 
 class Reached(Struct, frozen=True):
-    """What some code reaches: the digest of its macros' sources, the vars those read, and whether dispatch order matters to it."""
+    """What some code reaches: a digest of its macros, the vars that those read, and whether dispatch order matters."""
 
     digest: Digest | None = None
     vars: frozenset[str] = frozenset()
@@ -135,10 +137,15 @@ class MacroIndex:
         self._indirect = _indirect_calls({macro.package_name for macro in self._own.values()})
         self._namers = frozenset(id_ for word in _NAMERS for id_ in self._by_word.get(word, ()))
         self._overrides = _Overrides(internal, self._by_word)
+        self.materializes = ANY_MATERIALIZATION in self._by_word or self._overrides.some
+        """Whether it matters at all how a node is materialized: dbt's own ways are no part of a version."""
         self._closures: dict[frozenset[str], Reached] = {}
 
     def reach(self, blocks: str, more: Iterable[str] = (), *, namers: bool = False) -> Reached:
-        """Return what some Jinja can reach; `more` are words outside of Jinja that name macros, `namers` adds generate_*_name overrides."""
+        """Return what some Jinja can reach.
+
+        `more` are words outside of Jinja that name macros or materializations, `namers` adds generate_*_name overrides.
+        """
         if not self._own:
             return NOTHING
         first = set(self._first(blocks, more))
@@ -156,7 +163,9 @@ class MacroIndex:
         if blocks and self._computed(blocks):
             yield from self._own
             return
-        named = words(blocks) | materializations(blocks) if blocks else set()
+        named = words(blocks) if blocks else set()
+        if self.materializes and blocks:
+            named |= materializations(blocks)
         named.update(more)
         for word in self._by_word.keys() & named:
             yield from self._by_word[word]
@@ -184,13 +193,14 @@ class _Overrides:
     """Macros of the project that dbt's own macros would call in place of theirs, such as `duckdb__create_table_as`."""
 
     def __init__(self, internal: Iterable[Macro], by_word: Mapping[str, tuple[str, ...]]) -> None:
-        """Find the user macros that carry a name of dbt's; only where there are some, dbt's macros are followed at all."""
+        """Find the user macros that carry a name of dbt's; without any, dbt's macros are not followed at all."""
         macros = list(internal)
         names = {word for macro in macros for word in _leading_words(macro.name)} - _NAMERS
         self._overriding = {word: ids for word, ids in by_word.items() if word in names}
         self._macros = {macro.unique_id: macro for macro in macros} if self._overriding else {}
         self._by_word = _by_word(self._macros.values())
         self._known: dict[str, frozenset[str]] = {}
+        self.some = bool(self._overriding)
 
     def reached_from(self, named: set[str]) -> frozenset[str]:
         """Return the overriding macros that are reached from some words by way of dbt's own macros."""
@@ -223,7 +233,10 @@ def _by_word(macros: Iterable[Macro]) -> dict[str, tuple[str, ...]]:
 
 
 def _leading_words(name: str) -> tuple[str, ...]:
-    """Return the words by which code can reach a macro. A materialization ends in its adapter's name, which may have an underscore."""
+    """Return the words by which code can reach a macro.
+
+    A materialization ends in its adapter's name, which may have an underscore.
+    """
     found = [name]
     if name.startswith(_MATERIALIZATION):
         body = name.removeprefix(_MATERIALIZATION)

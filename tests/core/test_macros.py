@@ -6,23 +6,27 @@ import pytest
 
 from airflow_dbt_promotion.core.definition import Macro
 from airflow_dbt_promotion.core.macros import (
-    ALL_VARS,
     ANY_MATERIALIZATION,
     NOTHING,
     MacroIndex,
     is_internal,
     jinja,
+    jinja_of,
     materializations,
-    texts,
-    vars_read,
     words,
 )
+from airflow_dbt_promotion.core.vars import ALL_VARS, vars_read
 
 
 def macro(name: str, sql: str, package: str = "shop") -> Macro:
     """Return a macro with a body."""
     head = name if name.startswith("materialization_") else f"macro {name}()"
-    return Macro(unique_id=f"macro.{package}.{name}", name=name, package_name=package, macro_sql=f"{{% {head} %}}{sql}{{% end %}}")
+    return Macro(
+        unique_id=f"macro.{package}.{name}",
+        name=name,
+        package_name=package,
+        macro_sql=f"{{% {head} %}}{sql}{{% end %}}",
+    )
 
 
 def index(*macros: Macro, adapter: str | None = "duckdb") -> MacroIndex:
@@ -53,7 +57,7 @@ def reaches(blocks: str, *others: Macro, more: tuple[str, ...] = (), target: Mac
         ("{{ config(meta={'a': {'b': 1}}, post_hook=grant_all()) }} amount", {"grant_all", "config"}, {"amount"}),
         ("{{ config(meta={'a': {'b': {'c': 1}}}, post_hook=grant_all()) }} amount", {"grant_all"}, {"amount"}),
         ("{{ '}}' ~ real() }} amount", {"real"}, {"amount"}),
-        ("{{ \"it's }}\" ~ real() }} amount", {"real"}, {"amount"}),
+        ('{{ "it\'s }}" ~ real() }} amount', {"real"}, {"amount"}),
         (r"{{ 'it\'s }}' ~ real() }} amount", {"real"}, {"amount"}),
         ("{% set x = '%}' ~ real() %} amount", {"real"}, {"amount"}),
         ("{% set x = {'a': 5 % 2} %}{{ y }} amount", {"x", "y"}, {"amount"}),
@@ -90,8 +94,14 @@ def test_names_may_have_any_letter() -> None:
     assert {"ärger", "größe", "日本"} <= words("{{ ärger() }} {{ größe() }} {{ 日本 }}")
 
 
-def test_texts_of_a_value_are_found_at_every_depth() -> None:
-    assert list(texts({"a": "one", "b": ["two", {"c": "three"}, 4, None], "d": ("four",)})) == ["one", "two", "three", "four"]
+def test_jinja_of_a_value_is_found_at_every_depth() -> None:
+    value = {
+        "a": "{{ one }} plain",
+        "b": ["{{ two }}", {"c": "{% three %}", "{{ key }}": 1}, 4, None],
+        "d": ("{{ four }}", "plain"),
+    }
+    assert words(jinja_of(value)) == {"one", "two", "three", "key", "four"}
+    assert jinja_of(None) == jinja_of({"a": ["plain", 1]}) == ""
 
 
 # --- vars -------------------------------------------------------------------------------------------------------------
@@ -120,7 +130,9 @@ def test_vars_are_read_by_name_or_all_of_them(blocks: str, names: set[str]) -> N
 
 
 def test_the_vars_of_reached_macros_are_read_too() -> None:
-    found = index(macro("a", "{{ b() }}{{ var('x') }}"), macro("b", "{{ var('y') }}"), macro("c", "{{ var('z') }}")).reach("{{ a() }}")
+    found = index(
+        macro("a", "{{ b() }}{{ var('x') }}"), macro("b", "{{ var('y') }}"), macro("c", "{{ var('z') }}")
+    ).reach("{{ a() }}")
     assert found.vars == {"x", "y"}
 
 
@@ -201,13 +213,25 @@ def test_a_materialization_of_an_adapter_with_an_underscore_is_reached() -> None
     ],
 )
 def test_a_macro_is_reached(blocks: str) -> None:
-    others = (macro("fraction", "{{ middle() }}"), macro("middle", "{{ cents() }}"), macro("loop", "{{ loop() }}{{ fraction() }}"))
+    others = (
+        macro("fraction", "{{ middle() }}"),
+        macro("middle", "{{ cents() }}"),
+        macro("loop", "{{ loop() }}{{ fraction() }}"),
+    )
     assert reaches(blocks, *others, target=macro("cents", "round"))
 
 
 @pytest.mark.parametrize(
     "blocks",
-    ["", "{{ other() }}", "{{ cents_more() }}", "{{ context['other']() }}", "{{ context.other() }}", "{{ adapter.dispatch('other')() }}", "{{ shop['other']() }}"],
+    [
+        "",
+        "{{ other() }}",
+        "{{ cents_more() }}",
+        "{{ context['other']() }}",
+        "{{ context.other() }}",
+        "{{ adapter.dispatch('other')() }}",
+        "{{ shop['other']() }}",
+    ],
 )
 def test_a_macro_that_no_word_names_is_not_reached(blocks: str) -> None:
     assert not reaches(blocks, macro("other", "{{ nothing() }}"), target=macro("cents", "round"))
@@ -216,7 +240,9 @@ def test_a_macro_that_no_word_names_is_not_reached(blocks: str) -> None:
 def test_every_candidate_of_a_dispatch_is_reached() -> None:
     for name in ("default__cents", "postgres__cents", "duckdb__cents"):
         assert reaches("{{ adapter.dispatch('cents')() }}", target=macro(name, "round"))
-        assert reaches("{{ cents() }}", macro("cents", "{{ adapter.dispatch('cents')() }}"), target=macro(name, "round"))
+        assert reaches(
+            "{{ cents() }}", macro("cents", "{{ adapter.dispatch('cents')() }}"), target=macro(name, "round")
+        )
 
 
 def test_dispatch_order_matters_only_to_what_reaches_a_candidate() -> None:
@@ -226,13 +252,21 @@ def test_dispatch_order_matters_only_to_what_reaches_a_candidate() -> None:
 
 
 def test_the_makers_of_names_are_reached_where_they_are_asked_for() -> None:
-    for name in ("generate_schema_name", "generate_alias_name", "generate_database_name", "duckdb__generate_schema_name"):
+    for name in (
+        "generate_schema_name",
+        "generate_alias_name",
+        "generate_database_name",
+        "duckdb__generate_schema_name",
+    ):
         assert reaches("", target=macro(name, "x"), namers=True)
         assert not reaches("", target=macro(name, "x"))
 
 
 def test_nothing_is_reached_without_macros_of_the_project() -> None:
-    assert index(macro("cents", "x", "dbt"), macro("cents", "x", "dbt_duckdb")).reach("{{ cents() }}", namers=True) is NOTHING
+    assert (
+        index(macro("cents", "x", "dbt"), macro("cents", "x", "dbt_duckdb")).reach("{{ cents() }}", namers=True)
+        is NOTHING
+    )
     assert index(macro("cents", "x")).reach("{{ other() }}") is NOTHING
 
 
@@ -255,7 +289,9 @@ def test_white_space_around_a_macro_is_no_change() -> None:
         ("shop", "duckdb", False),
     ],
 )
-def test_macros_of_dbt_and_of_adapters_are_no_part_of_a_version(package: str, adapter: str | None, internal: bool) -> None:
+def test_macros_of_dbt_and_of_adapters_are_no_part_of_a_version(
+    package: str, adapter: str | None, internal: bool
+) -> None:
     assert is_internal(package, adapter) is internal
 
 

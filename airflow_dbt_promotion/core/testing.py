@@ -1,0 +1,102 @@
+"""The tests of a release: which models need them, and what each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Raw
+
+from airflow_dbt_promotion.core.definition import Definition, Node, TestMetadata, UnitTest
+from airflow_dbt_promotion.core.graph import Graph
+from airflow_dbt_promotion.core.identity import Digest, TestId, digest_of
+from airflow_dbt_promotion.core.macros import MacroIndex, jinja, jinja_of
+from airflow_dbt_promotion.core.release import NO_TESTS, Test
+from airflow_dbt_promotion.core.vars import DeclaredVars, vars_read
+
+_MATERIALIZED = "test"
+"""How dbt materializes a data test."""
+
+_OF_MODEL = b"{{ get_where_subquery("
+"""What dbt writes into the arguments of every generic test to name its model."""
+
+_EMPTY = frozenset({b"", b"{}", b"[]", b"null"})
+
+
+class Testing:
+    """The data and unit tests of one definition."""
+
+    def __init__(self, definition: Definition, graph: Graph, macros: MacroIndex, declared: DeclaredVars) -> None:
+        """Take the definition with what is known of it."""
+        self._definition, self._graph, self._macros, self._vars = definition, graph, macros, declared
+        self._reached_by: dict[str, Sequence[object]] = {}
+
+    def tests(self) -> dict[TestId, Test]:
+        """Return every data and unit test that some model needs, with the models that it depends on.
+
+        Raises MissingParentError.
+        """
+        found = (
+            *(self._test(node, node.fqn) for node in self._definition.nodes.values() if node.resource_type == "test"),
+            *(self._test(unit, ()) for unit in self._definition.unit_tests.values()),
+        )
+        return {test.id: test for test in found if test.models}
+
+    def _test(self, test: Node | UnitTest, fqn: tuple[str, ...]) -> Test:
+        """Return one test with the models that it depends on."""
+        return Test(
+            id=TestId(test.unique_id),
+            name=test.name,
+            unit=isinstance(test, UnitTest),
+            models=self._graph.nearest(test.unique_id, test.depends_on.nodes),
+            fqn=fqn,
+            package=test.package_name,
+        )
+
+    def digest(self, required: Iterable[TestId]) -> Digest:
+        """Return tests(n): the digest of all tests that a model needs, in the order in which they are given."""
+        found = [self._what(id_) for id_ in required]
+        return digest_of(found) if found else NO_TESTS
+
+    def _what(self, id_: TestId) -> Sequence[object]:
+        """Return what one test is: definition, arguments, severity, macros, vars."""
+        node = self._definition.nodes.get(id_)
+        if node is None:
+            return _unit_test(self._definition.unit_tests[id_])
+        written = self._definition.written.get(id_) if self._definition.written else None
+        config = value_of(node.unrendered_config) if written is None else [written.config, written.test]
+        if node.test_metadata is not None:
+            return self._generic_test(id_, node.test_metadata, config)
+        return id_, node.raw_code, config, self._reached(f"{jinja(node.raw_code)} {jinja_of(config)}")
+
+    def _generic_test(self, id_: TestId, test: TestMetadata, config: object) -> Sequence[object]:
+        """Return what a generic test is.
+
+        Most have no Jinja of their own but for the name of their model: what those reach by their macro is asked once.
+        """
+        data = bytes(test.kwargs)
+        kwargs = value_of(test.kwargs)
+        blocks = jinja_of(config) if config else ""
+        if data.count(b"{{") + data.count(b"{%") > data.count(_OF_MODEL):
+            blocks = f"{blocks} {jinja_of(kwargs)}"
+        if blocks:
+            return id_, test.namespace, test.name, kwargs, config, self._reached(blocks, f"test_{test.name}")
+        if test.name not in self._reached_by:
+            self._reached_by[test.name] = self._reached("", f"test_{test.name}")
+        return id_, test.namespace, test.name, kwargs, config, self._reached_by[test.name]
+
+    def _reached(self, blocks: str, *macros: str) -> Sequence[object]:
+        """Return the macros and vars that a data test reaches."""
+        reached = self._macros.reach(blocks, (*macros, _MATERIALIZED))
+        return reached.digest, self._vars.of(vars_read(blocks) | reached.vars)
+
+
+def _unit_test(unit: UnitTest) -> Sequence[object]:
+    """Return what a unit test is: inputs, expectation, overrides."""
+    return unit.unique_id, unit.model, value_of(unit.given), value_of(unit.expect), value_of(unit.overrides)
+
+
+def value_of(raw: Raw) -> object:
+    """Return the value of some JSON, so that the order of its keys is no change; None where it is empty."""
+    data = bytes(raw)
+    return None if data in _EMPTY else msgspec.json.decode(data)
