@@ -110,13 +110,19 @@ def _check_header(path: Path, kind: Kind, data: bytes) -> None:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Switch the cyclic collector off: many new objects would make it run for longer than the decoding itself."""
+    """Switch the cyclic collector off: many new objects would make it run for longer than the decoding itself.
+
+    Afterwards they count as old: the collector would go through all of them at once otherwise, and find nothing.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_on:
+            if gc.get_freeze_count() == 0:  # somebody else's frozen objects stay frozen
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

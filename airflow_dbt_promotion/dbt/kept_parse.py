@@ -66,14 +66,12 @@ class KeptParse(msgspec.Struct):
             return False
         if kept.invocation_id != written.invocation_id and not _not_after(kept.generated_at, written.generated_at):
             return False
-        return all(self._has(node) for node in manifest.nodes.values())
+        nodes = manifest.nodes.values()
+        patches = {node.patch_path for node in nodes if node.patch_path is not None}
+        return patches <= self.files.keys() and all(self._has(node) for node in nodes if node.checksum.name != "none")
 
     def _has(self, node: Node) -> bool:
-        """Say whether the files of a node are here as the manifest knows them."""
-        if node.patch_path is not None and node.patch_path not in self.files:
-            return False
-        if node.checksum.name == "none":
-            return True
+        """Say whether the file of a node is here as the manifest knows it."""
         file = self.files.get(f"{node.package_name}://{node.original_file_path}")
         return file is not None and file.checksum == node.checksum
 

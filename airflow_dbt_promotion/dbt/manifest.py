@@ -84,16 +84,14 @@ def _check(path: Path, manifest: Manifest) -> None:
         raise ArtifactError(
             str(path), "names no project (metadata.project_name); parse the project again with `dbt parse`"
         )
-    filed = [node.unique_id for node in manifest.nodes.values()]
-    if filed != list(manifest.nodes):
-        key, id_ = next(pair for pair in zip(manifest.nodes, filed, strict=True) if pair[0] != pair[1])
-        raise ArtifactError(str(path), f"$.nodes[{key!r}] says that it is {id_!r}; no dbt wrote that")
-    empty = next((key for key, node in manifest.nodes.items() if node.raw_code == _NO_CODE), None)
-    if empty is not None:
-        raise ArtifactError(
-            str(path),
-            f"$.nodes[{empty!r}] holds no code, as early releases of dbt 2.0 write it; parse with a newer dbt",
-        )
+    for key, node in manifest.nodes.items():
+        if key != node.unique_id:
+            raise ArtifactError(str(path), f"$.nodes[{key!r}] says that it is {node.unique_id!r}; no dbt wrote that")
+        if node.raw_code == _NO_CODE:
+            raise ArtifactError(
+                str(path),
+                f"$.nodes[{key!r}] holds no code, as early releases of dbt 2.0 write it; parse with a newer dbt",
+            )
 
 
 def utc(instant: datetime | None) -> datetime | None:

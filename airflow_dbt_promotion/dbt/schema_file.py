@@ -30,6 +30,13 @@ class _Version(msgspec.Struct, gc=False):
     tests: Raw = NOTHING
 
 
+class JinjaIn(msgspec.Struct, frozen=True, gc=False):
+    """Whether Jinja may stand in what an entry says of its columns (talk left out), and in its tests."""
+
+    columns: bool
+    tests: bool
+
+
 class Entry(msgspec.Struct, gc=False):
     """What a schema file says of one node. What holds columns and tests is decoded only when it is asked for."""
 
@@ -84,10 +91,16 @@ class Entry(msgspec.Struct, gc=False):
         ]
         return kept if jinja_in(kept) else None
 
-    def holds_jinja(self) -> bool:
-        """Say whether Jinja stands in the columns or tests of the entry, descriptions included."""
+    def jinja(self) -> JinjaIn:
+        """Say where Jinja may stand in the entry. Told from packed bytes: "no" is certain, "yes" is not."""
         holders: tuple[Entry | _Version, ...] = (self, *(self.versions or ()))
-        return any(holds_jinja(raw) for holder in holders for raw in (holder.columns, holder.data_tests, holder.tests))
+        columns = tests = False
+        for holder in holders:
+            tests = tests or holds_jinja(holder.data_tests) or holds_jinja(holder.tests)
+            if holds_jinja(holder.columns):
+                found = _jinja_in_columns(holder.columns)
+                columns, tests = columns or found.columns, tests or found.tests
+        return JinjaIn(columns=columns, tests=tests)
 
     def matching(self, version: str | float | None, column: str | None, test: str) -> list[Any]:
         """Return the entries of a test as written, by the column that it stands under (None: the node) and its name.
@@ -120,6 +133,9 @@ _COLUMN_TALK = frozenset(
 )
 
 
+_TESTS = frozenset({"tests", "data_tests"})
+
+
 class _Document(msgspec.Struct):
     """The lists of a schema file, each entry undecoded."""
 
@@ -139,6 +155,7 @@ def _dates(_code: int, data: memoryview) -> str:
 
 _decoder = msgspec.msgpack.Decoder(_Document, ext_hook=_dates)
 _any = msgspec.msgpack.Decoder(ext_hook=_dates)
+_columns = msgspec.msgpack.Decoder(list[dict[str, Raw]] | None)
 
 
 class SchemaFile:
@@ -180,6 +197,16 @@ def holds_jinja(raw: Raw | bytes) -> bool:
     """Say whether some packed YAML has Jinja anywhere."""
     data = bytes(raw)
     return b"{{" in data or b"{%" in data
+
+
+def _jinja_in_columns(raw: Raw) -> JinjaIn:
+    """Say where Jinja may stand in packed columns; everywhere where they are not as dbt wants them."""
+    try:
+        columns = _columns.decode(raw) or ()
+    except msgspec.ValidationError:
+        return JinjaIn(columns=True, tests=True)
+    found = {key for column in columns for key, value in column.items() if holds_jinja(value) or jinja_in(key)}
+    return JinjaIn(columns=not found <= _COLUMN_TALK, tests=not found.isdisjoint(_TESTS))
 
 
 def jinja_in(value: object) -> bool:

@@ -17,10 +17,13 @@ from msgspec import Raw
 from airflow_dbt_promotion.core.definition import AsWritten, DeclaredVar, Macro, Node, TestMetadata, UnitTest
 from airflow_dbt_promotion.dbt.manifest import Manifest
 from airflow_dbt_promotion.dbt.project_file import SECTIONS, ProjectFile, merged
-from airflow_dbt_promotion.dbt.schema_file import Entry, SchemaFile, jinja_in
+from airflow_dbt_promotion.dbt.schema_file import Entry, JinjaIn, SchemaFile, jinja_in
 
 SETS_CONFIG = re.compile(r"\bconfig\s*\(")
 """In-file config, which dbt renders into the manifest."""
+
+
+_NO_JINJA = JinjaIn(columns=False, tests=False)
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -42,10 +45,10 @@ class Texts(msgspec.Struct, frozen=True):
 
 
 class _Patch(msgspec.Struct, frozen=True, gc=False):
-    """What a schema file says of one node, and whether Jinja stands in its columns or tests."""
+    """What a schema file says of one node, and where Jinja may stand in it."""
 
     entry: Entry
-    jinja: bool
+    jinja: JinjaIn
 
 
 class Writing:
@@ -102,7 +105,7 @@ class Writing:
         if patch is None:
             return self._folders(own, root)
         config = patch.entry.config_of(node.version)
-        columns = patch.entry.columns_of(node.version) if patch.jinja else None
+        columns = patch.entry.columns_of(node.version) if patch.jinja.columns else None
         if not config and columns is None:
             return self._folders(own, root)
         return AsWritten(config=merged((*own, config, *root)), columns=columns)
@@ -112,7 +115,7 @@ class Writing:
         sets_config = test.name in self._configuring
         tested = self._manifest_nodes.get(node.attached_node or "")
         patch = self._patch(tested) if tested is not None else None
-        if patch is not None and not patch.jinja and not sets_config:
+        if patch is not None and not patch.jinja.tests and not sets_config:
             return None
         name = f"{test.namespace}.{test.name}" if test.namespace else test.name
         entries: list[Any] = []
@@ -145,9 +148,8 @@ class Writing:
         if node.unique_id not in self._patches:
             file = self.texts.schema_file(node.patch_path)
             entry = file.entry(SECTIONS[node.resource_type], node.name) if file else None
-            self._patches[node.unique_id] = (
-                _Patch(entry, file.holds_jinja and entry.holds_jinja()) if file and entry else None
-            )
+            jinja = entry.jinja() if file and entry and file.holds_jinja else _NO_JINJA
+            self._patches[node.unique_id] = _Patch(entry, jinja) if entry else None
         return self._patches[node.unique_id]
 
 

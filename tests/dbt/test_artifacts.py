@@ -179,6 +179,18 @@ def test_the_cyclic_collector_is_left_as_it_was(tmp_path: Path) -> None:
         gc.enable()
 
 
+def test_what_was_frozen_stays_frozen_and_what_was_not_can_be_collected(tmp_path: Path) -> None:
+    definition_of(tmp_path, manifest())
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        definition_of(tmp_path, manifest())
+        assert 0 < gc.get_freeze_count() <= frozen
+    finally:
+        gc.unfreeze()
+
+
 def test_a_manifest_that_did_not_change_is_not_read_again(tmp_path: Path) -> None:
     reader = DbtArtifacts()
     first = reader.release(written(tmp_path, "manifest.json", manifest()))

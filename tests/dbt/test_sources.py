@@ -17,7 +17,7 @@ from airflow_dbt_promotion.core.definition import AsWritten, Origin
 from airflow_dbt_promotion.core.errors import ArtifactError
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.project_file import ProjectFile, load_yaml, merged, plain, read_project, reads_vars_file
-from airflow_dbt_promotion.dbt.schema_file import SchemaFile, packed
+from airflow_dbt_promotion.dbt.schema_file import JinjaIn, SchemaFile, packed
 from tests.dbt.documents import Json, manifest, node, written
 
 HERE = Path("schema.yml")
@@ -146,7 +146,8 @@ def test_empty_keys_say_nothing() -> None:
         "models", "a"
     )
     assert entry is not None
-    assert (entry.config_of(None), entry.columns_of(None), entry.holds_jinja()) == ({}, None, False)
+    assert (entry.config_of(None), entry.columns_of(None)) == ({}, None)
+    assert entry.jinja() == JinjaIn(columns=False, tests=False)
 
 
 def test_jinja_in_a_description_is_none_of_a_column() -> None:
@@ -154,7 +155,28 @@ def test_jinja_in_a_description_is_none_of_a_column() -> None:
     entry = schema_file(text).entry("models", "a")
     assert entry is not None
     assert entry.columns_of(None) is None
+    assert entry.jinja() == JinjaIn(columns=False, tests=True)
     assert entry.matching(None, "x", "unique") == [{"unique": {}}]
+
+
+@pytest.mark.parametrize(
+    ("said", "columns", "tests"),
+    [
+        ("columns: [{name: x, description: '{{ doc(1) }}', tests: [unique]}]", False, False),
+        ("columns: [{name: x, data_type: '{{ t }}', tests: [unique]}]", True, False),
+        ("columns: [{name: x, '{{ k }}': 1}]", True, False),
+        ("columns: [{name: x, tests: ['{{ t }}']}]", False, True),
+        ("columns: [{name: x, data_tests: [{odd: {at: '{% if a %}'}}]}]", False, True),
+        ("data_tests: ['{{ t }}']", False, True),
+        ("versions: [{v: 1, columns: [{name: x, data_type: '{{ t }}'}]}]", True, False),
+        ("versions: [{v: 1, tests: ['{{ t }}']}]", False, True),
+        ("columns: [{1: '{{ x }}'}]", True, True),
+    ],
+)
+def test_where_jinja_may_stand_is_told_from_packed_bytes(said: str, columns: bool, tests: bool) -> None:
+    entry = schema_file(f"models: [{{name: a, {said}}}]").entry("models", "a")
+    assert entry is not None
+    assert entry.jinja() == JinjaIn(columns=columns, tests=tests)
 
 
 def test_a_test_is_found_by_column_and_name_else_by_name_else_all_are() -> None:
