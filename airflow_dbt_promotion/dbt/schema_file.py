@@ -17,6 +17,12 @@ NOTHING = Raw(b"\xc0")
 """Packed YAML that is not there: a msgpack nil."""
 
 
+class _Described(msgspec.Struct, gc=False):
+    """A column, of which only the description is read."""
+
+    description: str | None = None
+
+
 class _Version(msgspec.Struct, gc=False):
     """What an entry says of one version of a model."""
 
@@ -35,6 +41,9 @@ class JinjaIn(msgspec.Struct, frozen=True, gc=False):
 
     columns: bool
     tests: bool
+
+
+NO_JINJA = JinjaIn(columns=False, tests=False)
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -156,6 +165,7 @@ def _dates(_code: int, data: memoryview) -> str:
 _decoder = msgspec.msgpack.Decoder(_Document, ext_hook=_dates)
 _any = msgspec.msgpack.Decoder(ext_hook=_dates)
 _columns = msgspec.msgpack.Decoder(list[dict[str, Raw]] | None)
+_talk = msgspec.msgpack.Decoder(list[_Described] | None)
 
 
 class SchemaFile:
@@ -202,6 +212,11 @@ def holds_jinja(raw: Raw | bytes) -> bool:
 def _jinja_in_columns(raw: Raw) -> JinjaIn:
     """Say where Jinja may stand in packed columns; everywhere where they are not as dbt wants them."""
     try:
+        # Mostly it is `doc()` in descriptions, and nowhere else.
+        talk = [column.description for column in _talk.decode(raw) or () if column.description]
+        data = bytes(raw)
+        if sum(text.count("{{") + text.count("{%") for text in talk) == data.count(b"{{") + data.count(b"{%"):
+            return NO_JINJA
         columns = _columns.decode(raw) or ()
     except msgspec.ValidationError:
         return JinjaIn(columns=True, tests=True)

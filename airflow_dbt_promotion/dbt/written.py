@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,13 +18,10 @@ from msgspec import Raw
 from airflow_dbt_promotion.core.definition import AsWritten, DeclaredVar, Macro, Node, TestMetadata, UnitTest
 from airflow_dbt_promotion.dbt.manifest import Manifest
 from airflow_dbt_promotion.dbt.project_file import SECTIONS, ProjectFile, merged
-from airflow_dbt_promotion.dbt.schema_file import Entry, JinjaIn, SchemaFile, jinja_in
+from airflow_dbt_promotion.dbt.schema_file import NO_JINJA, Entry, JinjaIn, SchemaFile, jinja_in
 
 SETS_CONFIG = re.compile(r"\bconfig\s*\(")
 """In-file config, which dbt renders into the manifest."""
-
-
-_NO_JINJA = JinjaIn(columns=False, tests=False)
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -63,7 +61,7 @@ class Writing:
         self.texts = texts
         self._manifest_nodes = manifest.nodes
         self._configuring = _configuring_tests(manifest.macros.values())
-        self._shared: dict[tuple[int, int], AsWritten] = {}
+        self._shared: dict[tuple[int, int, str], AsWritten] = {}
         self._patches: dict[str, _Patch | None] = {}
         self.nodes = dict(self._all())
 
@@ -106,8 +104,8 @@ class Writing:
             return self._folders(own, root)
         config = patch.entry.config_of(node.version)
         columns = patch.entry.columns_of(node.version) if patch.jinja.columns else None
-        if not config and columns is None:
-            return self._folders(own, root)
+        if columns is None:
+            return self._folders(own, root, config)
         return AsWritten(config=merged((*own, config, *root)), columns=columns)
 
     def _generic_test(self, node: Node, test: TestMetadata) -> AsWritten | None:
@@ -134,11 +132,19 @@ class Writing:
         own = projects[node.package_name].levels(section, node.fqn)
         return own, () if node.package_name == self.texts.root else projects[self.texts.root].levels(section, node.fqn)
 
-    def _folders(self, own: tuple[Mapping[str, Any], ...], root: tuple[Mapping[str, Any], ...]) -> AsWritten:
-        """Return the config of folders alone, one value for all that share them (project files keep levels alive)."""
-        key = (id(own), id(root))
+    def _folders(
+        self,
+        own: tuple[Mapping[str, Any], ...],
+        root: tuple[Mapping[str, Any], ...],
+        config: Mapping[str, Any] = MappingProxyType({}),
+    ) -> AsWritten:
+        """Return the config of folders with a schema file's between them, one value for all nodes that share both.
+
+        Project files keep levels alive, so that their identity tells them apart.
+        """
+        key = (id(own), id(root), repr(config) if config else "")
         if key not in self._shared:
-            self._shared[key] = AsWritten(config=merged([*own, *root]))
+            self._shared[key] = AsWritten(config=merged((*own, config, *root)))
         return self._shared[key]
 
     def _patch(self, node: Node) -> _Patch | None:
@@ -148,7 +154,7 @@ class Writing:
         if node.unique_id not in self._patches:
             file = self.texts.schema_file(node.patch_path)
             entry = file.entry(SECTIONS[node.resource_type], node.name) if file else None
-            jinja = entry.jinja() if file and entry and file.holds_jinja else _NO_JINJA
+            jinja = entry.jinja() if file and entry and file.holds_jinja else NO_JINJA
             self._patches[node.unique_id] = _Patch(entry, jinja) if entry else None
         return self._patches[node.unique_id]
 
