@@ -6,7 +6,7 @@ Arguments of the functions and the operators have the same names, with underscor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -84,9 +84,10 @@ def remedy(verdict: Verdict, ends: Ends) -> str | None:
 
 
 def when(instant: datetime, now: datetime) -> str:
-    """Return a future instant as people need it: `2026-07-25 10:00 UTC (in 3 h 12 min)`."""
+    """Return a future instant as people need it: `2026-07-25 10:00 UTC (in 3 h 12 min)`; never told too early."""
     ahead = f" (in {readable(instant - now)})" if instant > now else " (now)"
-    return moment(instant) + ahead
+    told = instant + timedelta(seconds=1, microseconds=-instant.microsecond) if instant.microsecond else instant
+    return moment(told) + ahead
 
 
 def moment(instant: datetime) -> str:

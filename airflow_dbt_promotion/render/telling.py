@@ -53,7 +53,7 @@ def headline(promotion: Promotion) -> str:
         case PromotionOutcome.NOTHING_TO_DO if plan.held:
             return f"Nothing to do: nothing may go {way} now; held back: {count(len(plan.held))}."
         case PromotionOutcome.NOTHING_TO_DO:
-            return f"Nothing to do: {plan.target} holds what {plan.source} has already."
+            return f"Nothing to do: what was asked for is in {plan.target} already."
         case PromotionOutcome.REFUSED if promotion.dry_run:
             return f"Refused (dry run): this promotion {way} may not go. Nothing was changed."
         case PromotionOutcome.REFUSED:

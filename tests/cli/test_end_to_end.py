@@ -100,6 +100,6 @@ def test_a_version_earns_its_way_from_staging_to_production(tmp_path: Path) -> N
     again = shop.promote("promote", "--target-environment", "production")
     assert (again.returncode, again.stdout.splitlines()[0]) == (
         0,
-        "Nothing to do: production holds what staging has already.",
+        "Nothing to do: what was asked for is in production already.",
     )
     assert list(shop.elsewhere.iterdir()) == []

@@ -76,7 +76,7 @@ def test_nothing_to_do_and_a_dry_run_of_what_may_go_are_0(shop: Shop, run: Run) 
     assert shop.engine.observer.state("production") is None
     assert run(PROMOTE).code == 0
     again = run(PROMOTE)
-    assert (again.code, again.out.splitlines()[0]) == (0, "Nothing to do: production holds what staging has already.")
+    assert (again.code, again.out.splitlines()[0]) == (0, "Nothing to do: what was asked for is in production already.")
 
 
 def test_failed_is_1(shop: Shop, run: Run) -> None:
@@ -380,7 +380,7 @@ def test_validated_is_one_name_a_line(shop: Shop, run: Run) -> None:
 
 def test_what_validated_prints_can_be_handed_to_promote(shop: Shop, run: Run) -> None:
     soaked(shop)
-    assert run(PROMOTE, "--models", run("validated").out).code == 0
+    assert run(PROMOTE, "--models", *run("validated").out.split()).code == 0
 
 
 def test_why_is_3_where_a_gate_is_shut_and_0_where_none_is(shop: Shop, run: Run) -> None:

@@ -124,6 +124,6 @@ def test_nothing_to_do_is_short() -> None:
     shop.clock.pass_by(DAY)
     shop.engine.promote(PromotionRequest(target="production"))
     told = markdown.promotion(shop.engine.promote(PromotionRequest(target="production")))
-    assert "Nothing to do: production holds what staging has already." in told
+    assert "Nothing to do: what was asked for is in production already." in told
     assert "- In production already: 4 models." in told
     assert "| model |" not in told

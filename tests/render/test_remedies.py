@@ -68,5 +68,9 @@ def test_an_instant_that_has_come_is_now() -> None:
     assert when(NOON, NOON) == "2026-07-24 12:00 UTC (now)"
 
 
+def test_no_instant_is_told_too_early() -> None:
+    assert when(NOON + timedelta(milliseconds=1), NOON).startswith("2026-07-24 12:00:01 UTC")
+
+
 def test_seconds_are_told_where_there_are_any() -> None:
     assert moment(NOON + timedelta(seconds=5)) == "2026-07-24 12:00:05 UTC"

@@ -134,7 +134,7 @@ def test_nothing_to_do_tells_what_is_there() -> None:
     shop.run("staging")
     shop.engine.promote(ALL)
     assert told(shop) == (
-        "Nothing to do: production holds what staging has already.\n\n  In production already: 4 models.\n"
+        "Nothing to do: what was asked for is in production already.\n\n  In production already: 4 models.\n"
     )
 
 
