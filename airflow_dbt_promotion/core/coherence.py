@@ -8,7 +8,7 @@ the target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -28,13 +28,16 @@ class Direction(Enum):
 
 
 class Need(Struct, frozen=True, gc=False):
-    """One change that must come along. `possible` is False where the source does not hold it at a version that would
-    do.
+    """One change that must come along.
+
+    `possible` is False where the source does not hold it at a version that would do. `still` needs the opposite: the
+    target holds the model as it is needed, so it must not change.
     """
 
     model: ModelId
     direction: Direction
     possible: bool = True
+    still: bool = False
 
 
 class Needs:
@@ -74,6 +77,10 @@ class Needs:
         seen, waiting = {model}, [model]
         while waiting:
             for need in self.of(waiting.pop()):
+                if need.still:
+                    if self.clashes(need, chosen):
+                        found[need.model] = Need(need.model, need.direction, possible=False)
+                    continue
                 if need.model in chosen and need.possible:
                     continue
                 if not need.possible or self._is_change(need.model):
@@ -82,6 +89,10 @@ class Needs:
                     seen.add(need.model)
                     waiting.append(need.model)
         return [found[id_] for id_ in sorted(found)]
+
+    def clashes(self, need: Need, chosen: Collection[ModelId]) -> bool:
+        """Say whether a model that must stay as it is would change."""
+        return need.still and need.model in chosen and self._is_change(need.model)
 
     def ancestors(self, models: Iterable[ModelId]) -> set[ModelId]:
         """Return some models and all that they stand on, on either side."""
@@ -113,8 +124,21 @@ class Needs:
             in_source, in_target = self._source.current.get(parent), self._target.current.get(parent)
             if in_source is not None and in_source.version == version:
                 yield Need(parent, Direction.UPSTREAM)
-            elif in_target is None or in_target.version != version:
+            elif in_target is None or in_target.version != version or (below := self._standing(parent)) is None:
                 yield Need(parent, Direction.UPSTREAM, possible=False)
+            else:
+                yield from (Need(standing, Direction.UPSTREAM, still=True) for standing in sorted(below))
+
+    def _standing(self, model: ModelId) -> set[ModelId] | None:
+        """Return a model of the target with all that it stands on there, None where one of them is stale."""
+        found, waiting = {model}, [model]
+        while waiting:
+            entry = self._target.current.get(waiting.pop())
+            if entry is None or entry.stale_since is not None:
+                return None
+            waiting.extend(parent for parent in entry.parents if parent not in found)
+            found.update(entry.parents)
+        return found
 
     def _downstream(self, model: ModelId) -> Iterator[Need]:
         """Yield the children in the target that would be left on the old self of a changed model."""
@@ -147,25 +171,41 @@ class Needs:
 def largest(
     candidates: Mapping[ModelId, Change], standing: Iterable[ModelId], needs: Needs
 ) -> tuple[set[ModelId], dict[ModelId, ModelId]]:
-    """Return the largest set of candidates in which every need is met, and for each one left out the model that it
-    failed on.
+    """Return the largest set of candidates in which every need is met, and what each one left out failed on.
 
-    `standing` are models that need not go but must be coherent to be stood upon. The largest set is unique: two sets
-    that meet their needs do so together.
+    `standing` are models that need not go but must be coherent to be stood upon. Two sets that meet their needs do so
+    together, so that the largest is unique; but where one model needs another to stay as it is, and that one goes, the
+    first is left out.
     """
     alive = set(candidates) | set(standing)
-    wanted_by: dict[ModelId, list[ModelId]] = {}
     dead: dict[ModelId, ModelId] = {}
-    for model in alive:
+    while True:
+        dead |= _unmet(alive - set(dead), needs)
+        chosen = set(candidates) - set(dead)
+        clashing = {
+            model: need.model for model in alive - set(dead) for need in needs.of(model) if needs.clashes(need, chosen)
+        }
+        if not clashing:
+            return chosen, {model: cause for model, cause in dead.items() if model in candidates}
+        dead |= clashing
+
+
+def _unmet(alive: set[ModelId], needs: Needs) -> dict[ModelId, ModelId]:
+    """Return the models that cannot go, or be stood upon, each with the model that it failed on."""
+    wanted_by: dict[ModelId, list[ModelId]] = {}
+    gone: dict[ModelId, ModelId] = {}
+    for model in sorted(alive):
         for need in needs.of(model):
+            if need.still:
+                continue
             if not need.possible or need.model not in alive:
-                dead.setdefault(model, need.model)
+                gone.setdefault(model, need.model)
             wanted_by.setdefault(need.model, []).append(model)
-    waiting = list(dead)
+    waiting = list(gone)
     while waiting:
-        gone = waiting.pop()
-        for model in wanted_by.get(gone, ()):
-            if model in alive and model not in dead:
-                dead[model] = gone
+        lost = waiting.pop()
+        for model in wanted_by.get(lost, ()):
+            if model not in gone:
+                gone[model] = lost
                 waiting.append(model)
-    return set(candidates) - set(dead), {model: cause for model, cause in dead.items() if model in candidates}
+    return gone

@@ -7,7 +7,7 @@ all call `judge`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from msgspec import Struct
@@ -18,6 +18,8 @@ from airflow_dbt_promotion.core.identity import ModelId, TestId
 from airflow_dbt_promotion.core.instants import check_past, readable
 from airflow_dbt_promotion.core.release import NO_TESTS
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class GateName(Enum):
@@ -116,7 +118,7 @@ def effective(model: ModelId, source: EnvironmentState, others: Collection[Envir
     if not all(ledger.is_unit(test) for test in found.missing):
         return found
     elsewhere = ledger.unit_tests_passed(others, model, entry.version, entry.tests)
-    ended = max([found.built_at, *(outcome.at for outcome in found.outcomes.values())])
+    ended = ledger.newest_sign(found) or found.built_at
     proof = ledger.Proof(version=entry.version, tests=entry.tests, required=found.missing, ended_at=ended)
     return ledger.add(found, proof, elsewhere)
 
@@ -184,25 +186,42 @@ def _soak(
     gate, where, asked = GateName.SOAK, source.environment, requirement.soak
     if asked == timedelta(0) and (requirement.skip_tests or requirement.on_the_spot or requirement.runs == 0):
         return passed(gate, "no_soak", "no soak is asked for")
-    start = found.first_pass if found is not None else None
-    if requirement.skip_tests and start is None and (found is None or not ledger.revoked(found)):
-        start = entry.since
-    if start is None:
+    if found is not None and ledger.revoked(found):
         return waiting(gate, "clock_stopped", f"its soak in {where} begins at the next complete pass")
-    began = max(_entered(model, entry, source, requirement.scope), start)
-    earned = max([*_earned(model, entry, source, requirement.scope, start)], default=timedelta(0))
+    floor = _floor(model, entry, found, source, requirement.scope)
+    began = max(_entered(model, entry, source, requirement.scope), floor)
+    earned = max(_earned(model, entry, source, requirement.scope, floor), default=timedelta(0))
     present = timedelta(0) if entry.stale_since is not None else max(now - began, timedelta(0))
     if max(earned, present) < asked:
         if entry.stale_since is not None:
             return waiting(gate, "stay_ended", f"a parent moved in {where} and it was not built since")
         ready = began + asked
-        return waiting(
-            gate, "soaking", f"soaks in {where} for {readable(ready - now)} more (since {_minute(began)})", ready
-        )
+        reason = f"soaks in {where} for {readable(ready - now)} more (since {_minute(began)})"
+        return waiting(gate, "soaking", reason, ready)
     runs = found.runs if found is not None else 0
     if runs < requirement.runs and not requirement.skip_tests:
         return waiting(gate, "runs", f"{runs} of {requirement.runs} successful runs in {where} since it entered")
     return passed(gate, "soaked", f"soaked in {where} for {readable(max(earned, present))}")
+
+
+def _floor(
+    model: ModelId, entry: Entry, found: Evidence | None, source: EnvironmentState, scope: SoakScope
+) -> datetime:
+    """Return the instant before which nothing counts: the first complete pass since the newest failure.
+
+    Under scope `self` a failure of an earlier version of the same code counts too.
+    """
+    voided = [_BEGINNING]
+    if found is not None and found.failed_at is not None and found.first_pass is not None:
+        voided.append(found.first_pass)
+    if scope is SoakScope.SELF:
+        same = {stay.version for stay in source.stays.get(model, ()) if stay.code == entry.code} - {entry.version}
+        voided.extend(
+            earlier.first_pass or earlier.failed_at
+            for earlier in source.evidence.get(model, ())
+            if earlier.version in same and earlier.failed_at is not None
+        )
+    return max(voided)
 
 
 def _entered(model: ModelId, entry: Entry, source: EnvironmentState, scope: SoakScope) -> datetime:
@@ -217,15 +236,15 @@ def _entered(model: ModelId, entry: Entry, source: EnvironmentState, scope: Soak
 
 
 def _earned(
-    model: ModelId, entry: Entry, source: EnvironmentState, scope: SoakScope, start: datetime
+    model: ModelId, entry: Entry, source: EnvironmentState, scope: SoakScope, floor: datetime
 ) -> list[timedelta]:
-    """Return the lengths of the completed stays that count; what lies before `start` was voided by a failure."""
+    """Return the lengths of the completed stays that count; what lies before `floor` was voided by a failure."""
     same = (
         stay
         for stay in source.stays.get(model, ())
         if (stay.code == entry.code if scope is SoakScope.SELF else stay.version == entry.version)
     )
-    return [stay.left_at - max(stay.entered_at, start) for stay in same]
+    return [stay.left_at - max(stay.entered_at, floor) for stay in same]
 
 
 def _minute(instant: datetime) -> str:

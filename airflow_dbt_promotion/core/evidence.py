@@ -49,8 +49,12 @@ def add(evidence: Evidence | None, proof: Proof, elsewhere: Collection[TestId] =
         if (newest := newest_sign(known)) is not None and newest > proof.ended_at:
             return _failed(known, proof)
         known = replace(known, tests=proof.tests, outcomes={}, missing=(), settled=None)
-    known = _built(known, proof)
+    before, known = known, _built(known, proof)
+    late = known.built_at if known is not before else None
     known = _tried(known, proof)
+    if late is not None and before.last_pass is not None and before.last_pass > late:
+        missing = tuple(test for test in proof.required if not proven(known, test))
+        known = _unmade(replace(known, missing=missing), late)
     known = _failed(known, proof)
     return _completed(known, proof, elsewhere)
 
@@ -210,6 +214,18 @@ def _completed(known: Evidence, proof: Proof, elsewhere: Collection[TestId]) -> 
         warned=any(outcome.status is TestStatus.WARN for outcome in known.outcomes.values()),
         runs=known.runs if counted else known.runs + 1,
     )
+
+
+def _unmade(known: Evidence, built: datetime) -> Evidence:
+    """Take back, of the passes after a build that was recorded late, those that may rest on tests from before it."""
+    first, last = known.first_pass, known.last_pass
+    if first is None or last is None or last <= built:
+        return known
+    if first <= built:
+        return replace(known, last_pass=first, runs=min(known.runs, 1)) if known.missing else known
+    if known.missing:
+        return replace(known, first_pass=None, last_pass=None, passed_tests=None, runs=0)
+    return replace(known, first_pass=last, runs=min(known.runs, 1))
 
 
 def _fails(evidence: Evidence, test: TestId) -> bool:

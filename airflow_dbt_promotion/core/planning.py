@@ -137,11 +137,18 @@ class _Planning:
         candidates = {m: c for m, c in differing.items() if all(verdict.passed for verdict in self._own_verdicts(m))}
         standing = [model for model, change in self._all.items() if change.kind in _STANDING]
         chosen, causes = largest(candidates, standing, self._needs)
+        apart: dict[ModelId, Verdict] = {}
+        while alone := {model: verdict for model in chosen if (verdict := self._tested_beside(model, chosen))}:
+            apart |= alone
+            candidates = {model: change for model, change in candidates.items() if model not in apart}
+            chosen, causes = largest(candidates, standing, self._needs)
         held = []
         for model, change in sorted(differing.items()):
             if model not in chosen:
                 own = self._own_verdicts(model)
-                cause = () if model not in causes else (self._because(causes[model]),)
+                cause = (
+                    (apart[model],) if model in apart else (self._because(causes[model]),) if model in causes else ()
+                )
                 held.append(replace(change, verdicts=(*own, *cause)))
         return chosen, held
 
@@ -251,14 +258,19 @@ class _Planning:
                 for direction in Direction
                 if (needs := [need for need in missing if need.direction is direction])
             )
-        unseen = self._unseen(model, chosen)
-        if unseen and self._choices.strategy is Strategy.RECORD:
-            reason = (
-                f"{unseen[0]} saw other versions in the source than it will meet, and `record` runs no test in the "
-                f"target"
-            )
-            return (blocked(GateName.COHERENCE, "tested_beside_others", reason),)
+        if (beside := self._tested_beside(model, chosen)) is not None:
+            return (beside,)
         return (passed(GateName.COHERENCE, "coherent", "everything it stands on is in the target or comes along"),)
+
+    def _tested_beside(self, model: ModelId, chosen: set[ModelId]) -> Verdict | None:
+        """Block what was tested beside others than it will meet, where the strategy runs no test in the target."""
+        unseen = self._unseen(model, chosen) if self._choices.strategy is Strategy.RECORD else []
+        if not unseen:
+            return None
+        reason = (
+            f"{unseen[0]} saw other versions in the source than it will meet, and `record` runs no test in the target"
+        )
+        return blocked(GateName.COHERENCE, "tested_beside_others", reason)
 
     def _unseen(self, model: ModelId, chosen: set[ModelId]) -> list[TestId]:
         """Return the required tests of a model that saw another one at a version which it will not meet."""

@@ -15,25 +15,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
-from airflow_dbt_promotion.core.environment import Strategy
-from airflow_dbt_promotion.core.identity import ModelId, bare_name
+from airflow_dbt_promotion.core.environment import BypassKind, Strategy
+from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.recording import Entering, end_stale, leave, record
+from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus, Run
 from airflow_dbt_promotion.core.state import (
     Bypass,
+    Entry,
     EntryOrigin,
     EnvironmentState,
     Journal,
     PromotedModel,
     PromotionOutcome,
     PromotionRecord,
-    Stay,
     Unfinalized,
 )
+from airflow_dbt_promotion.core.stays import end_stale, enter, leave
 
-KEPT_BYPASSED_MODELS = 1_000
 _FINE = frozenset({ResultStatus.PASS, ResultStatus.WARN})
 
 
@@ -45,13 +45,15 @@ class Who(Struct, frozen=True, kw_only=True):
 
 
 class Built(Struct, frozen=True, kw_only=True):
-    """What was done in the target: the runs in order, all on one release of the project for that target. Empty for
-    `record`.
+    """What was done in the target: the runs in order, all on one release of the project for that target.
+
+    Empty for `record`. `others` are the documents of the other environments, for unit tests count from anywhere.
     """
 
     runs: tuple[Run, ...] = ()
     release: Release | None = None
     words: tuple[str, ...] = ()
+    others: tuple[EnvironmentState, ...] = ()
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -89,10 +91,12 @@ def begin(state: EnvironmentState, plan: Plan, who: Who, now: datetime, keep: in
 def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, keep: int) -> Ending:
     """Return the document after a plan was carried out: only what was built and passed advances.
 
-    For `record` (no runs) every change advances. Children left on an older parent, and changes that did not advance,
-    leave the environment unfinalized.
+    For `record` (no runs) every change advances. What somebody else moved meanwhile, past this plan, does not. Children
+    left on an older parent, and changes that did not advance, leave the environment unfinalized.
     """
     results = _results(plan, built)
+    results |= dict.fromkeys(_overtaken(state, plan, built, results), "skipped")
+    results = _together(plan, results)
     advanced = {model for model, result in results.items() if result == "advanced"}
     state = _advance(state, plan, built, advanced, now)
     models = {
@@ -121,10 +125,11 @@ def abort(state: EnvironmentState, message: str, now: datetime, keep: int, *, to
     journal = state.journal
     if journal is None:
         return state
-    if touched and state.unfinalized is None:
+    if touched:
         why = "the promotion broke off; the warehouse may hold part of it"
-        left = Unfinalized(plan_id=journal.plan_id, since=now, models=tuple(sorted(journal.models)), why=why)
-        state = replace(state, unfinalized=left)
+        before = state.unfinalized.models if state.unfinalized is not None else ()
+        models = tuple(sorted({*journal.models, *before}))
+        state = replace(state, unfinalized=Unfinalized(plan_id=journal.plan_id, since=now, models=models, why=why))
     ending = Ending(state=state, outcome=PromotionOutcome.ERRORED, models=journal.models, message=message)
     return _ended(state, ending, now, keep).state
 
@@ -157,34 +162,60 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
         finished_at=max(now, journal.started_at),
         models=ending.models,
         message=ending.message,
-        reason=next((b.reason for b in reversed(state.bypasses) if b.plan_id == journal.plan_id), None),
+        reason=next(
+            (b.reason for b in state.bypasses if (b.plan_id, b.at) == (journal.plan_id, journal.started_at)), None
+        ),
         link=journal.link,
     )
     return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
 
 
 def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
-    """Return what became of each change: `advanced`, `failed` or `skipped`.
-
-    A change advances where everything that had to be built was built, every test that ran on it passed, and each
-    planned parent advances too.
-    """
+    """Return what became of each change by itself: `advanced`, `failed` or `skipped`."""
     if built.release is None:
         return dict.fromkeys((change.model for change in plan.changes), "advanced")
     told = {result.id: result.status for run in built.runs for result in run.results}
-    tests = _tests_by_model(plan, built)
-    results = {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
+    tests = _tests_by_model(plan, built.release)
+    return {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
+
+
+def _overtaken(state: EnvironmentState, plan: Plan, built: Built, results: Mapping[ModelId, str]) -> list[ModelId]:
+    """Return the changes that the document says somebody else went past while the plan was carried out.
+
+    A newer version of the model is there, or a parent that does not come with the plan is at another version.
+    """
+    coming = {c.model: c.to_version for c in plan.changes if c.kind in BUILT and results[c.model] == "advanced"}
+    held = {model: entry.version for model, entry in state.current.items()}
+    there = held | coming
+    overtaken = []
+    for change in plan.changes:
+        after, entry = change.after, state.current.get(change.model)
+        if after is None or results[change.model] != "advanced":
+            continue
+        moved = entry is not None and entry.version not in {change.from_version, after.version}
+        later = entry is not None and bool(built.runs) and entry.since > built.runs[-1].finished_at
+        orphan = any(there.get(parent) != version for parent, version in after.parents.items())
+        if change.kind is ChangeKind.METADATA:
+            overtaken += [change.model] if held.get(change.model) != after.version else []
+        elif (moved and later) or orphan:
+            overtaken.append(change.model)
+    return overtaken
+
+
+def _together(plan: Plan, results: Mapping[ModelId, str]) -> dict[ModelId, str]:
+    """Return the results with every change skipped of which a planned parent did not advance."""
+    together = dict(results)
     children: dict[ModelId, list[ModelId]] = {}
     for change in plan.changes:
         for parent in change.after.parents if change.after is not None and change.kind in BUILT else ():
             children.setdefault(parent, []).append(change.model)
-    waiting = [model for model, result in results.items() if result != "advanced"]
+    waiting = [model for model, result in together.items() if result != "advanced"]
     while waiting:
         for child in children.get(waiting.pop(), ()):
-            if results[child] == "advanced":
-                results[child] = "skipped"
+            if together[child] == "advanced":
+                together[child] = "skipped"
                 waiting.append(child)
-    return results
+    return together
 
 
 def _result(change: Change, told: Mapping[str, ResultStatus], tests: Collection[str]) -> str:
@@ -200,11 +231,10 @@ def _result(change: Change, told: Mapping[str, ResultStatus], tests: Collection[
     return "failed" if ended & {ResultStatus.FAIL, ResultStatus.ERROR} else "skipped"
 
 
-def _tests_by_model(plan: Plan, built: Built) -> dict[ModelId, list[str]]:
+def _tests_by_model(plan: Plan, release: Release) -> dict[ModelId, list[TestId]]:
     """Return the data tests that each planned model had to pass in the target; none where tests were skipped."""
-    if built.release is None or any(kind.value == "skip_tests" for kind in plan.choices.bypasses):
+    if BypassKind.SKIP_TESTS in plan.choices.bypasses:
         return {}
-    release = built.release
     return {
         change.model: [test for test in release.models[change.model].required if not release.tests[test].unit]
         for change in plan.changes
@@ -217,29 +247,24 @@ def _advance(
 ) -> EnvironmentState:
     """Move `current` to what the plan says for everything that advanced, with the evidence of the runs."""
     moving = {change.model: change for change in plan.changes if change.model in advanced}
-    built_now = frozenset(
-        model for model, change in moving.items() if change.kind not in {ChangeKind.METADATA, ChangeKind.REMOVED}
-    )
     if built.release is not None and built.runs:
         combined = replace(built.runs[-1], results=tuple(result for run in built.runs for result in run.results))
-        entering = Entering(only=built_now, origin=EntryOrigin.PROMOTION, by=plan.plan_id)
-        state = record(state, built.release, combined, entering).state
-    current, stays = dict(state.current), dict(state.stays)
+        only = frozenset(model for model, change in moving.items() if change.kind in BUILT)
+        entering = Entering(only=only, origin=EntryOrigin.PROMOTION, by=plan.plan_id)
+        state = record(state, built.release, combined, entering, built.others).state
+    entries: dict[ModelId, Entry] = {}
+    told: dict[ModelId, Entry] = {}
     for model, change in moving.items():
-        held, after = current.get(model), change.after
+        held, after = state.current.get(model), change.after
         if after is None:
             continue
-        if change.kind is ChangeKind.METADATA:
-            current[model] = replace(current[model], tests=after.tests, meta=after.meta)
-        elif held is not None and held.version == after.version and held.stale_since is None:
-            current[model] = replace(held, tests=after.tests, meta=after.meta)
+        if held is not None and held.version == after.version and held.stale_since is None:
+            told[model] = replace(held, tests=after.tests, meta=after.meta)
         else:
-            if held is not None and held.stale_since is None:
-                stay = Stay(version=held.version, code=held.code, entered_at=held.since, left_at=max(now, held.since))
-                stays[model] = (*stays.get(model, ()), stay)[-10:]
-            current[model] = replace(after, since=now, origin=EntryOrigin.PROMOTION, by=plan.plan_id, stale_since=None)
+            entries[model] = replace(after, since=now, origin=EntryOrigin.PROMOTION, by=plan.plan_id, stale_since=None)
+    state = enter(state, entries)
     drift = {model: seen for model, seen in state.drift.items() if model not in moving}
-    state = replace(state, current=current, stays=stays, drift=drift)
+    state = replace(state, current={**state.current, **told}, drift=drift)
     for model, change in moving.items():
         if change.kind is ChangeKind.REMOVED and model in state.current:
             state = leave(state, model, now)

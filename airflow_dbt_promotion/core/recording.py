@@ -7,7 +7,7 @@ version ends it, and so does a parent that moved while the child was not built. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 
 from msgspec import Struct
@@ -20,17 +20,13 @@ from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import (
     Drift,
-    Entry,
     EntryOrigin,
     EnvironmentState,
     Evidence,
     Outcome,
-    Stay,
     TestStatus,
 )
-
-KEPT_STAYS = 10
-"""How many completed stays of a model are kept."""
+from airflow_dbt_promotion.core.stays import end_stale, enter, entry_of, interrupt, leave
 
 _TEST_STATUS = {
     ResultStatus.PASS: TestStatus.PASS,
@@ -89,7 +85,7 @@ def adopt(
     stays as it is.
     """
     fresh = [model for model in release.models if model not in state.current and (only is None or model in only)]
-    entries = {model: _entry(release, model, at, EntryOrigin.BASELINE, by) for model in fresh}
+    entries = {model: entry_of(release, model, at, EntryOrigin.BASELINE, by) for model in fresh}
     current = dict(state.current) | entries
     for model in fresh:
         held = {parent: current[parent].version if parent in current else None for parent in entries[model].parents}
@@ -97,29 +93,6 @@ def adopt(
         if wrong is not None:
             raise ParentNotBuiltError(model, wrong, state.environment, held[wrong])
     return Recording(state=replace(state, current=current), entered=tuple(sorted(fresh)))
-
-
-def leave(state: EnvironmentState, model: ModelId, at: datetime) -> EnvironmentState:
-    """Return the document without a model: its stay ends, what was proven of it stays on record."""
-    current = dict(state.current)
-    entry = current.pop(model)
-    return replace(state, current=current, stays=_closed(state.stays, model, entry, at))
-
-
-def end_stale(state: EnvironmentState, at: datetime) -> tuple[EnvironmentState, tuple[ModelId, ...]]:
-    """End the stay of every model that stands on a parent version that the environment no longer holds."""
-    current, stays, ended = dict(state.current), state.stays, []
-    for model, entry in state.current.items():
-        if entry.stale_since is not None:
-            continue
-        for parent, version in entry.parents.items():
-            held = state.current.get(parent)
-            if held is None or held.version != version:
-                current[model] = replace(entry, stale_since=max(at, entry.since))
-                stays = _closed(stays, model, entry, at)
-                ended.append(model)
-                break
-    return (replace(state, current=current, stays=stays), tuple(sorted(ended))) if ended else (state, ())
 
 
 class _Recorder:
@@ -155,10 +128,16 @@ class _Recorder:
     def recording(self) -> Recording:
         """Enter what was built, end what is stale or gone, then weigh the evidence."""
         at = self._run.finished_at
+        gone: tuple[ModelId, ...] = ()
+        drifted: tuple[ModelId, ...] = ()
         entered = self._enter()
-        gone = self._let_go() if self._entering.only is None else ()
-        drifted = self._note_drift()
+        if self._entering.only is not None:
+            drifted = self._note_drift()
+        elif not self._late():
+            gone = self._let_go()
+            self._describe()
         self._state, ended = end_stale(self._state, at)
+        self._finalize(gone)
         proven = self._weigh()
         return Recording(
             state=self._state,
@@ -176,75 +155,96 @@ class _Recorder:
             unmatched=tuple(sorted(m for m in self._tried if m not in proven)),
         )
 
+    def _late(self) -> bool:
+        """Say whether a newer run is on record already; then this one says nothing of what the project has now."""
+        signs = [ledger.newest_sign(found) for ledgers in self._state.evidence.values() for found in ledgers]
+        signs += [entry.since for entry in self._state.current.values()]
+        return any(sign > self._run.finished_at for sign in signs if sign is not None)
+
     def _may_enter(self, model: ModelId) -> bool:
-        """Say whether a built model enters: it may, and nothing newer is on record."""
-        allowed = self._entering.only is None or model in self._entering.only
-        held = self._state.current.get(model)
-        return allowed and (held is None or held.since <= self._run.finished_at)
+        """Say whether a built model enters: it may, and nothing newer is on record of it."""
+        at, held = self._run.finished_at, self._state.current.get(model)
+        if self._entering.only is not None and model not in self._entering.only:
+            return False
+        if held is None:
+            return True
+        if held.version != self._release.models[model].version:
+            found = ledger.of_version(self._state, model, held.version)
+            if found is not None and found.built_at is not None and found.built_at > at:
+                self._state = interrupt(self._state, model, at)
+                return False
+        return max(held.since, held.stale_since or held.since) <= at
+
+    def _moved_on(self, parent: ModelId, entering: Collection[ModelId]) -> bool:
+        """Say whether a parent was at the version of this run then, but has moved on since."""
+        held = self._state.current.get(parent)
+        if parent in entering or (held is not None and held.version == self._release.models[parent].version):
+            return False
+        return parent in self._built or (held is not None and held.since > self._run.finished_at)
 
     def _enter(self) -> tuple[ModelId, ...]:
         """Make the built versions current; check every parent first, so that nothing is entered where one is wrong."""
-        release, at = self._release, self._run.finished_at
-        entering = [model for model in self._built if self._may_enter(model)]
+        release = self._release
+        entering = {model for model in self._built if self._may_enter(model)}
+        overtaken = entering
+        while overtaken:
+            overtaken = {m for m in entering if any(self._moved_on(p, entering) for p in release.models[m].parents)}
+            entering -= overtaken
         versions = {model: entry.version for model, entry in self._state.current.items()}
         versions.update((model, release.models[model].version) for model in entering)
-        for model in entering:
+        for model in sorted(entering):
             for parent in release.models[model].parents:
                 if versions.get(parent) != release.models[parent].version:
                     raise ParentNotBuiltError(model, parent, self._state.environment, versions.get(parent))
-        current, stays, evidence = dict(self._state.current), self._state.stays, dict(self._state.evidence)
-        entered = []
-        for model in entering:
-            held = current.get(model)
-            fresh = _entry(release, model, at, self._entering.origin, self._entering.by)
-            if held is not None and held.version == fresh.version and held.stale_since is None:
-                continue
-            if held is not None and held.stale_since is None:
-                stays = _closed(stays, model, held, at)
-            current[model] = fresh
-            evidence[model] = tuple(
-                replace(found, runs=0) if found.version == fresh.version else found for found in evidence.get(model, ())
-            )
-            entered.append(model)
-        self._state = replace(
-            self._state, current=current, stays=stays, evidence={m: e for m, e in evidence.items() if e}
-        )
-        self._describe()
-        return tuple(sorted(entered))
+        fresh = sorted(model for model in entering if not self._stands(model))
+        by, origin, at = self._entering.by, self._entering.origin, self._run.finished_at
+        self._state = enter(self._state, {model: entry_of(release, model, at, origin, by) for model in fresh})
+        return tuple(fresh)
+
+    def _stands(self, model: ModelId) -> bool:
+        """Say whether the environment holds a model of the release at its version, on the parents of that version."""
+        held = self._state.current.get(model)
+        return held is not None and held.version == self._release.models[model].version and held.stale_since is None
 
     def _describe(self) -> None:
         """Take over tests and meta of versions that stand: they change neither version nor clock."""
-        if self._entering.only is not None:
-            return
         current = dict(self._state.current)
         for model, entry in self._state.current.items():
             now = self._release.models.get(model)
-            if now is not None and now.version == entry.version and entry.since <= self._run.finished_at:
+            if now is not None and now.version == entry.version:
                 current[model] = replace(entry, tests=now.tests, meta=now.meta)
         self._state = replace(self._state, current=current)
 
     def _let_go(self) -> tuple[ModelId, ...]:
         """Forget as current what the project no longer has."""
-        at = self._run.finished_at
-        gone = [m for m, entry in self._state.current.items() if m not in self._release.models and entry.since <= at]
+        gone = sorted(model for model in self._state.current if model not in self._release.models)
         for model in gone:
-            self._state = leave(self._state, model, at)
-        return tuple(sorted(gone))
+            self._state = leave(self._state, model, self._run.finished_at)
+        return tuple(gone)
+
+    def _finalize(self, gone: Collection[ModelId]) -> None:
+        """Take off the list of what a promotion left undone whatever this run built as it is held, or let go."""
+        left = self._state.unfinalized
+        if left is None:
+            return
+        mended = {m for m in self._built if self._stands(m) and self._run.finished_at >= left.since}
+        models = tuple(model for model in left.models if model not in mended and model not in gone)
+        self._state = replace(self._state, unfinalized=replace(left, models=models) if models else None)
 
     def _note_drift(self) -> tuple[ModelId, ...]:
-        """Note what was built at a version that was never promoted, and forget it where the promoted version was built
-        again.
-        """
-        if self._entering.only is None:
-            return ()
-        drift = dict(self._state.drift)
+        """Note what others built at a version that was never promoted; forget it once what is held is built again."""
+        drift, at = dict(self._state.drift), self._run.finished_at
         drifted = []
         for model in self._built:
             held, version = self._state.current.get(model), self._release.models[model].version
+            newest = [held.since] if held is not None else []
+            newest += [drift[model].seen_at] if model in drift else []
+            if any(instant > at for instant in newest):
+                continue
             if held is not None and held.version == version:
                 drift.pop(model, None)
-            else:
-                drift[model] = Drift(version=version, seen_at=self._run.finished_at, by=self._run.invocation_id)
+            elif self._entering.origin is not EntryOrigin.PROMOTION:
+                drift[model] = Drift(version=version, seen_at=at, by=self._run.invocation_id)
                 drifted.append(model)
         self._state = replace(self._state, drift=drift)
         return tuple(sorted(drifted))
@@ -259,7 +259,8 @@ class _Recorder:
             before = ledger.of_version(self._state, model, proof.version)
             elsewhere = ledger.unit_tests_passed(self._others, model, proof.version, proof.tests)
             touched[model] = ledger.add(before, proof, elsewhere)
-            ledgers[model] = ledger.put(ledgers.get(model, ()), touched[model])
+            held = self._state.current.get(model)
+            ledgers[model] = ledger.put(ledgers.get(model, ()), touched[model], held.version if held else None)
         self._state = replace(self._state, evidence=ledgers)
         return touched
 
@@ -284,41 +285,26 @@ class _Recorder:
         )
 
     def _outcomes(self, model: ModelId) -> dict[TestId, Outcome]:
-        """Return the results of a model's tests, each with the versions of the other models that it saw."""
-        outcomes = {}
-        for test, result in self._tried.get(model, {}).items():
-            seen: Mapping[ModelId, Version | None] = {
-                other: (entry.version if (entry := self._state.current.get(other)) is not None else None)
-                for other in self._release.tests[test].models
-                if other != model
-            }
-            outcomes[test] = Outcome(
+        """Return the results of a model's tests, each with the versions of the other models that it saw.
+
+        All data tests of one model in one run are told by the instant at which the first of them began. A unit test
+        sees no model's rows.
+        """
+        at, tests = self._run.finished_at, self._release.tests
+        tried = self._tried.get(model, {})
+        began = min((result.started_at or at for test, result in tried.items() if not tests[test].unit), default=at)
+        return {
+            test: Outcome(_TEST_STATUS[result.status], result.started_at or at)
+            if tests[test].unit
+            else Outcome(
                 _TEST_STATUS[result.status],
-                result.started_at or self._run.finished_at,
-                {other: version or Version("unknown") for other, version in seen.items()},
+                began,
+                {other: self._seen(other) for other in tests[test].models if other != model},
             )
-        return outcomes
+            for test, result in tried.items()
+        }
 
-
-def _entry(release: Release, model: ModelId, at: datetime, origin: EntryOrigin, by: str) -> Entry:
-    """Return what an environment holds of a model of a release from some instant on."""
-    described = release.models[model]
-    return Entry(
-        version=described.version,
-        code=described.code,
-        tests=described.tests,
-        meta=described.meta,
-        parents=release.parent_versions(model),
-        since=at,
-        origin=origin,
-        by=by,
-        incremental=described.incremental,
-    )
-
-
-def _closed(
-    stays: Mapping[ModelId, tuple[Stay, ...]], model: ModelId, entry: Entry, at: datetime
-) -> Mapping[ModelId, tuple[Stay, ...]]:
-    """Return the stays with the present one of a model completed."""
-    stay = Stay(version=entry.version, code=entry.code, entered_at=entry.since, left_at=max(at, entry.since))
-    return {**stays, model: (*stays.get(model, ()), stay)[-KEPT_STAYS:]}
+    def _seen(self, model: ModelId) -> Version:
+        """Return the version of a model that this run met; of what entered later nothing can be told."""
+        held = self._state.current.get(model)
+        return held.version if held is not None and held.since <= self._run.finished_at else Version("unknown")

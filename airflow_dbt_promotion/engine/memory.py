@@ -79,9 +79,7 @@ def working_state(
 
     `began` is since when a version is held of which nothing is on record.
     """
-    base = stored or EnvironmentState(
-        project=release.project, environment=environment.name, lineage=f"working:{release.project.name}"
-    )
+    base = stored or EnvironmentState(project=release.project, environment=environment.name, lineage="")
     current = {
         model: Entry(
             version=described.version,
@@ -96,7 +94,7 @@ def working_state(
         )
         for model, described in release.models.items()
     }
-    return replace(base, current=current, stays={})
+    return replace(base, lineage=f"working:{release.project.name}", current=current, stays={})
 
 
 def _since(state: EnvironmentState, model: ModelId, version: Version) -> datetime | None:

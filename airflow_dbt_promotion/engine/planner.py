@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, Strategy
-from airflow_dbt_promotion.core.errors import ConfigError, InputError, ReasonRequiredError
+from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError, InputError, ReasonRequiredError
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Choices, Plan, Question, Situation
@@ -96,6 +96,8 @@ class Planner:
             return self._workshop.select(situation.target, request.select)
         if request.models is None:
             return None
+        if not request.models:
+            raise EmptySelectionError
         states = (situation.source_state, situation.target_state)
         known: set[ModelId] = {model for state in states if state is not None for model in state.current}
         if situation.project is not None:

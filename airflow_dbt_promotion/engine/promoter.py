@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.building import Segment, segments, tests_of
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, is_complete
-from airflow_dbt_promotion.core.environment import Environment, Strategy
+from airflow_dbt_promotion.core.environment import DeployedBy, Environment, Strategy
 from airflow_dbt_promotion.core.errors import InputError
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
@@ -95,7 +95,8 @@ class Promoter:
     def _note(self, source: Environment, planned: Planned, report: BuildReport) -> None:
         """Record a run that was made in the source; an environment where people work keeps its evidence alone."""
         assumed = planned.situation.source_state
-        entering = Entering(only=None, origin=EntryOrigin.RUN, by=report.run.invocation_id)
+        only: frozenset[ModelId] | None = frozenset() if source.deployed_by is DeployedBy.PROMOTION else None
+        entering = Entering(only=only, origin=EntryOrigin.RUN, by=report.run.invocation_id)
 
         def move(state: EnvironmentState) -> EnvironmentState:
             if not source.working or assumed is None:
@@ -122,12 +123,14 @@ class Promoter:
         )
         who = Who(actor=request.actor, link=request.link)
         self._memory.change(target.name, project, lambda state: begin(state, plan, who, started, target.keep_history))
+        touched = False
         try:
             built = self._publish(planned, on_progress)
+            touched = plan.strategy is Strategy.BUILD
             ending = self._commit(planned, built)
         except BaseException as error:
             message = f"{type(error).__name__}: {error}"
-            touched = plan.strategy is Strategy.BUILD and not isinstance(error, InputError)
+            touched = touched or (plan.strategy is Strategy.BUILD and not isinstance(error, InputError))
             self._memory.change(
                 target.name,
                 project,
@@ -167,7 +170,10 @@ class Promoter:
             words.extend(report.words)
             if not report.success:
                 break
-        return Built(runs=tuple(runs), release=release, words=tuple(words))
+        others = planned.situation.others
+        source = planned.situation.source_state
+        beside = (*(other for other in others if other.environment != target.name), *((source,) if source else ()))
+        return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside)
 
     def _commit(self, planned: Planned, built: Built) -> Ending:
         """Advance `current` with compare-and-set; a document that somebody wrote meanwhile is read again and moved."""

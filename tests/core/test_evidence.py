@@ -264,6 +264,19 @@ def test_a_new_stay_counts_its_runs_anew() -> None:
     assert ledger.reentered((), VERSION) == ()
 
 
+def test_a_build_recorded_late_takes_back_what_rests_on_tests_from_before_it() -> None:
+    early, tested = proof(0, built=True, second=PASS), proof(2, first=PASS)
+    assert complete(fold(early, tested))
+    assert not complete(fold(early, tested, proof(1, built=True)))
+    whole, again = proof(0, built=True, **BOTH), proof(3, **BOTH)
+    assert fold(whole, proof(2, first=PASS), proof(1, built=True)).last_pass == at(0)
+    kept = fold(whole, again, proof(1, built=True))
+    assert (kept.first_pass, kept.last_pass, kept.missing) == (at(0), at(3), ())
+    later = fold(early, tested, again, proof(1, built=True))
+    assert (later.first_pass, later.last_pass, later.runs) == (at(3), at(3), 1)
+    assert not complete(fold(proof(1, built=True), proof(3, first=FAIL), proof(2, built=True)))
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 
 
@@ -291,7 +304,7 @@ pieces = st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True).flatma
 )
 
 
-@given(any_runs | pieces)
+@given(any_runs)
 def test_no_order_passes_what_the_true_order_would_not(runs: tuple[Proof, ...]) -> None:
     truth = fold(*sorted(runs, key=lambda run: run.ended_at))
     for order in permutations(runs):
