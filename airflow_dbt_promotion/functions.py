@@ -84,6 +84,12 @@ class PromotionResult(Struct, frozen=True):
         """Return the promotion as JSON-able values."""
         return documents.promotion_document(self.promotion)
 
+    def to_text(self) -> str:
+        """Return the promotion as text, as a log shows it."""
+        from airflow_dbt_promotion.render import text  # noqa: PLC0415
+
+        return text.promotion(self.promotion)
+
     def to_markdown(self) -> str:
         """Return the promotion as one would paste it into a pull request."""
         from airflow_dbt_promotion.render import markdown  # noqa: PLC0415
