@@ -107,8 +107,10 @@ class PromotionPath(Struct, frozen=True):
     environments: tuple[Environment, ...]
 
     def __post_init__(self) -> None:
-        """Hold the invariants: unique names, known sources, no ring."""
+        """Hold the invariants: at least one environment, unique names, known sources, no ring."""
         names = [environment.name for environment in self.environments]
+        if not names:
+            raise ConfigError("environments", "there must be at least one")
         for name in names:
             if names.count(name) > 1:
                 raise ConfigError(f"environments.{name}", "is there twice")

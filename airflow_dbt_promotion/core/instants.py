@@ -36,7 +36,7 @@ def duration(value: object) -> timedelta:
         case timedelta():
             found = value
         case int() | float():
-            if not math.isfinite(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 raise InvalidDurationError(value, "it is not finite")
             if abs(value) > _LONGEST_DAYS:
                 raise InvalidDurationError(value, f"the longest is {_LONGEST_DAYS} days")

@@ -1,10 +1,13 @@
-"""The promotion path: names, targets, order."""
+"""Environments and the path between them."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_dbt_promotion.core.environment import Environment, PromotionPath
 from airflow_dbt_promotion.core.errors import (
@@ -16,98 +19,133 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName
 
-DEVELOPMENT, STAGING, PRODUCTION = (EnvironmentName(name) for name in ("development", "staging", "production"))
 
-
-def a_path() -> PromotionPath:
-    return PromotionPath(
-        (
-            Environment(name=DEVELOPMENT, target="dev", working=True),
-            Environment(name=STAGING, target="stg", promotes_from=DEVELOPMENT),
-            Environment(name=PRODUCTION, target="prd", promotes_from=STAGING),
-        )
+def environment(name: str, source: str | None = None, **more: Any) -> Environment:
+    """Return an environment whose target has its name."""
+    fields = {"target": name, **more}
+    return Environment(
+        name=EnvironmentName(name), promotes_from=EnvironmentName(source) if source is not None else None, **fields
     )
 
 
-def test_an_environment_is_found_by_name_and_by_a_target_that_only_it_has() -> None:
-    path = a_path()
-    assert path.get("production").name == PRODUCTION
-    assert path.get("prd").name == PRODUCTION
-
-
-def test_a_name_wins_over_a_target_and_a_shared_target_names_nobody() -> None:
-    path = PromotionPath(
-        (
-            Environment(name=STAGING, target="warehouse"),
-            Environment(name=PRODUCTION, target="warehouse", promotes_from=STAGING),
-            Environment(name=EnvironmentName("other"), target="staging"),
-        )
-    )
-    assert path.get("staging").target == "warehouse"
-    with pytest.raises(UnknownEnvironmentError, match="staging, production, other"):
-        path.get("warehouse")
-
-
-def test_an_unknown_environment_names_the_known_ones() -> None:
-    with pytest.raises(UnknownEnvironmentError) as caught:
-        a_path().get("prodction")
-    assert caught.value.known == (DEVELOPMENT, STAGING, PRODUCTION)
-
-
-def test_the_source_is_the_one_before_and_nothing_is_skipped() -> None:
-    path = a_path()
-    assert path.source_of(path.get("production")).name == STAGING
-    assert path.source_of(path.get("production"), "stg").name == STAGING
-    with pytest.raises(SkippedEnvironmentError, match="production promotes from staging"):
-        path.source_of(path.get("production"), "development")
-    with pytest.raises(UnknownEnvironmentError):
-        path.source_of(path.get("production"), "nowhere")
-    with pytest.raises(SkippedEnvironmentError, match="first of its path"):
-        path.source_of(path.get("development"))
-
-
-def test_the_last_environment_is_one_from_which_nothing_goes_on() -> None:
-    assert a_path().last().name == PRODUCTION
-
-
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_a_ring_is_an_error_that_names_it(length: int) -> None:
-    names = [EnvironmentName(name) for name in ("a", "b", "c")[:length]]
-    ring = tuple(
-        Environment(name=name, target=name, promotes_from=names[(index + 1) % length])
-        for index, name in enumerate(names)
-    )
-    with pytest.raises(CyclicPathError) as caught:
-        PromotionPath(ring)
-    assert set(caught.value.ring) == set(names)
-
-
-def test_names_are_unique_and_sources_are_known() -> None:
-    twice = Environment(name=STAGING, target="stg")
-    with pytest.raises(ConfigError, match="is there twice"):
-        PromotionPath((twice, twice))
-    with pytest.raises(UnknownEnvironmentError):
-        PromotionPath((Environment(name=PRODUCTION, target="prd", promotes_from=STAGING),))
-
-
-@pytest.mark.parametrize("name", ["", "..", "a/b", "a\0b", "-a", "a b", "a\nb", "x" * 64, "{{ a }}"])
-def test_an_environment_has_a_name_that_can_name_a_file(name: str) -> None:
-    with pytest.raises(InvalidNameError):
-        Environment(name=EnvironmentName(name), target="t")
+DEVELOPMENT, STAGING, PRODUCTION = (
+    environment("development"),
+    environment("staging", "development"),
+    environment("production", "staging"),
+)
+PATH = PromotionPath((DEVELOPMENT, STAGING, PRODUCTION))
 
 
 @pytest.mark.parametrize(
-    "policy",
+    ("field", "value", "where"),
     [
-        {"target": " "},
-        {"soak": timedelta(seconds=-1)},
-        {"min_successful_runs": -1},
-        {"min_successful_runs": 1_001},
-        {"keep_history": 0},
-        {"keep_history": 1_001},
+        ("target", " ", "target"),
+        ("soak", timedelta(seconds=-1), "min_days_in_staging"),
+        ("min_successful_runs", -1, "min_successful_runs"),
+        ("min_successful_runs", 1_001, "min_successful_runs"),
+        ("keep_history", 0, "keep_history"),
+        ("keep_history", 1_001, "keep_history"),
     ],
 )
-def test_a_policy_out_of_range_does_not_exist(policy: dict[str, object]) -> None:
-    values: dict[str, object] = {"name": STAGING, "target": "stg", **policy}
-    with pytest.raises(ConfigError):
-        Environment(**values)  # type: ignore[arg-type] - one value of each case is wrong on purpose
+def test_an_invalid_environment_cannot_exist(field: str, value: object, where: str) -> None:
+    changed: dict[str, Any] = {field: value}
+    with pytest.raises(ConfigError) as caught:
+        environment("staging", **changed)
+    assert caught.value.where == f"environments.staging.{where}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("min_successful_runs", 0), ("min_successful_runs", 1_000), ("keep_history", 1), ("keep_history", 1_000)],
+)
+def test_the_ends_of_a_range_belong_to_it(field: str, value: int) -> None:
+    changed: dict[str, Any] = {field: value}
+    assert getattr(environment("staging", **changed), field) == value
+
+
+def test_an_environment_has_a_usable_name() -> None:
+    with pytest.raises(InvalidNameError):
+        environment("../staging", target="staging")
+
+
+def test_a_path_has_environments() -> None:
+    with pytest.raises(ConfigError, match="at least one"):
+        PromotionPath(())
+
+
+def test_a_name_is_there_once() -> None:
+    with pytest.raises(ConfigError, match="twice"):
+        PromotionPath((DEVELOPMENT, STAGING, DEVELOPMENT))
+
+
+def test_a_source_must_be_there() -> None:
+    with pytest.raises(UnknownEnvironmentError, match="staging"):
+        PromotionPath((DEVELOPMENT, PRODUCTION))
+
+
+@pytest.mark.parametrize(
+    ("environments", "ring"),
+    [
+        ([("a", "a")], ("a", "a")),
+        ([("a", "b"), ("b", "a")], ("a", "b", "a")),
+        ([("x", "a"), ("a", "b"), ("b", "c"), ("c", "a")], ("a", "b", "c", "a")),
+    ],
+)
+def test_a_ring_is_an_error_that_names_it(environments: list[tuple[str, str]], ring: tuple[str, ...]) -> None:
+    with pytest.raises(CyclicPathError, match=" <- ") as caught:
+        PromotionPath(tuple(environment(name, source) for name, source in environments))
+    assert caught.value.ring == ring
+
+
+def test_an_environment_is_found_by_its_name_or_by_a_target_that_only_it_has() -> None:
+    shared = [environment(name, target="shared") for name in ("one", "two")]
+    path = PromotionPath((environment("staging", target="prd"), environment("prd", target="stg"), *shared))
+    assert [path.get(name).name for name in ("staging", "prd", "stg")] == ["staging", "prd", "prd"]
+    for name in ("shared", "production"):
+        with pytest.raises(UnknownEnvironmentError) as caught:
+            path.get(name)
+        assert caught.value.known == ("staging", "prd", "one", "two")
+
+
+def test_a_target_promotes_from_its_source() -> None:
+    assert PATH.source_of(PRODUCTION) == PATH.source_of(PRODUCTION, "staging") == STAGING
+    path = PromotionPath((environment("staging", target="stg"), PRODUCTION))
+    assert path.source_of(PRODUCTION, "stg").name == "staging"
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "sentence"),
+    [
+        (PRODUCTION, "development", "production promotes from staging"),
+        (PRODUCTION, "production", "production promotes from staging"),
+        (DEVELOPMENT, None, "takes no promotion"),
+        (DEVELOPMENT, "staging", "takes no promotion"),
+    ],
+)
+def test_an_environment_cannot_be_skipped(target: Environment, asked: str | None, sentence: str) -> None:
+    with pytest.raises(SkippedEnvironmentError, match=sentence):
+        PATH.source_of(target, asked)
+
+
+def test_a_source_that_is_not_there_is_unknown_not_skipped() -> None:
+    with pytest.raises(UnknownEnvironmentError):
+        PATH.source_of(PRODUCTION, "nowhere")
+
+
+def test_the_last_environment_is_one_from_which_nothing_goes_on() -> None:
+    assert PATH.last() == PRODUCTION
+    assert PromotionPath((environment("qa", "development"), DEVELOPMENT, STAGING)).last() == STAGING
+    assert PromotionPath((DEVELOPMENT,)).last() == DEVELOPMENT
+
+
+@given(st.permutations(range(6)), st.lists(st.integers(0, 5), min_size=6, max_size=6))
+def test_every_forest_is_a_path(order: list[int], sources: list[int]) -> None:
+    made = {
+        number: environment(f"e{number}", f"e{sources[number] % number}" if number and sources[number] else None)
+        for number in range(6)
+    }
+    path = PromotionPath(tuple(made[number] for number in order))
+    assert path.last().name not in {one.promotes_from for one in path.environments}
+    for one in path.environments:
+        if one.promotes_from is not None:
+            assert path.source_of(one).name == one.promotes_from
