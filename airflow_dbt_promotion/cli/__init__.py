@@ -102,7 +102,7 @@ def _terminable() -> Iterator[None]:
         return
 
     def end(_signal: int, _frame: FrameType | None) -> None:
-        raise Terminated
+        raise Terminated("by SIGTERM")
 
     before = signal.signal(signal.SIGTERM, end)
     try:
