@@ -15,9 +15,11 @@ from msgspec import Raw, Struct, field
 
 
 class Lineage(Struct, frozen=True, gc=False):
-    """What a node or macro depends on, by unique id."""
+    """The nodes that a node depends on, by unique id.
 
-    macros: tuple[str, ...] = ()
+    dbt's list of macros is left out: it holds what one rendering reached, see `core.macros`.
+    """
+
     nodes: tuple[str, ...] = ()
 
 
@@ -32,7 +34,6 @@ class NodeConfig(Struct, frozen=True, gc=False):
     """The rendered config, as far as it decides what kind of thing a node is."""
 
     materialized: str | None = None
-    enabled: bool = True
 
 
 class Column(Struct, frozen=True, gc=False):
@@ -70,7 +71,6 @@ class Node(Struct, frozen=True, gc=False):
     unrendered_config: Raw = field(default_factory=lambda: Raw(b"{}"))
     columns: dict[str, Column] = field(default_factory=dict)
     description: str = ""
-    tags: tuple[str, ...] = ()
     group: str | None = None
     access: str | None = None
     version: str | int | float | None = None
@@ -87,7 +87,6 @@ class Macro(Struct, frozen=True, gc=False):
     name: str
     package_name: str
     macro_sql: str
-    depends_on: Lineage = Lineage()
 
 
 class UnitTest(Struct, frozen=True, gc=False):

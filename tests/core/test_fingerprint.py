@@ -141,14 +141,12 @@ def test_nothing_that_a_target_decides_is_part_of_a_version(drawn: Drawn) -> Non
         id_: replace(
             found,
             relation_name=f'"prod"."{found.name}"',
-            tags=("prod",),
             unrendered_config=Raw(b'{"materialized":"table","alias":"prod"}'),
             config=NodeConfig(
                 materialized="table"
                 if found.config.materialized in {"view", "incremental"}
                 else found.config.materialized
             ),
-            depends_on=Lineage(macros=("macro.shop.only_in_prod",), nodes=found.depends_on.nodes),
         )
         for id_, found in known.nodes.items()
         if found.resource_type != "test"
