@@ -8,7 +8,7 @@ skipped, or that errored on its way to the warehouse proves nothing and revokes 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.state import EnvironmentState, Evidence, Outcome
 KEPT_VERSIONS = 10
 """How many versions of a model keep their evidence and stays."""
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _PROVES = frozenset({TestStatus.PASS, TestStatus.WARN})
 _CONCLUSIVE = _PROVES | {TestStatus.FAIL}
 
@@ -93,9 +94,11 @@ def put(evidences: tuple[Evidence, ...], evidence: Evidence, held: Version | Non
 
     The oldest are forgotten, but never that of the version that is held.
     """
-    rest = tuple(found for found in evidences if found.version != evidence.version)
-    kept = (evidence, *rest)[:KEPT_VERSIONS]
-    return (*kept, *(found for found in rest[KEPT_VERSIONS - 1 :] if found.version == held))
+    rest = (found for found in evidences if found.version != evidence.version)
+    ordered = sorted(
+        (evidence, *rest), key=lambda found: (newest_sign(found) or _BEGINNING, found.version), reverse=True
+    )
+    return (*ordered[:KEPT_VERSIONS], *(found for found in ordered[KEPT_VERSIONS:] if found.version == held))
 
 
 def reentered(evidences: tuple[Evidence, ...], version: Version) -> tuple[Evidence, ...]:

@@ -167,7 +167,7 @@ class _Recorder:
         if self._entering.only is not None and model not in self._entering.only:
             return False
         if held is None:
-            return True
+            return all(stay.left_at <= at for stay in self._state.stays.get(model, ()))
         if held.version != self._release.models[model].version:
             found = ledger.of_version(self._state, model, held.version)
             if found is not None and found.built_at is not None and found.built_at > at:
@@ -270,8 +270,9 @@ class _Recorder:
         """
         described = self._release.models[model]
         held = self._state.current.get(model)
-        holds = held is not None and held.version == described.version
         built, broken = self._built.get(model), self._broken.get(model)
+        holds = held is not None and held.version == described.version
+        holds = holds and (built is not None or self._held_then(model, described.version))
         if not holds and broken is None:
             return None
         return ledger.Proof(
@@ -283,6 +284,12 @@ class _Recorder:
             build_failure=(broken.message or "no message") if broken is not None else None,
             outcomes=self._outcomes(model) if holds else {},
         )
+
+    def _held_then(self, model: ModelId, version: Version) -> bool:
+        """Say whether a version had entered the environment when this run ended."""
+        at, held = self._run.finished_at, self._state.current[model]
+        stays = self._state.stays.get(model, ())
+        return held.since <= at or any(s.version == version and s.entered_at <= at <= s.left_at for s in stays)
 
     def _outcomes(self, model: ModelId) -> dict[TestId, Outcome]:
         """Return the results of a model's tests, each with the versions of the other models that it saw.

@@ -246,13 +246,14 @@ def test_the_newest_result_elsewhere_decides_for_a_unit_test() -> None:
 
 def test_the_oldest_versions_are_forgotten_but_never_the_one_that_is_held() -> None:
     def version(number: int) -> Evidence:
-        return Evidence(version=Version(f"v{number}"), tests=TESTS)
+        return Evidence(version=Version(f"v{number}"), tests=TESTS, built_at=at(number))
 
-    kept: tuple[Evidence, ...] = ()
+    kept: tuple[Evidence, ...] = (Evidence(version=Version("unbuilt"), tests=TESTS),)
     for number in range(KEPT_VERSIONS + 3):
         kept = ledger.put(kept, version(number), held=Version("v0"))
     assert [one.version for one in kept] == [f"v{number}" for number in (12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 0)]
-    assert ledger.put(kept, version(0), held=Version("v0"))[0].version == "v0"
+    assert ledger.put(kept, version(0), held=Version("v0")) == kept
+    assert [one.version for one in ledger.put(kept, version(99))][:2] == ["v99", "v12"]
     assert len(ledger.put(kept, version(99))) == KEPT_VERSIONS
 
 
