@@ -93,7 +93,9 @@ class Planner:
         if request.models is not None and request.select is not None:
             raise ConfigError("models, select", "name models or give a selector, not both")
         if request.select is not None:
-            return self._workshop.select(situation.target, request.select)
+            if not (selected := self._workshop.select(situation.target, request.select)):
+                raise EmptySelectionError(f"what {request.select!r} selects")
+            return selected
         if request.models is None:
             return None
         if not request.models:
