@@ -17,10 +17,12 @@ from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.manifest import FILE, manifest_of, read_manifest_bytes
+from airflow_dbt_promotion.stores import open_store
 from benchmarks.measure import medians, peak
 from benchmarks.remembered import NOON, Remembered, plan_for
 
 Answer = Mapping[str, float]
+Kinds = Mapping[str, list[str]]
 
 
 def _once(what: str, target: Path, project: Path) -> Answer:
@@ -45,9 +47,22 @@ def _once(what: str, target: Path, project: Path) -> Answer:
     return {"seconds": seconds, "peak": peak() - before, "file": path.stat().st_size, "held": float(held is not None)}
 
 
-def _changes(before: Path, after: Path, project: Path) -> Mapping[str, list[str]]:
+def _changes(before: Path, after: Path, project: Path) -> Kinds:
     """Load two releases; return what differs between them, and what only stands on something that does."""
     target, source = (_baseline(DbtArtifacts(project).release(folder)) for folder in (before, after))
+    return _kinds(source, target)
+
+
+def _changes_from_document(folder: Path, after: Path, project: Path) -> Kinds:
+    """Do the same where an environment's document tells what was before, as it does in every promotion."""
+    target = open_store("target/promotion_states", folder).read(EnvironmentName("production"))
+    if target is None:
+        raise SystemExit(f"no document in {folder}")
+    return _kinds(_baseline(DbtArtifacts(project).release(after)), target)
+
+
+def _kinds(source: EnvironmentState, target: EnvironmentState) -> Kinds:
+    """Return the models that differ, by the kind of their change."""
     kinds: dict[str, list[str]] = {ChangeKind.MODIFIED.value: [], ChangeKind.INDIRECT.value: []}
     for change in difference(source, target, None).values():
         if change.kind is not ChangeKind.UNCHANGED:
@@ -88,8 +103,6 @@ def _plan(before: Path, after: Path, project: Path, rounds: int) -> Answer:
 
 def _states(before: Path, after: Path, project: Path, folder: Path) -> Answer:
     """Write the documents of two environments where the command line looks for them in a project folder."""
-    from airflow_dbt_promotion.stores import open_store  # noqa: PLC0415 - only this one needs it
-
     remembered = Remembered.of(DbtArtifacts(project).release(before), DbtArtifacts(project).release(after))
     store = open_store("target/promotion_states", folder)
     for state in (remembered.staging, remembered.production):
@@ -106,6 +119,8 @@ def main(arguments: Sequence[str]) -> None:
             found = _once(what, Path(target), Path(project))
         case ["changes", before, after, project]:
             found = _changes(Path(before), Path(after), Path(project))
+        case ["changes-from-document", folder, after, project]:
+            found = _changes_from_document(Path(folder), Path(after), Path(project))
         case ["changed", before, after, project, rounds]:
             found = _changed(Path(before), Path(after), Path(project), int(rounds))
         case ["plan", before, after, project, rounds]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -61,6 +63,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return sum(row.met is False for row in self.rows)
 
 
+def growth(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return a note of the exponents with which grows what was measured at several sizes."""
+    told = []
+    for what in dict.fromkeys(row.what for row in rows if row.unit is Unit.SECONDS):
+        same = {row.models: row.ours for row in rows if row.what == what}
+        least, most = min(same), max(same)
+        if least < most:
+            told.append(f"{what} {math.log(same[most] / same[least]) / math.log(most / least):.2f}")
+    return (f"grows with the number of models to the power of: {', '.join(told)}",) if told else ()
+
+
 def table(report: Report) -> str:
     """Return the report as a table for people."""
     head = ("models", "what", "ours", "against", "takes", "ratio", "goal", "")
@@ -68,12 +81,17 @@ def table(report: Report) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     right = {0, 2, 4, 5, 6}
     text = [
-        "  ".join(cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in lines
     ]
     text.insert(1, "  ".join("-" * width for width in widths))
     goals = sum(row.met is not None for row in report.rows)
-    return "\n".join([report.machine, "", *text, "", *report.notes, "", f"{goals - report.missed} of {goals} goals met"])
+    return "\n".join(
+        [report.machine, "", *text, "", *report.notes, "", f"{goals - report.missed} of {goals} goals met"]
+    )
 
 
 def document(report: Report) -> bytes:

@@ -1,4 +1,4 @@
-"""What dbt does, in a process of its own: `python -m benchmarks.theirs manifest|preloaded ...` prints a line of JSON."""
+"""What dbt does, in a process of its own: `python -m benchmarks.theirs manifest|preloaded` prints a line of JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,17 @@ def listing(project: Path, target: Path, before: Path) -> list[str]:
     kinds = [word for kind in KINDS for word in ("--resource-type", kind)]
     place = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target)]
     chosen = ["--select", "state:modified+", "--state", str(before)]
-    return ["--quiet", "ls", *place, *chosen, *kinds, "--output", "json", "--output-keys", "unique_id config.materialized"]
+    return [
+        "--quiet",
+        "ls",
+        *place,
+        *chosen,
+        *kinds,
+        "--output",
+        "json",
+        "--output-keys",
+        "unique_id config.materialized",
+    ]
 
 
 def listed(text: str) -> dict[str, str]:
@@ -64,10 +74,14 @@ def _preloaded(project: Path, target: Path, before: Path, rounds: int) -> dict[s
 
 def main(arguments: Sequence[str]) -> None:
     """Do what is asked; dbt's own output goes to standard error."""
-    what, *places, rounds = arguments
-    paths = [Path(place) for place in places]
     with contextlib.redirect_stdout(sys.stderr):
-        found = _manifest(*paths, rounds=int(rounds)) if what == "manifest" else _preloaded(*paths, rounds=int(rounds))
+        match arguments:
+            case ["manifest", path, rounds]:
+                found = _manifest(Path(path), int(rounds))
+            case ["preloaded", project, target, before, rounds]:
+                found = _preloaded(Path(project), Path(target), Path(before), int(rounds))
+            case _:
+                raise SystemExit(f"no such work: {' '.join(arguments)}")
     print(json.dumps(found))
 
 
