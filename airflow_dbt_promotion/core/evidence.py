@@ -221,14 +221,11 @@ def _completed(known: Evidence, proof: Proof, elsewhere: Collection[TestId]) -> 
 
 def _unmade(known: Evidence, built: datetime) -> Evidence:
     """Take back, of the passes after a build that was recorded late, those that may rest on tests from before it."""
-    first, last = known.first_pass, known.last_pass
-    if first is None or last is None or last <= built:
-        return known
-    if first <= built:
-        return replace(known, last_pass=first, runs=min(known.runs, 1)) if known.missing else known
+    if known.first_pass is not None and known.first_pass <= built:
+        return replace(known, last_pass=known.first_pass, runs=min(known.runs, 1)) if known.missing else known
     if known.missing:
         return replace(known, first_pass=None, last_pass=None, passed_tests=None, runs=0)
-    return replace(known, first_pass=last, runs=min(known.runs, 1))
+    return replace(known, first_pass=known.last_pass, runs=min(known.runs, 1))
 
 
 def _fails(evidence: Evidence, test: TestId) -> bool:

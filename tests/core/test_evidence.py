@@ -8,6 +8,7 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.evidence import KEPT_VERSIONS, Proof, add, revoked
@@ -170,6 +171,15 @@ def test_a_late_failure_is_not_hidden_by_the_pass_of_another_test() -> None:
     assert revoked(found)
     assert revoked(add(found, proof(4, first=PASS)))
     assert complete(add(found, proof(5, second=PASS)))
+
+
+def test_a_pass_that_ended_before_the_failing_run_did_restores_nothing() -> None:
+    failing = proof(3, built=True, first=FAIL, second=PASS)
+    known = fold(replace(failing, built_at=at(1), ended_at=at(9)))
+    found = add(known, proof(5, first=PASS))
+    assert revoked(found)
+    assert found.missing == ()
+    assert complete(add(found, proof(10, first=PASS)))
 
 
 def test_a_late_run_completes_at_the_instant_of_the_newest_result() -> None:
