@@ -15,8 +15,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.definition import Exposure, Lineage, Origin, Owner, ProjectIdentity
+from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, PromotionPath
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, TestId, Version, digest_of
+from airflow_dbt_promotion.core.plan import Choices, Question, Situation
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.release import NO_TESTS, Model, ModelKind, Release, Test
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
@@ -184,6 +186,35 @@ def recorded(
     for run in runs:
         found = record(found, project, run, BY_OTHERS, others).state
     return found
+
+
+def situation(
+    source: EnvironmentState | None,
+    target: EnvironmentState | None = None,
+    project: Release | None = None,
+    now: datetime = NOON + 9 * DAY,
+    **production: object,
+) -> Situation:
+    """Return what a plan from staging to production is computed from; more options are production's."""
+    environments = path(**production)
+    return Situation(
+        source=environments.get("staging"),
+        target=environments.get("production"),
+        source_state=source,
+        target_state=target or empty_state("production"),
+        others=(),
+        project=project,
+        now=now,
+    )
+
+
+def question(*models: str, requirement: Requirement | None = None, **choices: object) -> Question:
+    """Ask for some models by bare name (for all that may go where none is named), with some choices."""
+    return Question(
+        models=tuple(model_id(name) for name in models) or None,
+        requirement=requirement or Requirement(),
+        choices=Choices(**choices),  # type: ignore[arg-type]  # passed on
+    )
 
 
 def dashboard(*models: str) -> Exposure:

@@ -150,10 +150,8 @@ class Needs:
             if after is not None and standing == after.version:
                 continue
             change = self._changes.get(child)
-            follows = change is not None and (
-                change.after is None
-                or change.after.parents.get(model) == (after.version if after is not None else None)
-            )
+            named = change.after.parents.get(model) if change is not None and change.after is not None else None
+            follows = change is not None and (named is None or (after is not None and named == after.version))
             yield Need(child, Direction.DOWNSTREAM, possible=follows)
 
     def _tests(self, model: ModelId) -> Iterator[Need]:
