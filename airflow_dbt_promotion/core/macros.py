@@ -10,7 +10,7 @@ a change.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -47,6 +47,12 @@ _LITERAL_NAME = re.compile(
 )
 _COMPUTED_NAME = re.compile(r"\b(?:context|dispatch)\b")
 _MATERIALIZATION = "materialization_"
+_STRATEGIES = {
+    "get_incremental_strategy_macro": re.compile(r"get_incremental_\w+_sql"),
+    "strategy_dispatch": re.compile(r"snapshot_\w+_strategy"),
+}
+"""What dbt calls to find the macro of a strategy, by a name that it puts together; and how those macros are called."""
+
 _NAMERS = frozenset({"generate_schema_name", "generate_database_name", "generate_alias_name"})
 
 _ADAPTERS = (
@@ -132,11 +138,11 @@ class MacroIndex:
                 internal.append(macro)
             else:
                 self._own[id_] = macro
-        self._by_word = _by_word(self._own.values())
+        self._by_word = _by_word(self._own.values(), _leading_words)
         self._blocks = {id_: jinja(macro.macro_sql) for id_, macro in self._own.items()}
         self._indirect = _indirect_calls({macro.package_name for macro in self._own.values()})
         self._namers = frozenset(id_ for word in _NAMERS for id_ in self._by_word.get(word, ()))
-        self._overrides = _Overrides(internal, self._by_word)
+        self._overrides = _Overrides(internal, self._own.values())
         self.materializes = ANY_MATERIALIZATION in self._by_word or self._overrides.some
         """Whether it matters at all how a node is materialized: dbt's own ways are no part of a version."""
         self._closures: dict[frozenset[str], Reached] = {}
@@ -192,58 +198,65 @@ class MacroIndex:
 class _Overrides:
     """Macros of the project that dbt's own macros would call in place of theirs, such as `duckdb__create_table_as`."""
 
-    def __init__(self, internal: Iterable[Macro], by_word: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, internal: Iterable[Macro], own: Iterable[Macro]) -> None:
         """Find the user macros that carry a name of dbt's; without any, dbt's macros are not followed at all."""
         macros = list(internal)
-        names = {word for macro in macros for word in _leading_words(macro.name)} - _NAMERS
-        self._overriding = {word: ids for word, ids in by_word.items() if word in names}
-        self._macros = {macro.unique_id: macro for macro in macros} if self._overriding else {}
-        self._by_word = _by_word(self._macros.values())
-        self._known: dict[str, frozenset[str]] = {}
+        called = _by_word(macros, _called_as)
+        self._overriding = {
+            word: ids for word, ids in _by_word(own, _called_as).items() if word in called.keys() - _NAMERS
+        }
         self.some = bool(self._overriding)
+        self._called = called if self.some else {}
+        self._leading = _by_word(macros, _leading_words) if self.some else {}
+        self._macros = {macro.unique_id: macro for macro in macros} if self.some else {}
+        self._known: dict[str, frozenset[str]] = {}
 
     def reached_from(self, named: set[str]) -> frozenset[str]:
         """Return the overriding macros that are reached from some words by way of dbt's own macros."""
-        if not self._overriding:
+        if not self.some:
             return frozenset()
-        starts = (word for word in self._by_word.keys() & named)
-        return frozenset(found for word in starts for found in self._from(word))
+        return frozenset(found for word in self._leading.keys() & named for found in self._from(word))
 
     def _from(self, word: str) -> frozenset[str]:
         """Follow dbt's own macros from a word, and collect what overrides them on the way."""
         if word not in self._known:
-            seen, waiting, found = {word}, [word], set(self._overriding.get(word, ()))
+            waiting = list(self._leading[word])
+            seen, found = set(waiting), set(self._overriding.get(word, ()))
             while waiting:
-                for id_ in self._by_word.get(waiting.pop(), ()):
-                    fresh = (words(jinja(self._macros[id_].macro_sql)) & self._by_word.keys()) - seen
+                for name in words(jinja(self._macros[waiting.pop()].macro_sql)) & self._called.keys():
+                    found.update(self._overriding.get(name, ()))
+                    fresh = set(self._called[name]) - seen
                     seen |= fresh
                     waiting.extend(fresh)
-                    found.update(other for name in fresh & self._overriding.keys() for other in self._overriding[name])
             self._known[word] = frozenset(found)
         return self._known[word]
 
 
-def _by_word(macros: Iterable[Macro]) -> dict[str, tuple[str, ...]]:
+def _by_word(macros: Iterable[Macro], words_of: Callable[[str], Iterable[str]]) -> dict[str, tuple[str, ...]]:
     """Index macros by the words that lead to them."""
     found: dict[str, tuple[str, ...]] = {}
     for macro in macros:
-        for word in _leading_words(macro.name):
+        for word in words_of(macro.name):
             found[word] = (*found.get(word, ()), macro.unique_id)
     return found
 
 
+def _called_as(name: str) -> tuple[str, ...]:
+    """Return the words by which code can call a macro: its name, what it is dispatched as, what may choose it."""
+    dispatched = name.split("__", 1)[1] if "__" in name else name
+    choosers = [chooser for chooser, strategy in _STRATEGIES.items() if strategy.fullmatch(dispatched)]
+    return tuple({name, dispatched or name, *choosers})
+
+
 def _leading_words(name: str) -> tuple[str, ...]:
-    """Return the words by which code can reach a macro.
+    """Return every word by which code can reach a macro, the kinds of node that it materializes among them.
 
     A materialization ends in its adapter's name, which may have an underscore.
     """
-    found = [name]
-    if name.startswith(_MATERIALIZATION):
-        body = name.removeprefix(_MATERIALIZATION)
-        found += [body.rsplit("_", 1)[0], body.rsplit("_", 2)[0], ANY_MATERIALIZATION]
-    elif "__" in name:
-        found.append(name.split("__", 1)[1])
-    return tuple(dict.fromkeys(word for word in found if word))
+    if not name.startswith(_MATERIALIZATION):
+        return _called_as(name)
+    kind = name.removeprefix(_MATERIALIZATION)
+    return tuple({name, kind.rsplit("_", 1)[0], kind.rsplit("_", 2)[0], ANY_MATERIALIZATION})
 
 
 def _indirect_calls(packages: Iterable[str]) -> re.Pattern[str]:

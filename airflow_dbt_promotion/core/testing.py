@@ -17,8 +17,10 @@ from airflow_dbt_promotion.core.vars import DeclaredVars, vars_read
 _MATERIALIZED = "test"
 """How dbt materializes a data test."""
 
-_OF_MODEL = b"{{ get_where_subquery("
-"""What dbt writes into the arguments of every generic test to name its model."""
+_MODEL = "get_where_subquery"
+"""The macro by which dbt names the model in the arguments of every generic test."""
+
+_OF_MODEL = f"{{{{ {_MODEL}(".encode()
 
 _EMPTY = frozenset({b"", b"{}", b"[]", b"null"})
 
@@ -80,9 +82,9 @@ class Testing:
         if data.count(b"{{") + data.count(b"{%") > data.count(_OF_MODEL):
             blocks = f"{blocks} {jinja_of(kwargs)}"
         if blocks:
-            return id_, test.namespace, test.name, kwargs, config, self._reached(blocks, f"test_{test.name}")
+            return id_, test.namespace, test.name, kwargs, config, self._reached(blocks, f"test_{test.name}", _MODEL)
         if test.name not in self._reached_by:
-            self._reached_by[test.name] = self._reached("", f"test_{test.name}")
+            self._reached_by[test.name] = self._reached("", f"test_{test.name}", _MODEL)
         return id_, test.namespace, test.name, kwargs, config, self._reached_by[test.name]
 
     def _reached(self, blocks: str, *macros: str) -> Sequence[object]:

@@ -589,3 +589,13 @@ def test_what_is_neither_built_nor_a_test_is_left_out() -> None:
         definition([node("a"), replace(node("q"), unique_id="analysis.shop.q", resource_type="analysis")])
     )
     assert set(release.models) == {A}
+
+
+def test_an_override_of_how_tests_see_their_model_is_part_of_every_generic_test() -> None:
+    own = macro("get_where_subquery", "x", "dbt")
+    kwargs = {"column_name": "id", "model": "{{ get_where_subquery(ref('a')) }}"}
+    nodes = [node("a"), generic_test("t", "unique", A, kwargs=kwargs), node("b"), node("s", B, kind="test")]
+    before, after = (
+        release_of(definition(nodes, macros=[own, macro("default__get_where_subquery", body)])) for body in "xy"
+    )
+    assert changed(before, after, "tests") == {A}

@@ -331,3 +331,41 @@ def test_any_materialization_comes_to_every_override() -> None:
 def test_a_second_question_gets_the_same_answer() -> None:
     found = index(*DBTS_OWN, macro("comment", "mine"), macro("a", "x"))
     assert found.reach("{{ a() }}", ("table",)) is found.reach("{{ a() }}", ("table",))
+
+
+# --- macros that dbt finds by a name that it puts together ------------------------------------------------------------
+
+CHOOSING = (
+    macro(
+        "materialization_incremental_default", "{{ adapter.get_incremental_strategy_macro(context, strategy) }}", "dbt"
+    ),
+    macro("materialization_snapshot_default", "{{ strategy_dispatch(config.get('strategy')) }}", "dbt"),
+    macro("materialization_view_default", "{% if x == 'incremental' or y == 'snapshot' %}{% endif %}", "dbt"),
+    macro("strategy_dispatch", "{{ context['snapshot_' ~ name ~ '_strategy'] }}", "dbt"),
+    macro("get_incremental_merge_sql", "{{ get_merge_sql() }}", "dbt"),
+    macro("snapshot_check_strategy", "{{ get_merge_sql() }}", "dbt"),
+    macro("get_merge_sql", "x", "dbt"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("get_incremental_insert_only_sql", {"incremental"}),
+        ("duckdb__get_incremental_merge_sql", {"incremental"}),
+        ("snapshot_mine_strategy", {"snapshot"}),
+        ("default__snapshot_mine_strategy", {"snapshot"}),
+        ("duckdb__get_merge_sql", {"incremental", "snapshot"}),
+    ],
+)
+def test_a_strategy_is_reached_by_every_kind_that_could_choose_it(name: str, kinds: set[str]) -> None:
+    target = macro(name, "mine")
+    for kind in ("incremental", "snapshot", "view"):
+        assert reaches("", *CHOOSING, more=(kind,), target=target) is (kind in kinds)
+        assert reaches(f"{{{{ config(materialized='{kind}') }}}}", *CHOOSING, target=target) is (kind in kinds)
+    assert reaches("{{ config(materialized=var('kind')) }}", *CHOOSING, target=target)
+
+
+def test_a_custom_materialization_may_choose_a_strategy_too() -> None:
+    mine = macro("materialization_ledger_default", "{{ adapter.get_incremental_strategy_macro(context, 'append') }}")
+    assert reaches("", *CHOOSING, mine, more=("ledger",), target=macro("get_incremental_append_sql", "mine"))
