@@ -217,7 +217,7 @@ class _Planning:
                 return (blocked(GateName.CHANGE, "incremental_change", reason),)
             case IncrementalChange.FULL_REFRESH:
                 return (passed(GateName.CHANGE, "full_refresh", "an incremental model that is built anew"),)
-            case IncrementalChange.FORWARD_ONLY:
+            case IncrementalChange.FORWARD_ONLY:  # pragma: no branch - the last one
                 return (
                     passed(GateName.CHANGE, "forward_only", "an incremental model whose old rows stay as they are"),
                 )
@@ -324,6 +324,6 @@ def _incoherent(direction: Direction, needs: list[Need]) -> tuple[str, str]:
         case Direction.DOWNSTREAM:
             reason = f"{names}{more} in the target would be left on its old version"
             return "needs_downstream", f"{reason}; include_downstream adds them, allow_stale_downstream accepts it"
-        case Direction.TEST:
+        case Direction.TEST:  # pragma: no branch - the last one
             reason = f"a required test reads {names}{more}, which the target does not hold"
             return "test_needs_model", f"{reason}; include_upstream adds them"

@@ -65,6 +65,13 @@ def test_a_changed_model_needs_its_children_in_the_target_to_follow() -> None:
     assert allowed.missing(ORDERS, [ORDERS]) == []
 
 
+def test_a_stale_model_that_is_built_again_leaves_its_children_where_they_are() -> None:
+    target = recorded(ROOTED, dbt_run(ROOTED, NOON + DAY, only=[RAW]), state=built(SHOP, "production"))
+    needs, changes = needs_between(built(SHOP), target)
+    assert changes[STG].kind is ChangeKind.INDIRECT
+    assert needs.missing(STG, [RAW, STG]) == []
+
+
 def test_a_child_that_let_go_of_its_parent_follows_by_going() -> None:
     apart = release(
         {"raw_orders": (), "stg_orders": ("raw_orders",), "orders": ("stg_orders",), "revenue": ("stg_orders",)},
