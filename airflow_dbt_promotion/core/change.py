@@ -29,7 +29,7 @@ BUILT = frozenset({ChangeKind.ADDED, ChangeKind.MODIFIED, ChangeKind.INDIRECT, C
 """The kinds for which a model is built; UNCHANGED only where a rebuild was forced."""
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class Change(Struct, frozen=True, kw_only=True, gc=False):
     """One model's way from what the target holds (`before`) to what the source holds (`after`), with every gate's
     verdict.
     """

@@ -41,7 +41,7 @@ class Status(Enum):
     BLOCKED = "blocked"
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class Verdict(Struct, frozen=True, kw_only=True, gc=False):
     """One gate's answer: a stable code, a sentence, and the earliest instant (UTC) at which it could pass, where time
     alone can tell.
     """
