@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -61,10 +61,14 @@ class FakeWorkshop:
         self.failing: Collection[str] = ()
         self.orders: list[BuildRequest] = []
         self.breaks: BaseException | None = None
+        self.build_breaks: BaseException | None = None
+        self.meanwhile: Callable[[], object] = bool
+        self.parses: list[tuple[str, bool]] = []
         self.selected: tuple[ModelId, ...] = ()
 
-    def release(self, environment: Environment, *, dry: bool) -> Release:  # noqa: ARG002 - the same for every target
-        """Return the project at hand."""
+    def release(self, environment: Environment, *, dry: bool) -> Release:
+        """Return the project at hand, the same for every target."""
+        self.parses.append((environment.name, dry))
         if self.breaks is not None:
             raise self.breaks
         return self.project
@@ -72,6 +76,8 @@ class FakeWorkshop:
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Report a run of exactly the requested nodes."""
         self.orders.append(request)
+        if self.build_breaks is not None:
+            raise self.build_breaks
         nodes = [*((model.id, True) for model in request.models), *((test.id, False) for test in request.tests)]
         results = []
         for index, (node, built) in enumerate(nodes, start=1):
@@ -91,6 +97,7 @@ class FakeWorkshop:
             results=tuple(results),
             target=request.environment.target,
         )
+        self.meanwhile()
         broke = tuple(f"{node} broke" for node in self.failing)
         return BuildReport(run=run, release=self.project, success=not self.failing, words=broke)
 

@@ -1,0 +1,1 @@
+"""Tests of the engine, with fakes for dbt and the clock."""
