@@ -54,10 +54,12 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
 
     surroundings = {**(os.environ if environ is None else environ), **place.env}
     project_dir = place.project_dir.expanduser().absolute()
+    # A profile that was made on the spot has one target; the path is then what the project's own profile says.
+    made = bool(place.targets)
     config = load_config(
         project_dir,
-        profiles_dir=place.profiles_dir,
-        profile=place.profile,
+        profiles_dir=None if made else place.profiles_dir,
+        profile=None if made else place.profile,
         environ=surroundings,
     )
     project = DbtProject(

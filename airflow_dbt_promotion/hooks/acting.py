@@ -1,0 +1,23 @@
+"""Who acts in a task, and where a person can look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow_dbt_promotion.hooks.settings import airflow_setting
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def actor(context: Context) -> str:
+    """Return the person who triggered the run, where Airflow tells (3.2 and later); else `airflow:` and the DAG."""
+    run = context["dag_run"]
+    return getattr(run, "triggering_user_name", None) or f"airflow:{run.dag_id}"
+
+
+def link(context: Context) -> str | None:
+    """Return the address of the run in the UI, None where `[api] base_url` does not say where that is."""
+    base, run = airflow_setting("api", "base_url"), context["dag_run"]
+    return None if base is None else f"{base.rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"

@@ -1,0 +1,74 @@
+"""Arguments as they come out of Airflow's templates: values, or the text of values."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+
+from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError
+
+_NOTHING = frozenset({"", "none", "null"})
+_TRUTHS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def text(value: object) -> str | None:
+    """Return text, None where a template came out empty."""
+    return None if value is None or str(value).strip().lower() in _NOTHING else str(value)
+
+
+def flag(name: str, value: object) -> bool:
+    """Return a yes or no; raise ConfigError for what is neither."""
+    if isinstance(value, bool):
+        return value
+    found = _TRUTHS.get(str(value).strip().lower())
+    if found is None:
+        raise ConfigError(name, f"{value!r} is neither true nor false")
+    return found
+
+
+def number(name: str, value: object) -> float | None:
+    """Return a number, None where a template came out empty; raise ConfigError for what is none."""
+    told = text(value)
+    if told is None or isinstance(value, bool):
+        if told is None:
+            return None
+        raise ConfigError(name, f"{value!r} is no number")
+    try:
+        return float(told)
+    except ValueError:
+        raise ConfigError(name, f"{value!r} is no number") from None
+
+
+def names(value: object) -> str | list[str] | None:
+    """Return model names: None as it is, a list, the text of a list (as JSON or as Python writes it), or plain text.
+
+    A template that came out empty is an error, for it would mean everything. Raises EmptySelectionError, ConfigError.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        told = value.strip()
+        if told.lower() in _NOTHING:
+            raise EmptySelectionError
+        return _listed(_read(told)) if told.startswith("[") else told
+    return _listed(value)
+
+
+def _read(told: str) -> object:
+    """Read the text of a list."""
+    try:
+        return json.loads(told)
+    except ValueError:
+        pass
+    try:
+        return ast.literal_eval(told)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ConfigError("models", f"{told[:80]!r} is no list of names") from None
+
+
+def _listed(value: object) -> list[str]:
+    """Return a list of names; raise ConfigError for anything else."""
+    if not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
+        raise ConfigError("models", f"{str(value)[:80]!r} is no list of names")
+    return list(value)

@@ -1,0 +1,3 @@
+"""Operators: promote, and record what others ran."""
+
+from __future__ import annotations

@@ -1,0 +1,63 @@
+"""Take evidence from a dbt run that others made, in a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_dbt_promotion.hooks.at_project import AtProject
+from airflow_dbt_promotion.hooks.endings import airflow_errors
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_dbt_promotion.core.recording import Recording
+    from airflow_dbt_promotion.engine import Engine
+
+
+class RecordRunOperator(AtProject):
+    """Records the dbt run in a target folder for an environment, or adopts what is there (`baseline=True`).
+
+    `target_path` is the folder with manifest.json and run_results.json (default: the project's own); a relative one
+    begins at the project. Run it where that folder is, after dbt and before another dbt command writes there; with
+    `trigger_rule="all_done"`, so that a failed run is recorded, too: it revokes. The XCom is the document of
+    `dbt-promote record --output-format json`.
+    """
+
+    template_fields: Sequence[str] = (*AtProject.template_fields, "environment", "target_path", "baseline")
+    ui_color = "#dbe8f5"
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        target_path: str | Path | None = None,
+        baseline: bool | str = False,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
+    ) -> None:
+        super().__init__(**kwargs)
+        self.environment, self.target_path, self.baseline = environment, target_path, baseline
+
+    def execute(self, context: Context) -> dict[str, object]:  # noqa: ARG002 - Airflow's signature
+        """Record, and tell what entered, passed and failed."""
+        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - DAG files import this module
+        from airflow_dbt_promotion.operators import telling  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.render import recording, table  # noqa: PLC0415 - as late
+
+        with airflow_errors(), self.hook.engine(self.environment) as engine:
+            baseline = rendered.flag("baseline", self.baseline)
+            done = self._adopt(engine) if baseline else engine.record(self.environment, self._folder())
+            stored = engine.observer.state(self.environment)
+            self.hook.warn(engine)
+        telling.write(self.log, recording.text(done, table.Page(), baseline=baseline))
+        return recording.document(done, stored.serial if stored else done.state.serial, baseline=baseline)
+
+    def _adopt(self, engine: Engine) -> Recording:
+        """Adopt the release of the folder that was named, or of the project parsed now."""
+        return engine.baseline(self.environment, None if self.target_path is None else self._folder())
+
+    def _folder(self) -> Path:
+        """Return the folder in which dbt left its artifacts."""
+        config = self.hook.config()
+        return config.target_path if self.target_path is None else config.project_dir / self.target_path

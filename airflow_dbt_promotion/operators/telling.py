@@ -1,0 +1,126 @@
+"""What a task tells: its log, its XCom, its end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.engine import Promotion
+from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
+from airflow_dbt_promotion.render import text
+from airflow_dbt_promotion.render.documents import Instant, builtins
+
+_MOST_REFUSALS = 50
+
+
+class Log(Protocol):
+    """A logger, as far as it is needed here."""
+
+    def info(self, message: str, /) -> None:
+        """Write one line."""
+
+
+class SummaryModel(Struct, frozen=True, kw_only=True):
+    """One model of the plan; `result` is null where nothing was carried out."""
+
+    unique_id: str
+    name: str
+    change: str
+    from_version: str | None
+    to_version: str | None
+    result: str | None
+
+
+class SummaryRefusal(Struct, frozen=True, kw_only=True):
+    """A gate that is shut; `unique_id` is null where it is about the whole plan."""
+
+    unique_id: str | None
+    gate: str
+    code: str
+    reason: str
+    eligible_at: Instant | None
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """A promotion as other tasks read it from XCom: small, and the same for every outcome.
+
+    `held` is how many models stay behind; `link` is the run in the UI. The first fifty refusals are told.
+    """
+
+    outcome: PromotionOutcome
+    plan_id: str
+    source_environment: str
+    target_environment: str
+    dry_run: bool
+    message: str
+    eligible_at: Instant | None
+    models: tuple[SummaryModel, ...]
+    refusals: tuple[SummaryRefusal, ...]
+    held: int
+    link: str | None
+
+
+def summary(told: Promotion, link: str | None) -> dict[str, object]:
+    """Return the XCom of a promotion: a `Summary` as dicts, lists and text."""
+    plan = told.plan
+    return builtins(
+        Summary(
+            outcome=told.outcome,
+            plan_id=plan.plan_id,
+            source_environment=plan.source,
+            target_environment=plan.target,
+            dry_run=told.dry_run,
+            message=told.message,
+            eligible_at=plan.eligible_at,
+            models=tuple(
+                SummaryModel(
+                    unique_id=change.model,
+                    name=change.name,
+                    change=change.kind.value,
+                    from_version=change.from_version,
+                    to_version=change.to_version,
+                    result=told.models[change.model].result if change.model in told.models else None,
+                )
+                for change in plan.changes
+            ),
+            refusals=tuple(
+                SummaryRefusal(
+                    unique_id=model,
+                    gate=verdict.gate.value,
+                    code=verdict.code,
+                    reason=verdict.reason,
+                    eligible_at=verdict.eligible_at,
+                )
+                for model, verdict in plan.refusals[:_MOST_REFUSALS]
+            ),
+            held=len(plan.held),
+            link=link,
+        )
+    )
+
+
+def promotion(told: Promotion) -> str:
+    """Return a promotion for the task's log: what happened, why, and the table of the plan."""
+    return text.promotion(told)
+
+
+def write(log: Log, told: str) -> None:
+    """Write text line by line, so that a table stays one in every way of showing a log."""
+    for line in told.rstrip().splitlines():
+        log.info(line)
+
+
+def ending(told: Promotion, on_refused: OnRefused) -> Exception | None:
+    """Return the exception with which the task ends, None where it succeeds."""
+    match told.outcome:
+        case PromotionOutcome.REFUSED:
+            message = f"refused: {told.message}"
+            return skip(message) if on_refused is OnRefused.SKIP else fail(message)
+        case PromotionOutcome.FAILED:
+            return fail(f"failed: {told.message}")
+        case PromotionOutcome.PROMOTED | PromotionOutcome.NOTHING_TO_DO | PromotionOutcome.PLANNED:
+            return None
+        case PromotionOutcome.ERRORED:
+            return RuntimeError(f"errored: {told.message}")

@@ -1,0 +1,3 @@
+"""Sensors: wait until a version has earned its way."""
+
+from __future__ import annotations

@@ -1,0 +1,147 @@
+"""Wait until versions have earned their way, without a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator
+
+from airflow_dbt_promotion.hooks.at_project import AtProject
+from airflow_dbt_promotion.hooks.endings import airflow_errors, exceptions, fail, skip
+from airflow_dbt_promotion.sensors.waiting import Waiting
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_dbt_promotion.sensors.readiness import Answer, NotYet, Question
+
+SHORTEST_WAIT = timedelta(seconds=10)
+"""A deferral that ends sooner can overtake the news of its own beginning, and Airflow fails the task for it."""
+
+_MARGIN = timedelta(days=1)
+_SHOWN = 20
+
+
+class StagingSoakSensor(AtProject, BaseSensorOperator):
+    """Waits until models are tested and soaked in the environment that `target_environment` promotes from (default: the
+    last of the path).
+
+    `models` are names; None means every model that the source holds and the target lacks. `mode_of_waiting`: `all` of
+    them, or `any` one. `min_days_in_staging` (days or ISO 8601) can ask for more than policy, never for less.
+
+    The sensor sleeps until the instant at which the answer can be another one, and asks again: a version that moved
+    meanwhile begins anew, and the sensor sleeps again. It never asks in between. Where nobody knows an instant (tests
+    that have not run, say) it asks again after `recheck_interval`. What only people can lift fails it at once.
+
+    It sleeps in the triggerer (`deferrable=True`) or is rescheduled for that instant; no worker is held either way.
+    `timeout` counts from the first start over all sleeps; the default is twice the soak and a day, so that one restart
+    of the clock fits in. The XCom is the list of names that are ready.
+    """
+
+    template_fields: Sequence[str] = (
+        *AtProject.template_fields,
+        "models",
+        "min_days_in_staging",
+        "target_environment",
+    )
+
+    def __init__(  # noqa: PLR0913 - a task's arguments are its interface
+        self,
+        *,
+        models: str | Sequence[str] | None = None,
+        min_days_in_staging: float | str | None = None,
+        target_environment: str | None = None,
+        mode_of_waiting: str = "all",
+        deferrable: bool = True,
+        recheck_interval: timedelta = timedelta(hours=1),
+        timeout: timedelta | float | None = None,
+        **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
+    ) -> None:
+        if timeout is not None:
+            kwargs["timeout"] = timeout
+        super().__init__(mode="poke" if deferrable else "reschedule", **kwargs)
+        self.models, self.min_days_in_staging, self.target_environment = models, min_days_in_staging, target_environment
+        self.mode_of_waiting = Waiting(mode_of_waiting).value
+        self.deferrable, self.recheck_interval = deferrable, recheck_interval
+        self.has_timeout = timeout is not None
+
+    def execute(self, context: Context) -> list[str]:
+        """Ask; where the answer is not yet, sleep."""
+        began = None if self.deferrable else context["ti"].get_first_reschedule_date(context)
+        return self._ask(began)
+
+    def execute_complete(
+        self,
+        context: Context,  # noqa: ARG002 - Airflow's signature
+        event: Mapping[str, object],  # noqa: ARG002 - the trigger has nothing to tell but that it is time
+        began: str,
+    ) -> list[str]:
+        """Ask again after a sleep; `began` is when the sensor first started."""
+        return self._ask(datetime.fromisoformat(began))
+
+    def _ask(self, began: datetime | None) -> list[str]:
+        """Return the names that are ready; else sleep, or end the task."""
+        from airflow_dbt_promotion.sensors.readiness import Never, NotYet  # noqa: PLC0415 - DAG files import this module
+
+        with self._soft():
+            answer, question = self._answer()
+            if isinstance(answer, Never):
+                raise fail(f"only people can lift this: {_told(answer.reasons)}")
+            if isinstance(answer, NotYet):
+                self._sleep(answer, began or question.now, question)
+        names = question.names(answer.models)
+        self.log.info("ready: %s", ", ".join(names) or "nothing is on its way")
+        return names
+
+    def _answer(self) -> tuple[Answer, Question]:
+        """Ask the engine. Raises AirflowFailException for bad input, MachineError."""
+        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.sensors import readiness  # noqa: PLC0415 - as late
+
+        target = rendered.text(self.target_environment)
+        with airflow_errors(), self.hook.engine(target) as engine:
+            asked = rendered.text(self.min_days_in_staging)
+            question = readiness.question(engine, target, rendered.names(self.models), asked)
+            self.hook.warn(engine)
+            return readiness.answer(question, Waiting(self.mode_of_waiting), self.recheck_interval), question
+
+    def _sleep(self, answer: NotYet, began: datetime, question: Question) -> NoReturn:
+        """Let the worker go until asking again makes sense, or until time is up."""
+        patience = timedelta(seconds=self.timeout) if self.has_timeout else 2 * question.soak + _MARGIN
+        deadline, now = began + patience, question.now
+        if now >= deadline:
+            told = f"waited since {began:%Y-%m-%d %H:%M:%S} UTC, and the timeout is {patience}"
+            raise exceptions().AirflowSensorTimeout(f"{told}; still {_told(answer.reasons)}")
+        moment = max(min(answer.ask_at, deadline), now + SHORTEST_WAIT)
+        for reason in answer.reasons[:_SHOWN]:
+            self.log.info("not yet: %s", reason)
+        self.log.info("sleeping until %s; giving up at %s", moment.isoformat(), deadline.isoformat())
+        if not self.deferrable:
+            raise exceptions().AirflowRescheduleException(moment)
+        from airflow_dbt_promotion.triggers.soak import SoakTrigger  # noqa: PLC0415 - as late
+
+        self.defer(
+            trigger=SoakTrigger(moment.isoformat()),
+            method_name="execute_complete",
+            kwargs={"began": began.isoformat()},
+        )
+
+    @contextmanager
+    def _soft(self) -> Iterator[None]:
+        """Skip in place of failing where the task says so: `soft_fail`, `never_fail`."""
+        known = exceptions()
+        try:
+            yield
+        except (known.AirflowFailException, known.AirflowSensorTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                raise skip(str(error)) from error
+            raise
+
+
+def _told(reasons: Sequence[str]) -> str:
+    """Return reasons as one text."""
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    return "; ".join(reasons[:_SHOWN]) + more

@@ -1,0 +1,3 @@
+"""Triggers: sleep without a worker."""
+
+from __future__ import annotations
