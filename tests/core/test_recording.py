@@ -403,6 +403,9 @@ def test_recording_everything_again_changes_nothing(history: list[tuple[Release,
 def test_recording_again_never_gives_a_version_an_earlier_entry(history: list[tuple[Release, Run]]) -> None:
     state, accepted = folded(history)
     for project, run in accepted:
-        after = record(state, project, run, BY_OTHERS).state
+        try:
+            after = record(state, project, run, BY_OTHERS).state
+        except ParentNotBuiltError:  # an older run told since that its parent was another
+            continue
         for model, entry in after.current.items():
             assert model not in state.current or entry.since >= state.current[model].since
