@@ -34,12 +34,6 @@ class Memory:
             raise ForeignProjectError(f"the state of {environment}", state.project.name, self._project)
         return state
 
-    def read_or_new(self, environment: EnvironmentName, project: ProjectIdentity) -> EnvironmentState:
-        """Return an environment's document, or a fresh one with nothing in it."""
-        return self.read(environment) or EnvironmentState(
-            project=project, environment=environment, lineage=str(uuid.uuid4())
-        )
-
     def others(self, than: EnvironmentName) -> tuple[EnvironmentState, ...]:
         """Return the documents of all other environments."""
         states = (self.read(environment.name) for environment in self.path.environments if environment.name != than)

@@ -605,6 +605,9 @@ def test_a_selector_is_asked_of_dbt() -> None:
     shop.workshop.selected = (RAW,)
     found = promote(shop, select="tag:nightly")
     assert [change.model for change in found.plan.changes] == [RAW]
+    shop.workshop.selected = ()
+    with pytest.raises(EmptySelectionError):
+        promote(shop, select="tag:none")
 
 
 def test_the_state_of_another_project_is_refused() -> None:
