@@ -73,14 +73,9 @@ class StagingSoakSensor(AtProject, BaseSensorOperator):
         began = None if self.deferrable else context["ti"].get_first_reschedule_date(context)
         return self._ask(began)
 
-    def execute_complete(
-        self,
-        context: Context,  # noqa: ARG002 - Airflow's signature
-        event: Mapping[str, object],  # noqa: ARG002 - the trigger has nothing to tell but that it is time
-        began: str,
-    ) -> list[str]:
-        """Ask again after a sleep; `began` is when the sensor first started."""
-        return self._ask(datetime.fromisoformat(began))
+    def execute_complete(self, context: Context, event: Mapping[str, str]) -> list[str]:  # noqa: ARG002 - Airflow's
+        """Ask again after a sleep; the event says when the sensor first started."""
+        return self._ask(datetime.fromisoformat(event["began"]))
 
     def _ask(self, began: datetime | None) -> list[str]:
         """Return the names that are ready; else sleep, or end the task."""
@@ -124,9 +119,7 @@ class StagingSoakSensor(AtProject, BaseSensorOperator):
         from airflow_dbt_promotion.triggers.soak import SoakTrigger  # noqa: PLC0415 - as late
 
         self.defer(
-            trigger=SoakTrigger(moment.isoformat()),
-            method_name="execute_complete",
-            kwargs={"began": began.isoformat()},
+            trigger=SoakTrigger(moment=moment.isoformat(), began=began.isoformat()), method_name="execute_complete"
         )
 
     @contextmanager

@@ -17,18 +17,20 @@ class SoakTrigger(BaseTrigger):
     triggerer could lose.
     """
 
-    def __init__(self, moment: str) -> None:
-        """Take the instant as ISO 8601 with its zone."""
+    def __init__(self, moment: str, began: str) -> None:
+        """Take the instant, and when the task first began to wait, which comes back with the event; both as ISO 8601
+        with their zone.
+        """
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
-        self.moment = moment
+        self.moment, self.began = moment, began
 
     def serialize(self) -> tuple[str, dict[str, str]]:
         """Return what makes this trigger anew in another process."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", {"moment": self.moment}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {"moment": self.moment, "began": self.began}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Sleep, then fire once."""
         moment = datetime.fromisoformat(self.moment)
         while (left := (moment - datetime.now(tz=UTC)).total_seconds()) > 0:  # noqa: ASYNC110 - nothing sets an event
             await asyncio.sleep(min(left, LONGEST_SLEEP))
-        yield TriggerEvent({"moment": self.moment})  # type: ignore[no-untyped-call]  # Airflow's
+        yield TriggerEvent({"moment": self.moment, "began": self.began})  # type: ignore[no-untyped-call]  # Airflow's

@@ -1,0 +1,46 @@
+"""Tasks without an Airflow around them: an engine in memory, and the little of a context that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.hooks.promotion import PromotionHook
+from tests.scenarios import Shop
+
+
+class FakeTaskInstance:
+    """Remembers what was pushed; `first` is when the first reschedule began."""
+
+    def __init__(self, first: datetime | None = None) -> None:
+        self.first, self.pushed = first, dict[str, object]()
+
+    def get_first_reschedule_date(self, context: object) -> datetime | None:  # noqa: ARG002 - Airflow's signature
+        return self.first
+
+    def xcom_push(self, key: str, value: object) -> None:
+        self.pushed[key] = value
+
+
+def a_context(ti: FakeTaskInstance | None = None, user: str | None = None) -> Any:
+    run = SimpleNamespace(dag_id="a dag", run_id="manual__2026-07-24T12:00:00+00:00", triggering_user_name=user)
+    return {"ti": ti or FakeTaskInstance(), "dag_run": run}
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop in memory that every hook leads to."""
+    made = Shop()
+
+    @contextmanager
+    def engine(self: PromotionHook, environment: str | None = None, *, builds: bool = False) -> Iterator[Engine]:  # noqa: ARG001
+        yield made.engine
+
+    monkeypatch.setattr(PromotionHook, "engine", engine)
+    return made
