@@ -24,7 +24,7 @@ class Rule(Enum):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison at one size; `goal` is None where there is no goal, only something worth knowing."""
+    """One comparison at one size (0: of no project); `goal` is None for what is only worth knowing."""
 
     models: int
     what: str
@@ -106,7 +106,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     ratio, goal = row.ratio, row.goal
     sign = "<=" if row.rule is Rule.AT_MOST else ">="
     return (
-        f"{row.models:,}",
+        f"{row.models:,}" if row.models else "",
         row.what,
         _amount(row.ours, row.unit),
         row.against,
