@@ -1,7 +1,7 @@
 """The story of one promotion, told with real runs: `make demo`.
 
-Works in `.demo/` beside the repository's files: a copy of the example dbt project, an embedded warehouse, an Airflow of its own. Run it again and it
-starts anew.
+Works in `.demo/` beside the repository's files: a copy of the example dbt project, an embedded warehouse, an Airflow of
+its own. Run it again and it starts anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DEMO = ROOT / ".demo"
 PROJECT = DEMO / "coffee_shop"
-SOAK_SECONDS = 25
+SOAK_SECONDS = 35
+OURS = "[airflow.task.operators.airflow_dbt_promotion"
 
 PROMOTION_YML = f"""\
 version: 1
@@ -36,7 +37,9 @@ BROKEN = ("    drinks.kind,", "    drinks.kind, lines.cups as cups_at_once,")  #
 def main() -> int:
     """Tell the story; return 0 where every chapter ended as it should."""
     began = time.monotonic()
+    print("Setting up: a copy of the example project, and an Airflow of its own.", flush=True)
     prepare()
+    airflow("db", "migrate")
     chapter("1", "dbt builds staging, as it does in your project. We only take the evidence.")
     dbt("build", "--target", "staging")
     promote_cli("record", "--environment", "staging", expect=0)
@@ -44,8 +47,9 @@ def main() -> int:
     chapter("2", f"A promotion now is refused: production asks for a soak of {SOAK_SECONDS} s, and says until when.")
     promote_cli("promote", "--target-environment", "production", "--dry-run", "--models", "drinks", expect=3)
 
-    chapter("3", "The scheduled DAG waits for the soak, then promotes what may go. This is Airflow, running it for real.")
-    airflow("db", "migrate", quiet=True)
+    chapter(
+        "3", "The scheduled DAG waits for the soak, then promotes what may go. This is Airflow, running it for real."
+    )
     airflow("dags", "test", "scheduled_promotion")
     promote_cli("status", "--environment", "production", expect=0)
 
@@ -75,6 +79,8 @@ def prepare() -> None:
     shutil.copytree(HERE / "dbt" / "coffee_shop", PROJECT, ignore=ignore)
     (PROJECT / "target").mkdir()
     (DEMO / "airflow").mkdir()
+    (DEMO / "dags").mkdir()
+    shutil.copy2(HERE / "scheduled_promotion.py", DEMO / "dags")
     (PROJECT / "promotion.yml").write_text(PROMOTION_YML, encoding="utf-8")
 
 
@@ -84,10 +90,9 @@ def surroundings() -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "AIRFLOW_HOME": str(DEMO / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(HERE),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DEMO / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
         "PYTHONWARNINGS": "ignore",
@@ -98,7 +103,10 @@ def surroundings() -> dict[str, str]:
 
 def chapter(number: str, told: str) -> None:
     """Print what comes next."""
-    print(f"\n\033[1m{number}. {textwrap.fill(told, 96)}\033[0m" if sys.stdout.isatty() else f"\n{number}. {told}", flush=True)
+    print(
+        f"\n\033[1m{number}. {textwrap.fill(told, 96)}\033[0m" if sys.stdout.isatty() else f"\n{number}. {told}",
+        flush=True,
+    )
 
 
 def dbt(*arguments: str, expect: int = 0) -> None:
@@ -111,21 +119,25 @@ def promote_cli(*arguments: str, expect: int) -> None:
     run(["dbt-promote", *arguments], expect)
 
 
-def airflow(*arguments: str, quiet: bool = False) -> None:
-    """Run the demo's Airflow."""
-    run(["airflow", *arguments], 0, quiet=quiet)
+def airflow(*arguments: str) -> None:
+    """Run the demo's Airflow, and show what our own tasks log; Airflow tells more than a story needs."""
+    run(["airflow", *arguments], 0, only=OURS)
 
 
-def run(command: list[str], expect: int, *, quiet: bool = False) -> None:
-    """Print a command, run it, and insist on its exit code."""
+def run(command: list[str], expect: int, *, only: str | None = None) -> None:
+    """Print a command, run it, and insist on its exit code; `only` shows the lines of its log that hold a text."""
     print(f"$ {' '.join(command)}", flush=True)
-    captured = subprocess.PIPE if quiet else None
-    ended = subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=PROJECT, env=surroundings(), check=False, stdout=captured, stderr=subprocess.STDOUT if quiet else None
-    )
-    if ended.returncode != expect:
-        told = ended.stdout.decode(errors="replace") if ended.stdout else ""
-        raise SystemExit(f"{told}\nthe demo expected exit code {expect} of this command, and got {ended.returncode}")
+    piped = subprocess.PIPE if only is not None else None
+    errors = subprocess.STDOUT if only is not None else None
+    said: list[str] = []
+    with subprocess.Popen(command, cwd=PROJECT, env=surroundings(), stdout=piped, stderr=errors, text=True) as process:
+        for line in process.stdout or ():
+            said.append(line)
+            if only is not None and only in line and " test." not in line:
+                print(f"  {line.split(']', 1)[1].split(only)[0].rstrip()}", flush=True)
+        code = process.wait()
+    if code != expect:
+        raise SystemExit(f"{''.join(said)}\nthe demo expected exit code {expect} of this command, and got {code}")
 
 
 def edit(path: str, old: str, new: str) -> None:
@@ -141,13 +153,13 @@ def edit(path: str, old: str, new: str) -> None:
 def epilogue(seconds: float) -> None:
     """Say how to go on."""
     env = surroundings()
-    names = ("AIRFLOW_HOME", "AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__COSMOS__ENABLE_TELEMETRY", "COFFEE_SHOP_DIR", "COFFEE_DB_DIR")
+    names = ("AIRFLOW_HOME", "AIRFLOW__COSMOS__ENABLE_TELEMETRY", "COFFEE_SHOP_DIR", "COFFEE_DB_DIR")
     exports = " \\\n  ".join(f"{name}={env[name]}" for name in names)
     print(
         f"\nThat took {seconds:.0f} s. All of it lies in {DEMO}.\n"
         f"To look at it in the Airflow UI, start Airflow on it and open http://localhost:8080:\n\n"
-        f"  {exports} \\\n  AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True \\\n"
-        f"  {Path(sys.executable).parent / 'airflow'} standalone\n"
+        f"  {exports} \\\n  AIRFLOW__CORE__DAGS_FOLDER={HERE} AIRFLOW__CORE__LOAD_EXAMPLES=False \\\n"
+        f"  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True {Path(sys.executable).parent / 'airflow'} standalone\n"
     )
 
 
