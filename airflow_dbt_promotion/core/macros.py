@@ -37,7 +37,7 @@ _BLOCK = re.compile(
 """A block without its first brace, a comment, or (the second group) the beginning of something that is neither."""
 
 _RAW = re.compile(r"\{%[-+]?\s*raw\b")
-_WORD = re.compile(r"[^\W\d]\w*")
+_WORD = re.compile(r"\w+")
 _MATERIALIZED = re.compile(r"\bmaterialized\b(?:['\"]?\s*[=:]\s*['\"](\w+)['\"]\s*(?=[,)}]))?")
 _COMPUTED_CONFIG = re.compile(r"\bconfig\s*\((?!\s*(?:\)|\{|\w+\s*=))|\bconfig\s*\([^)]*\*\*")
 _LITERAL_NAME = re.compile(
@@ -84,7 +84,7 @@ def jinja(text: str) -> str:
 
 
 def words(blocks: str) -> set[str]:
-    """Return every word of some Jinja."""
+    """Return every word of some Jinja, numbers among them."""
     return set(_WORD.findall(blocks))
 
 

@@ -10,7 +10,7 @@ from airflow_dbt_promotion.core.definition import DeclaredVar
 ALL_VARS = "*"
 """Stands for every declared var, where code reads one by a name that is computed."""
 
-_VAR = re.compile(r"\bvar\b(?:\s*(?:\.\s*has_var\s*)?\(\s*(?:'([^'\\]+)'|\"([^\"\\]+)\")\s*[,)])?")
+_VAR = re.compile(r"var(?<!\wvar)\b(?:\s*(?:\.\s*has_var\s*)?\(\s*(?:'([^'\\]+)'|\"([^\"\\]+)\")\s*[,)])?")
 
 
 def vars_read(blocks: str) -> frozenset[str]:
