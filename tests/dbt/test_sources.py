@@ -1,5 +1,7 @@
 """dbt_project.yml and schema files as written, and sources on disk that are, or are not, those of a manifest."""
 
+# ruff: noqa: E501 - YAML stands here as people write it
+
 from __future__ import annotations
 
 import hashlib
@@ -114,7 +116,8 @@ def test_vars_yml_counts_from_dbt_1_12_on(tmp_path: Path) -> None:
 
 def test_what_stands_beside_config_counts_as_config() -> None:
     entry = schema_file(
-        "models: [{name: a, meta: {x: 1}, access: public, contract: {enforced: true}, config: {access: private}, constraints: [{type: check}]}]"
+        "models: "
+        "[{name: a, meta: {x: 1}, access: public, contract: {enforced: true}, config: {access: private}, constraints: [{type: check}]}]"
     ).entry("models", "a")
     assert entry is not None
     assert entry.config_of(None) == {
@@ -134,7 +137,10 @@ def test_arguments_and_result_of_a_function_are_what_it_is() -> None:
 
 
 def test_the_config_of_one_version_lies_over_that_of_the_model() -> None:
-    text = "models: [{name: a, config: {meta: {x: 1, y: 1}, tags: [t], p: 1}, versions: [{v: 1}, {v: '2', config: {meta: {y: 2}, tags: [u], p: 2}, access: public}]}]"
+    text = (
+        "models: "
+        "[{name: a, config: {meta: {x: 1, y: 1}, tags: [t], p: 1}, versions: [{v: 1}, {v: '2', config: {meta: {y: 2}, tags: [u], p: 2}, access: public}]}]"
+    )
     entry = schema_file(text).entry("models", "a")
     assert entry is not None
     assert entry.config_of(1) == {"meta": {"x": 1, "y": 1}, "tags": ["t"], "p": 1}
@@ -151,7 +157,10 @@ def test_empty_keys_say_nothing() -> None:
 
 
 def test_jinja_in_a_description_is_none_of_a_column() -> None:
-    text = "models: [{name: a, columns: [{name: x, description: '{{ doc(1) }}', data_type: int, data_tests: [{unique: {description: '{{ y }}'}}]}]}]"
+    text = (
+        "models: "
+        "[{name: a, columns: [{name: x, description: '{{ doc(1) }}', data_type: int, data_tests: [{unique: {description: '{{ y }}'}}]}]}]"
+    )
     entry = schema_file(text).entry("models", "a")
     assert entry is not None
     assert entry.columns_of(None) is None
@@ -200,7 +209,10 @@ def test_a_test_is_found_by_column_and_name_else_by_name_else_all_are() -> None:
 
 
 def test_tests_of_sources_are_found_where_jinja_stands_in_them() -> None:
-    text = "sources: [{name: s, tables: [{name: t, data_tests: [{relationships: {arguments: {to: ref('a')}, config: {where: WHERE}}}]}]}]"
+    text = (
+        "sources: "
+        "[{name: s, tables: [{name: t, data_tests: [{relationships: {arguments: {to: ref('a')}, config: {where: WHERE}}}]}]}]"
+    )
     plain_file, asking = (
         schema_file(text.replace("WHERE", "x")),
         schema_file(text.replace("WHERE", "'{{ target.name }}'")),
@@ -357,7 +369,8 @@ def test_fixtures_of_a_unit_test_stay_as_dbt_read_them(shop: Path) -> None:
     path.write_text(json.dumps({**document, "unit_tests": {unit["unique_id"]: unit}}))
     (shop / "models" / "schema.yml").write_text(
         "models: [{name: orders, config: {unique_key: id}}]\n"
-        "unit_tests: [{name: u, model: orders, given: [{input: ref('a'), fixture: f}, {input: ref('b'), rows: [{env: '{{ target.name }}'}]}], expect: {fixture: g}}]\n"
+        "unit_tests: "
+        "[{name: u, model: orders, given: [{input: ref('a'), fixture: f}, {input: ref('b'), rows: [{env: '{{ target.name }}'}]}], expect: {fixture: g}}]\n"
     )
     (found,) = read_definition(shop / "target", shop).unit_tests.values()
     given = json.loads(bytes(found.given))
