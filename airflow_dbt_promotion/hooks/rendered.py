@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError
 
@@ -28,16 +30,25 @@ def flag(name: str, value: object) -> bool:
 
 
 def number(name: str, value: object) -> float | None:
-    """Return a number, None where a template came out empty; raise ConfigError for what is none."""
+    """Return a finite number, None where a template came out empty; raise ConfigError for what is none."""
     told = text(value)
-    if told is None or isinstance(value, bool):
-        if told is None:
-            return None
-        raise ConfigError(name, f"{value!r} is no number")
+    if told is None:
+        return None
     try:
-        return float(told)
+        found = math.nan if isinstance(value, bool) else float(told)
     except ValueError:
-        raise ConfigError(name, f"{value!r} is no number") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise ConfigError(name, f"{value!r} is no number")
+    return found
+
+
+def whole(name: str, value: object) -> int | None:
+    """Return a whole number, None where a template came out empty; raise ConfigError for what is none."""
+    found = number(name, value)
+    if found is not None and not found.is_integer():
+        raise ConfigError(name, f"{value!r} is no whole number")
+    return None if found is None else int(found)
 
 
 def names(value: object) -> str | list[str] | None:
@@ -57,14 +68,10 @@ def names(value: object) -> str | list[str] | None:
 
 def _read(told: str) -> object:
     """Read the text of a list."""
-    try:
-        return json.loads(told)
-    except ValueError:
-        pass
-    try:
-        return ast.literal_eval(told)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise ConfigError("models", f"{told[:80]!r} is no list of names") from None
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return read(told)
+    raise ConfigError("models", f"{told[:80]!r} is no list of names")
 
 
 def _listed(value: object) -> list[str]:

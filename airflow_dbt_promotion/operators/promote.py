@@ -111,13 +111,12 @@ class PromoteOperator(AtProject):
 
         texts = {name: rendered.text(getattr(self, name)) for name in _TEXTS}
         flags = {name: rendered.flag(name, getattr(self, name)) for name in _FLAGS}
-        numbers = {name: rendered.number(name, getattr(self, name)) for name in ("min_successful_runs", "lock_timeout")}
-        runs, timeout = numbers["min_successful_runs"], numbers["lock_timeout"]
+        timeout = rendered.number("lock_timeout", self.lock_timeout)
         options = {
             **texts,
             **flags,
             "dry_run": rendered.flag("dry_run", self.plan_only),
-            "min_successful_runs": None if runs is None else int(runs),
+            "min_successful_runs": rendered.whole("min_successful_runs", self.min_successful_runs),
             "lock_timeout": 60.0 if timeout is None else timeout,
             "actor": acting.actor(context),
             "link": acting.link(context),

@@ -19,7 +19,7 @@ atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 # Airflow reads these when it is first imported, which is after this file.
 SURROUNDINGS = {
     "AIRFLOW_HOME": str(HOME),
-    "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
@@ -45,4 +45,5 @@ def migrated() -> Path:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    (HOME / "dags").mkdir()
     return HOME

@@ -135,7 +135,7 @@ def test_any_waits_where_nothing_is_on_its_way(shop: Shop) -> None:
 
 def test_what_only_people_can_lift_fails_at_once(shop: Shop) -> None:
     shop.run("staging", failing={test_id("orders")})
-    with pytest.raises(AirflowFailException, match="only people can lift this.*orders"):
+    with pytest.raises(AirflowFailException, match=r"only people can lift this.*orders"):
         a_sensor(models=["orders", "stg_orders"]).execute(a_context())
     with pytest.raises(AirflowFailException, match="revoked"):
         a_sensor(models=["orders"], mode_of_waiting="any").execute(a_context())
@@ -160,7 +160,7 @@ def test_what_is_revoked_during_the_sleep_fails_on_waking(shop: Shop) -> None:
 
 def test_unknown_models_and_environments_fail_without_a_retry(shop: Shop) -> None:
     shop.run("staging")
-    with pytest.raises(AirflowFailException, match="unknown_model.*'order'"):
+    with pytest.raises(AirflowFailException, match=r"unknown_model.*'order'"):
         a_sensor(models=["order"]).execute(a_context())
     with pytest.raises(AirflowFailException, match="unknown_environment"):
         a_sensor(target_environment="moon").execute(a_context())
@@ -183,7 +183,7 @@ def test_it_gives_up_at_its_timeout_counted_from_the_first_start(shop: Shop) -> 
     moment, event = deferral(sensor)
     assert moment == NOON + 2 * HOUR
     shop.clock.now = moment
-    with pytest.raises(AirflowSensorTimeout, match="waited since 2026-07-24 12:00:00 UTC.*soaks in staging"):
+    with pytest.raises(AirflowSensorTimeout, match=r"waited since 2026-07-24 12:00:00 UTC.*soaks in staging"):
         sensor.execute_complete(a_context(), event)
 
 
