@@ -82,7 +82,7 @@ class DbtWorkshop:
 
     def select(self, environment: Environment, selector: str) -> tuple[ModelId, ...]:
         """Return the models that a dbt selector names; see `ports.Workshop`."""
-        if not selector.strip() or selector.lstrip().startswith("-"):
+        if not selector.strip() or any(part.startswith("-") for part in selector.split()):
             raise InvalidNameError("selector", selector, "give a dbt selector such as tag:nightly or +orders")
         with self._folder(environment, dry=True) as project:
             invocation = DbtInvocation(
