@@ -15,4 +15,11 @@ def get_provider_info() -> dict[str, object]:
         "package-name": "airflow-dbt-promotion",
         "name": "dbt promotion",
         "description": "Promotes dbt models from development to staging to production: tested, soaked and recorded.",
+        "connection-types": [
+            {
+                "connection-type": "dbt_promotion",
+                "hook-class-name": "airflow_dbt_promotion.hooks.promotion.PromotionHook",
+                "hook-name": "dbt promotion",
+            }
+        ],
     }
