@@ -21,14 +21,16 @@ from airflow_dbt_promotion.core.vars import vars_read
 ANY_MATERIALIZATION = "materialization *"
 """Stands for every materialization, where code chooses one by a name that is computed."""
 
-_STRING = r"'[^'\\]*+(?:\\.[^'\\]*+)*+'|\"[^\"\\]*+(?:\\.[^\"\\]*+)*+\""
+# No possessive quantifiers: Python 3.11 before 3.11.3 takes them wrongly, and a version may not depend on Python's. Each
+# part begins with a character that the one before cannot take, so there is one way to match, and nothing to try twice.
+_STRING = r"'[^'\\]*(?:\\.[^'\\]*)*'|\"[^\"\\]*(?:\\.[^\"\\]*)*\""
 _DEEPEST = 4
 
 
 def _inside(stop: str, also: str = "", depth: int = _DEEPEST) -> str:
     """Return the pattern of what stands in a block up to its end; strings and mappings are stepped over whole."""
     nested = rf"|\{{{_inside('', '', depth - 1)}\}}" if depth else ""
-    return rf"[^{{}}'\"{stop}]*+(?:(?:{_STRING}{nested}{also})[^{{}}'\"{stop}]*+)*+"
+    return rf"[^{{}}'\"{stop}]*(?:(?:{_STRING}{nested}{also})[^{{}}'\"{stop}]*)*"
 
 
 _BLOCK = re.compile(
