@@ -159,7 +159,8 @@ def epilogue(seconds: float) -> None:
         f"\nThat took {seconds:.0f} s. All of it lies in {DEMO}.\n"
         f"To look at it in the Airflow UI, start Airflow on it and open http://localhost:8080:\n\n"
         f"  {exports} \\\n  AIRFLOW__CORE__DAGS_FOLDER={HERE} AIRFLOW__CORE__LOAD_EXAMPLES=False \\\n"
-        f"  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True {Path(sys.executable).parent / 'airflow'} standalone\n"
+        f"  AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True \\\n"
+        f"  PATH={Path(sys.executable).parent}:$PATH airflow standalone\n"
     )
 
 

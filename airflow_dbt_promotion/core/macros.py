@@ -21,8 +21,8 @@ from airflow_dbt_promotion.core.vars import vars_read
 ANY_MATERIALIZATION = "materialization *"
 """Stands for every materialization, where code chooses one by a name that is computed."""
 
-# No possessive quantifiers: Python 3.11 before 3.11.3 takes them wrongly, and a version may not depend on Python's. Each
-# part begins with a character that the one before cannot take, so there is one way to match, and nothing to try twice.
+# No possessive quantifiers: Python 3.11 before 3.11.3 takes them wrongly, and a version may not depend on Python's.
+# Each part begins with a character that the one before cannot take: there is one way to match, and none to try twice.
 _STRING = r"'[^'\\]*(?:\\.[^'\\]*)*'|\"[^\"\\]*(?:\\.[^\"\\]*)*\""
 _DEEPEST = 4
 

@@ -289,7 +289,10 @@ def test_dbt_ends_with_us(project: DbtProject, tmp_path: Path, number: int) -> N
         tmp_path / "dbt",
         f"#!/bin/sh\nsleep 600 &\necho $$ $! > {pids}.new\nmv {pids}.new {pids}\necho '{EVENT}'\nwait\n",
     )
+    # Where tests run in the background of a shell, an interrupt is ignored, and children inherit that.
     program = f"""
+    import signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from pathlib import Path
     from airflow_dbt_promotion.dbt.invocation import *
     from airflow_dbt_promotion.dbt.remote import SubprocessRunner
