@@ -1,0 +1,90 @@
+"""What can be wrong, as one family of exceptions.
+
+Expected answers of the gates are values (`Verdict`), not exceptions. An exception here means that somebody handed in
+something unusable (`InputError`), or that the machine, dbt or the stored state let us down (`MachineError`). Every leaf
+carries its facts as attributes and says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from airflow_dbt_promotion.core.errors.artifacts import (
+    ArtifactError,
+    CyclicGraphError,
+    ForeignProjectError,
+    InvocationMismatchError,
+    MissingArtifactError,
+    MissingParentError,
+    OverriddenVarsError,
+    ParentNotBuiltError,
+    RunRefusedError,
+    TargetMismatchError,
+    UnsupportedSchemaError,
+)
+from airflow_dbt_promotion.core.errors.family import (
+    InputError,
+    MachineError,
+    PromotionError,
+)
+from airflow_dbt_promotion.core.errors.faults import (
+    ClockError,
+    CorruptStateError,
+    DbtError,
+    DbtProjectError,
+    ExecutedElseError,
+    FutureSchemaError,
+    LockHeldError,
+    StateConflictError,
+    StateError,
+    StateUnwritableError,
+)
+from airflow_dbt_promotion.core.errors.naming import (
+    AmbiguousModelError,
+    ConfigError,
+    CyclicPathError,
+    EmptySelectionError,
+    InvalidDurationError,
+    InvalidNameError,
+    ReasonRequiredError,
+    SkippedEnvironmentError,
+    TooManyNamesError,
+    UnknownEnvironmentError,
+    UnknownModelError,
+)
+
+__all__ = [
+    "AmbiguousModelError",
+    "ArtifactError",
+    "ClockError",
+    "ConfigError",
+    "CorruptStateError",
+    "CyclicGraphError",
+    "CyclicPathError",
+    "DbtError",
+    "DbtProjectError",
+    "EmptySelectionError",
+    "ExecutedElseError",
+    "ForeignProjectError",
+    "FutureSchemaError",
+    "InputError",
+    "InvalidDurationError",
+    "InvalidNameError",
+    "InvocationMismatchError",
+    "LockHeldError",
+    "MachineError",
+    "MissingArtifactError",
+    "MissingParentError",
+    "OverriddenVarsError",
+    "ParentNotBuiltError",
+    "PromotionError",
+    "ReasonRequiredError",
+    "RunRefusedError",
+    "SkippedEnvironmentError",
+    "StateConflictError",
+    "StateError",
+    "StateUnwritableError",
+    "TargetMismatchError",
+    "TooManyNamesError",
+    "UnknownEnvironmentError",
+    "UnknownModelError",
+    "UnsupportedSchemaError",
+]

@@ -1,0 +1,118 @@
+"""Faults of the machine: stored state, the clock, locks, and dbt itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_dbt_promotion.core.errors.family import InputError, MachineError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+
+class StateError(MachineError):
+    """The stored state cannot be used; it is left as it is."""
+
+    code = "state_error"
+
+    def __init__(self, where: str, problem: str) -> None:
+        """Take the file or address, and the complaint."""
+        self.where, self.problem = where, problem
+        super().__init__(f"{where}: {problem}")
+
+
+class CorruptStateError(StateError):
+    """State that is truncated, has a wrong type, or breaks an invariant."""
+
+    code = "corrupt_state"
+
+
+class FutureSchemaError(StateError):
+    """State that a newer release of this package wrote."""
+
+    code = "future_schema"
+
+
+class StateConflictError(StateError):
+    """Somebody else wrote the state between our read and our write."""
+
+    code = "state_conflict"
+
+    def __init__(self, where: str, expected: int | None, found: int | None) -> None:
+        """Take the address, the serial that was read, and the serial that is there now; None is no document at all."""
+        self.expected, self.found = expected, found
+        now, before = ("nothing" if serial is None else f"serial {serial}" for serial in (found, expected))
+        told = "deleted and made anew" if found == expected else f"changed: {now} is there, {before} was read"
+        super().__init__(where, f"somebody else wrote it meanwhile ({told}); try again")
+
+
+class StateUnwritableError(StateError):
+    """A state root that cannot be written."""
+
+    code = "state_unwritable"
+
+
+class LockHeldError(MachineError):
+    """Another promotion of the same environment is going on."""
+
+    code = "locked"
+
+    def __init__(self, environment: str, owner: str) -> None:
+        """Take the environment and what is known of the owner."""
+        self.environment, self.owner = environment, owner
+        super().__init__(
+            f"another promotion to {environment} is going on ({owner or 'owner unknown'}); wait for it, or raise the "
+            f"lock timeout"
+        )
+
+
+class ClockError(MachineError):
+    """An instant on record that lies in the future."""
+
+    code = "clock"
+
+    def __init__(self, what: str, recorded: datetime, now: datetime) -> None:
+        """Take what the instant stands for, the instant, and the clock's time (both UTC)."""
+        self.recorded, self.now = recorded, now
+        super().__init__(
+            f"{what} is recorded at {recorded.isoformat()}, but the clock says {now.isoformat()}; set the clock right "
+            f"and try again"
+        )
+
+
+class DbtError(MachineError):
+    """dbt could not be started, or ended without saying what it did."""
+
+    code = "dbt_error"
+
+    def __init__(self, problem: str, words: Iterable[str] = ()) -> None:
+        """Take the complaint and dbt's own words."""
+        self.problem, self.words = problem, tuple(words)
+        told = "; dbt says: " + " | ".join(self.words) if self.words else ""
+        super().__init__(problem + told)
+
+
+class DbtProjectError(InputError):
+    """dbt refuses the project or the profile."""
+
+    code = "dbt_project"
+
+    def __init__(self, where: str, words: Iterable[str]) -> None:
+        """Take the project folder and dbt's own words."""
+        self.where, self.words = where, tuple(words)
+        super().__init__(f"{where}: dbt cannot use this project: {' | '.join(self.words) or 'it gave no reason'}")
+
+
+class ExecutedElseError(MachineError):
+    """dbt executed something else than what was planned."""
+
+    code = "executed_else"
+
+    def __init__(self, missing: Iterable[str], extra: Iterable[str]) -> None:
+        """Take the planned ids that did not run, and the ids that ran unplanned."""
+        self.missing, self.extra = tuple(missing), tuple(extra)
+        super().__init__(
+            "dbt did not execute what was planned: "
+            f"missing {listed(self.missing) or 'nothing'}; unplanned {listed(self.extra) or 'nothing'}"
+        )
