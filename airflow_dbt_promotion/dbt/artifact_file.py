@@ -79,6 +79,8 @@ def decode(path: Path, kind: Kind, data: bytes, decoder: msgspec.json.Decoder[T]
         raise ArtifactError(
             str(path), f"is no {kind.name} that can be read: {error}; run dbt again to write it anew"
         ) from error
+    except RecursionError as error:
+        raise ArtifactError(str(path), "is nested too deeply for a document of dbt's") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(str(path), f"is no whole JSON document: {error}; run dbt again to write it anew") from error
 

@@ -45,7 +45,7 @@ def kept_texts(manifest: Manifest, kept: KeptParse, project_dir: Path | None) ->
         if found is None:
             return None
         folders[name], projects[name] = found
-    if not _complete(manifest, projects):
+    if root not in projects or not _complete(manifest, projects):
         return None
     return Texts(root=root, projects=projects, folders=folders, schema_file=functools.cache(kept.schema_file))
 
@@ -59,7 +59,9 @@ def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
             name: read_project(folder, _text(folder / FILE), vars_file=reads_vars_file(dbt_version))
             for name, folder in folders.items()
         }
-        if not _complete(manifest, projects) or not all(_unchanged(node, folders) for node in manifest.nodes.values()):
+        if root not in projects or not _complete(manifest, projects):
+            return None
+        if not all(_unchanged(node, folders) for node in manifest.nodes.values()):
             return None
         files = {file_id: _schema_file(file_id, folders) for file_id in _schema_file_ids(manifest)}
     except (OSError, UnicodeDecodeError, ArtifactError):

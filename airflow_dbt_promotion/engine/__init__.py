@@ -55,7 +55,7 @@ class Engine:
 
     def plan(self, request: PromotionRequest) -> Plan:
         """Return the plan for a request as things stand; writes and runs nothing."""
-        return self._planner.plan(request, dry=True).plan
+        return self._planner.plan(request).plan
 
     def promote(
         self, request: PromotionRequest, on_progress: OnProgress = _quiet, on_plan: OnPlan = _unseen

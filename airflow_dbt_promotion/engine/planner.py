@@ -37,14 +37,14 @@ class Planner:
         """Take what is remembered, the project at hand, and the clock."""
         self._memory, self._workshop, self._clock = memory, workshop, clock
 
-    def plan(self, request: PromotionRequest, *, dry: bool = True) -> Planned:
-        """Return the plan for a request as things stand now; `dry` leaves no file behind anywhere."""
+    def plan(self, request: PromotionRequest) -> Planned:
+        """Return the plan for a request as things stand now; no file is left behind anywhere."""
         path = self._memory.path
         target = path.get(request.target)
         source = path.source_of(target, request.source)
         choices, requirement = choices_of(request, target), requirement_of(request, source, target)
-        situation = self._situation(source, target, choices.strategy, dry=dry)
-        models = self._models(request, situation, dry=dry)
+        situation = self._situation(source, target, choices.strategy)
+        models = self._models(request, situation)
         question = Question(models=models, requirement=requirement, choices=choices)
         return Planned(plan=make_plan(situation, question), situation=situation, question=question)
 
@@ -55,7 +55,7 @@ class Planner:
         """
         before = planned.situation
         situation = self._situation(
-            before.source, before.target, planned.question.choices.strategy, dry=True, project=before.project
+            before.source, before.target, planned.question.choices.strategy, project=before.project
         )
         question = planned.question
         if keep_models and question.models is None:
@@ -65,15 +65,15 @@ class Planner:
         return Planned(plan=make_plan(situation, question), situation=situation, question=question)
 
     def _situation(
-        self, source: Environment, target: Environment, strategy: Strategy, *, dry: bool, project: Release | None = None
+        self, source: Environment, target: Environment, strategy: Strategy, *, project: Release | None = None
     ) -> Situation:
         """Gather what a plan is computed from."""
         memory = self._memory
         source_state, target_state = memory.read(source.name), memory.read(target.name)
         if source.working:
-            source_state = working_state(source, self._workshop.release(source, dry=dry), source_state, self._clock())
+            source_state = working_state(source, self._workshop.release(source, dry=True), source_state, self._clock())
         if project is None and strategy is Strategy.BUILD and source_state is not None:
-            project = self._workshop.release(target, dry=dry)
+            project = self._workshop.release(target, dry=True)
         identity = next(
             (state.project for state in (source_state, target_state) if state is not None), ProjectIdentity("")
         )
@@ -88,7 +88,7 @@ class Planner:
             now=self._clock(),
         )
 
-    def _models(self, request: PromotionRequest, situation: Situation, *, dry: bool) -> tuple[ModelId, ...] | None:
+    def _models(self, request: PromotionRequest, situation: Situation) -> tuple[ModelId, ...] | None:
         """Resolve what was named or selected."""
         if request.models is not None and request.select is not None:
             raise ConfigError("models, select", "name models or give a selector, not both")
@@ -106,13 +106,13 @@ class Planner:
             known.update(situation.project.models)
         names = Names(known)
         if situation.project is None and not all(names.knows(name) for name in request.models):
-            names = Names(known | set(self._at_hand(situation.target, dry=dry)))
+            names = Names(known | set(self._at_hand(situation.target)))
         return tuple(sorted({names.resolve(name) for name in request.models}))
 
-    def _at_hand(self, target: Environment, *, dry: bool) -> tuple[ModelId, ...]:
+    def _at_hand(self, target: Environment) -> tuple[ModelId, ...]:
         """Return the models of the project at hand, none where it cannot be parsed: then what is remembered must do."""
         try:
-            return tuple(self._workshop.release(target, dry=dry).models)
+            return tuple(self._workshop.release(target, dry=True).models)
         except InputError:
             return ()
 

@@ -41,7 +41,7 @@ class Promoter:
         for bad input, and MachineError where the machine broke, which history then tells as errored.
         """
         started = self._clock()
-        planned = self._planner.plan(request, dry=request.dry_run or not request.update_state)
+        planned = self._planner.plan(request)
         if request.dry_run or not request.update_state:
             on_plan(planned.plan)
             return replace(self._answer(planned.plan, _without_doing(planned.plan), started), dry_run=True)
@@ -162,6 +162,8 @@ class Promoter:
     def _build(self, planned: Planned, release: Release, on_progress: OnProgress) -> Built:
         """Run each invocation of the plan."""
         target = planned.situation.target
+        # The plan was made of a parse that left nothing behind; dbt selects what it executes from one that stays.
+        self._workshop.release(target, dry=False)
         runs: list[Run] = []
         words: list[str] = []
         for segment in segments(planned.plan, release):

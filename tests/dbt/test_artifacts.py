@@ -142,6 +142,7 @@ def test_a_missing_manifest_says_what_to_run(tmp_path: Path) -> None:
             r"\$\.nodes\['model.shop.other'\]",
         ),
         (gzip.compress(b"{}", mtime=0), "gunzip"),
+        (b'{"nodes": ' + b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_manifest_is_told_with_file_and_place(tmp_path: Path, data: bytes, told: str) -> None:

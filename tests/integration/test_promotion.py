@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_dbt_promotion.core.errors import UnknownModelError
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest
 from tests.integration.warehouse import DuckDb, Mill, a_postgres
@@ -60,6 +61,10 @@ def test_a_version_earns_its_way(mill: Mill) -> None:
     assert codes(dry) == {"soaking"}
     since = {status.name: status.since for status in mill.engine.status("staging")}
     assert dry.plan.eligible_at == since["weights"] + DAY
+    assert files(mill.folder) == before
+    assert codes(promote(mill, "weights", include_upstream=True)) == {"soaking"}
+    with pytest.raises(UnknownModelError, match="wieghts"):
+        promote(mill, "wieghts")
     assert files(mill.folder) == before
     assert in_production(mill) == set()
 
