@@ -334,6 +334,14 @@ def test_jinja_and_in_file_config_contradict_nothing(shop: Path) -> None:
     assert read_definition(shop / "target", shop).origin is Origin.SOURCES
 
 
+def test_a_manifest_of_another_project_is_read_as_it_is(shop: Path) -> None:
+    path = shop / "target" / "manifest.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "metadata": {**document["metadata"], "project_name": "other"}}))
+    found = read_definition(shop / "target", shop)
+    assert (found.origin, found.project.name) == (Origin.MANIFEST, "other")
+
+
 def test_a_package_of_the_manifest_that_is_not_installed_leaves_the_manifest_alone(shop: Path) -> None:
     path = shop / "target" / "manifest.json"
     document = json.loads(path.read_text())
