@@ -15,7 +15,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.recording import adopt
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition, read_releases
+from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.manifest import FILE, manifest_of, read_manifest_bytes
 from airflow_dbt_promotion.stores import open_store
 from benchmarks.measure import medians, peak
@@ -49,7 +49,7 @@ def _once(what: str, target: Path, project: Path) -> Answer:
 
 def _changes(before: Path, after: Path, project: Path) -> Kinds:
     """Load two releases; return what differs between them, and what only stands on something that does."""
-    target, source = map(_baseline, read_releases((before, after), project))
+    target, source = (_baseline(DbtArtifacts(project).release(folder)) for folder in (before, after))
     return _kinds(source, target)
 
 

@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from airflow_dbt_promotion.core.definition import AsWritten, Definition, Node, Origin
-from airflow_dbt_promotion.core.earlier import Earlier, Fingerprinted
 from airflow_dbt_promotion.core.graph import KINDS, Graph
 from airflow_dbt_promotion.core.identity import MANIFEST_ONLY, Digest, ModelId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.macros import ANY_MATERIALIZATION, MacroIndex, jinja, jinja_of, materializations
@@ -39,15 +38,7 @@ def release_of(definition: Definition) -> Release:
 
     Raises MissingParentError for a parent that the manifest does not hold, CyclicGraphError for a ring.
     """
-    return fingerprinted(definition).release
-
-
-def fingerprinted(definition: Definition, earlier: Fingerprinted | None = None) -> Fingerprinted:
-    """Return the release that a parse makes, with what the next one may take over; so does this from an `earlier` one.
-
-    The release is the same with an earlier one and without. Raises as `release_of` does.
-    """
-    return _Fingerprinting(definition, earlier).fingerprinted()
+    return _Fingerprinting(definition).release()
 
 
 class _Config(Struct, frozen=True, gc=False):
@@ -76,36 +67,29 @@ def _config(config: Mapping[str, object], *, known: frozenset[str]) -> _Config:
 class _Fingerprinting:
     """One pass over one definition."""
 
-    def __init__(self, definition: Definition, earlier: Fingerprinted | None) -> None:
+    def __init__(self, definition: Definition) -> None:
         """Index macros and vars, and put the nodes in order."""
         self._definition = definition
         self._graph = Graph(definition)
-        self._earlier = Earlier.of(earlier, self._graph)
         self._macros = MacroIndex(definition.macros, definition.adapter_type)
         self._vars = DeclaredVars(definition.vars)
         self._testing = Testing(definition, self._graph, self._macros, self._vars)
-        self._codes: dict[str, Digest] = {}
         self._versions: dict[str, Version] = {}
         self._shared: dict[int, _Config] = {}
         self._rendered: dict[bytes, _Config] = {}
 
-    def fingerprinted(self) -> Fingerprinted:
+    def release(self) -> Release:
         """Fingerprint every node, parents first."""
-        earlier, codes, versions = self._earlier, self._codes, self._versions
+        definition, nodes = self._definition, self._graph.nodes
+        codes = {}
         for id_ in self._graph.order:
-            node = self._graph.nodes[id_]
-            codes[id_] = earlier.codes.get(id_) or self._code(node)
-            versions[id_] = earlier.version(node, versions) or self._version(node, codes[id_])
-        return Fingerprinted(release=self._release(), graph=self._graph, codes=codes, versions=versions)
-
-    def _release(self) -> Release:
-        """Put the release together."""
-        definition = self._definition
-        tests = self._testing.tests(self._earlier.tests)
+            codes[id_] = self._code(nodes[id_])
+            self._versions[id_] = self._version(nodes[id_], codes[id_])
+        tests = self._testing.tests()
         required = _required(tests.values())
         models = {
-            ModelId(id_): self._model(node, tuple(sorted(required.get(ModelId(id_), ()))))
-            for id_, node in self._graph.nodes.items()
+            ModelId(id_): self._model(node, codes[id_], tuple(sorted(required.get(ModelId(id_), ()))))
+            for id_, node in nodes.items()
             if id_ not in self._graph.ephemeral
         }
         return Release(
@@ -191,20 +175,18 @@ class _Fingerprinting:
         )
         return Version(MANIFEST_ONLY + body if rendered else body)
 
-    def _model(self, node: Node, required: tuple[TestId, ...]) -> Model:
-        """Put one model together, where it is not the same as before."""
-        id_ = ModelId(node.unique_id)
-        version, parents = self._versions[id_], self._graph.nearest(id_, node.depends_on.nodes)
-        return self._earlier.model(id_, version, parents, required) or Model(
-            id=id_,
+    def _model(self, node: Node, code: Digest, required: tuple[TestId, ...]) -> Model:
+        """Put one model together."""
+        return Model(
+            id=ModelId(node.unique_id),
             name=node.name if node.version is None else f"{node.name}.v{node.version}",
             package=node.package_name,
             kind=KINDS[node.resource_type],
-            version=version,
-            code=self._codes[id_],
+            version=self._versions[node.unique_id],
+            code=code,
             tests=self._testing.digest(required),
             meta=self._meta(node),
-            parents=parents,
+            parents=self._graph.nearest(node.unique_id, node.depends_on.nodes),
             required=required,
             incremental=node.config.materialized == "incremental",
             fqn=node.fqn,

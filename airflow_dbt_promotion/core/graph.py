@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.errors import CyclicGraphError, MissingParentError
@@ -21,7 +20,7 @@ class Graph:
         """Put the nodes in order. Raises MissingParentError or CyclicGraphError."""
         self.nodes = {id_: node for id_, node in definition.nodes.items() if node.resource_type in KINDS}
         self.ephemeral = frozenset(id_ for id_, node in self.nodes.items() if node.config.materialized == _EPHEMERAL)
-        self.definition = definition
+        self._definition = definition
         self._nearest: dict[str, tuple[ModelId, ...]] = {}
         self.order = self._sorted()
         for id_ in self.order:
@@ -43,24 +42,9 @@ class Graph:
                 self._check_known(id_, parent)
         return tuple(sorted(found))
 
-    def looks_through_alike(self, earlier: Graph, changed: AbstractSet[str]) -> bool:
-        """Say whether `nearest` of all that did not change since an earlier graph is what it was.
-
-        So it is where all that was there is there still, built or looked through as it was, to the same parents.
-        """
-        was, now = earlier.definition, self.definition
-        return (
-            was.nodes.keys() <= now.nodes.keys()
-            and was.others <= now.others
-            and was.others.isdisjoint(now.nodes)
-            and self.nodes.keys() & was.nodes.keys() == earlier.nodes.keys()
-            and self.ephemeral & was.nodes.keys() == earlier.ephemeral
-            and all(self.nodes[id_].depends_on == earlier.nodes[id_].depends_on for id_ in changed & earlier.ephemeral)
-        )
-
     def _check_known(self, id_: str, parent: str) -> None:
         """Raise MissingParentError for a parent that the manifest does not hold."""
-        if parent not in self.definition.others and parent not in self.definition.nodes:
+        if parent not in self._definition.others and parent not in self._definition.nodes:
             raise MissingParentError(id_, parent)
 
     def _sorted(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -33,15 +33,14 @@ class Testing:
         self._definition, self._graph, self._macros, self._vars = definition, graph, macros, declared
         self._reached_by: dict[str, Sequence[object]] = {}
 
-    def tests(self, known: Mapping[TestId, Test]) -> dict[TestId, Test]:
+    def tests(self) -> dict[TestId, Test]:
         """Return every data and unit test that some model needs, with the models that it depends on.
 
-        What is `known` already is taken as it is. Raises MissingParentError.
+        Raises MissingParentError.
         """
-        data = [node for node in self._definition.nodes.values() if node.resource_type == "test"]
         found = (
-            *(known.get(TestId(node.unique_id)) or self._test(node, node.fqn) for node in data),
-            *(known.get(TestId(id_)) or self._test(unit, ()) for id_, unit in self._definition.unit_tests.items()),
+            *(self._test(node, node.fqn) for node in self._definition.nodes.values() if node.resource_type == "test"),
+            *(self._test(unit, ()) for unit in self._definition.unit_tests.values()),
         )
         return {test.id: test for test in found if test.models}
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from airflow_dbt_promotion.core.definition import Definition, Origin, ProjectIdentity
-from airflow_dbt_promotion.core.earlier import Fingerprinted
 from airflow_dbt_promotion.core.errors import ArtifactError, InvocationMismatchError
-from airflow_dbt_promotion.core.fingerprint import fingerprinted, release_of
+from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import Digest, digest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
@@ -31,21 +30,6 @@ def read_definition(target_path: Path, project_dir: Path | None) -> Definition:
     data = manifests.read_manifest_bytes(target_path)
     with collector_off():
         return _definition(target_path, data, digest(data), project_dir)
-
-
-def read_releases(target_paths: Iterable[Path], project_dir: Path | None) -> tuple[Release, ...]:
-    """Return the releases of several target folders of one project, to compare them.
-
-    What one has in common with the one before is fingerprinted once; two definitions are in memory at a time, none
-    afterwards. Raises as `read_definition` does.
-    """
-    releases: list[Release] = []
-    found: Fingerprinted | None = None
-    with collector_off():
-        for target_path in target_paths:
-            found = fingerprinted(read_definition(target_path, project_dir), found)
-            releases.append(found.release)
-    return tuple(releases)
 
 
 def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: Path | None) -> Definition:

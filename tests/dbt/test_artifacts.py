@@ -20,7 +20,7 @@ from airflow_dbt_promotion.core.errors import (
     UnsupportedSchemaError,
 )
 from airflow_dbt_promotion.core.run import ResultStatus, Run
-from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition, read_releases
+from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.results import read_run
 from tests.dbt.documents import Json, manifest, node, result, results, written
 
@@ -198,20 +198,6 @@ def test_a_manifest_that_did_not_change_is_not_read_again(tmp_path: Path) -> Non
     assert reader.release(tmp_path) is first
     written(tmp_path, "manifest.json", manifest(invocation="run-2"))
     assert reader.release(tmp_path).invocation_id == "run-2"
-
-
-def test_several_releases_are_what_each_is_alone(tmp_path: Path) -> None:
-    folders = []
-    for number, code in enumerate(("select 1", "select 2", "select 1")):
-        folders.append(tmp_path / str(number))
-        folders[-1].mkdir()
-        nodes = [node("model.shop.a"), node("model.shop.b", raw_code=code)]
-        written(folders[-1], "manifest.json", manifest(nodes={one["unique_id"]: one for one in nodes}))
-    found = read_releases(folders, None)
-    assert found == tuple(DbtArtifacts().release(folder) for folder in folders)
-    versions = [{id_: model.version for id_, model in release.models.items()} for release in found]
-    assert versions[0] == versions[2]
-    assert {id_ for id_ in versions[0] if versions[0][id_] != versions[1][id_]} == {"model.shop.b"}
 
 
 # --- run_results.json -------------------------------------------------------------------------------------------------
