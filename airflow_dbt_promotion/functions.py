@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.config.typed import near
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
@@ -130,6 +131,7 @@ def promote_to_environment(
     for what cannot be used and MachineError where the surroundings failed (both in
     `airflow_dbt_promotion.core.errors`).
     """
+    _check_names(options, PromotionOptions.__optional_keys__)
     request = request_of(
         target_environment, models, require_tests=require_tests, update_state=update_state, options=options
     )
@@ -144,6 +146,7 @@ def get_promotion_status(
 
     Raises UnknownEnvironmentError and UnknownModelError.
     """
+    _check_names(place, PlaceOptions.__optional_keys__)
     return PromotionStatus(engine_for(place_of(place)).status(environment, split(models)))
 
 
@@ -160,6 +163,7 @@ def get_staging_validated_models(
     Names are bare where that is unambiguous. Staging is the environment that the last of the path promotes from, or
     `environment`. `pending` leaves out what the next environment holds already.
     """
+    _check_names(place, PlaceOptions.__optional_keys__)
     engine = engine_for(place_of(place))
     return engine.observer.names(engine.validated(duration(min_days_in_staging), environment, pending=pending))
 
@@ -208,6 +212,12 @@ def request_of(
         actor=options.get("actor") or actor_here(os.environ),
         link=options.get("link") or link_here(os.environ),
     )
+
+
+def _check_names(options: Iterable[str], known: frozenset[str]) -> None:
+    """Raise ConfigError for an argument that there is not: `dry_rum=True` must not promote."""
+    for unknown in sorted(set(options) - known):
+        raise ConfigError(unknown, f"there is no such argument{near(unknown, sorted(known))}")
 
 
 def _path(value: str | Path | None) -> Path | None:

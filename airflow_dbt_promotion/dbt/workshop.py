@@ -32,6 +32,7 @@ WORK_FOLDER = "promotion_runs"
 
 _PARSED = "partial_parse.msgpack"
 _HOOKS = "operation."
+_REFUSED = "Runtime Error"
 
 
 class DbtWorkshop:
@@ -91,7 +92,13 @@ class DbtWorkshop:
                 select=tuple(selector.split()),
                 vars=environment.vars,
             )
-            listed = set(self._invoke(project, invocation).listed)
+            try:
+                listed = set(self._invoke(project, invocation).listed)
+            except DbtError as error:
+                # The project was read, and no warehouse is asked: what dbt itself refuses then is the selector.
+                if not any(_REFUSED in word for word in error.words):
+                    raise
+                raise InvalidNameError("selector", selector, f"dbt says: {' | '.join(error.words)}") from error
             models = self._artifacts.release(project.target_path).models
         return tuple(sorted(model for model in models if model in listed))
 
