@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
 from msgspec import Struct
 
@@ -15,12 +16,14 @@ from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import OnProgress, Progress
+from airflow_dbt_promotion.core.ports import OnProgress
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.core.status import ModelStatus
-from airflow_dbt_promotion.engine import Promotion, PromotionRequest
+from airflow_dbt_promotion.engine import Promotion, PromotionRequest, quiet
 from airflow_dbt_promotion.render import documents
 from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, link_here
+
+Choice = TypeVar("Choice", bound=Enum)
 
 
 class PlaceOptions(TypedDict, total=False):
@@ -135,7 +138,7 @@ def promote_to_environment(
     request = request_of(
         target_environment, models, require_tests=require_tests, update_state=update_state, options=options
     )
-    return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or _quiet))
+    return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or quiet))
 
 
 def get_promotion_status(
@@ -206,8 +209,8 @@ def request_of(
         allow_stale_downstream=options.get("allow_stale_downstream", False),
         allow_removals=options.get("allow_removals", False),
         force=options.get("force", False),
-        strategy=_strategy(options.get("strategy")),
-        on_incremental_change=_on_incremental_change(options.get("on_incremental_change")),
+        strategy=_one_of(Strategy, "strategy", options.get("strategy")),
+        on_incremental_change=_one_of(IncrementalChange, "on_incremental_change", options.get("on_incremental_change")),
         lock_timeout=options.get("lock_timeout", 60.0),
         actor=options.get("actor") or actor_here(os.environ),
         link=options.get("link") or link_here(os.environ),
@@ -225,26 +228,11 @@ def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value)
 
 
-def _strategy(value: str | None) -> Strategy | None:
-    """Return a strategy by name; raise ConfigError with the known ones."""
+def _one_of(kind: type[Choice], name: str, value: str | None) -> Choice | None:
+    """Return a choice by the name that people write; raise ConfigError with the known ones."""
     if value is None:
         return None
     try:
-        return Strategy(value)
+        return kind(value)
     except ValueError:
-        raise ConfigError("strategy", f"{value!r} is none of {', '.join(one.value for one in Strategy)}") from None
-
-
-def _on_incremental_change(value: str | None) -> IncrementalChange | None:
-    """Return a policy by name; raise ConfigError with the known ones."""
-    if value is None:
-        return None
-    try:
-        return IncrementalChange(value)
-    except ValueError:
-        known = ", ".join(one.value for one in IncrementalChange)
-        raise ConfigError("on_incremental_change", f"{value!r} is none of {known}") from None
-
-
-def _quiet(_: Progress) -> None:
-    """Take a sign of life and do nothing."""
+        raise ConfigError(name, f"{value!r} is none of {', '.join(one.value for one in kind)}") from None

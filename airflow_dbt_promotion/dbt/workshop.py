@@ -62,6 +62,8 @@ class DbtWorkshop:
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes; see `ports.Workshop`."""
         environment = request.environment
+        # What is selected is told apart among all that there is, so the parse that stays is made first.
+        self.release(environment, dry=False)
         project = self._kept(environment)
         definition = read_definition(project.target_path, project.project_dir)
         invocation = DbtInvocation(

@@ -19,10 +19,10 @@ from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
 from airflow_dbt_promotion.engine.recorder import Recorder
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
 
-__all__ = ["Engine", "Promotion", "PromotionRequest"]
+__all__ = ["Engine", "Promotion", "PromotionRequest", "quiet"]
 
 
-def _quiet(_: Progress) -> None:
+def quiet(_: Progress) -> None:
     """Take a sign of life and do nothing."""
 
 
@@ -58,7 +58,7 @@ class Engine:
         return self._planner.plan(request).plan
 
     def promote(
-        self, request: PromotionRequest, on_progress: OnProgress = _quiet, on_plan: OnPlan = _unseen
+        self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
     ) -> Promotion:
         """Carry a request out; see `Promoter.promote`."""
         return self._promoter.promote(request, on_progress, on_plan)

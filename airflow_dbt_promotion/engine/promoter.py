@@ -83,7 +83,7 @@ class Promoter:
             return planned
         lacking = _unproven(planned)
         if lacking:
-            release = self._workshop.release(source, dry=False)
+            release = self._workshop.release(source, dry=True)
             at_hand = [m for m in lacking if m in release.models and release.models[m].version == _version(planned, m)]
             tests = tests_of(release, at_hand, unit=True)
             models = tuple(release.models[model] for model in sorted(at_hand)) if source.working else ()
@@ -162,8 +162,6 @@ class Promoter:
     def _build(self, planned: Planned, release: Release, on_progress: OnProgress) -> Built:
         """Run each invocation of the plan."""
         target = planned.situation.target
-        # The plan was made of a parse that left nothing behind; dbt selects what it executes from one that stays.
-        self._workshop.release(target, dry=False)
         runs: list[Run] = []
         words: list[str] = []
         for segment in segments(planned.plan, release):
