@@ -3,8 +3,9 @@
 Written: UTF-8, sorted keys, RFC 3339 instants in UTC, one space of indentation a level, a newline at the end, every
 field. Read: only what would come out the same when it is written again. So every field must be there (one that is
 missing would quietly become "nothing is current", or "no test is missing"), and one that this release does not know is
-an error (it would be gone after the next write; a release that adds a field raises `schema_version`). What cannot be
-read is an error that names file and place; it is never taken for an empty document.
+an error (it would be gone after the next write; a release that adds a field raises `schema_version`, and `migrations`
+says what that field is in older documents). What cannot be read is an error that names file and place; it is never
+taken for an empty document.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, InvalidNameError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, environment_name
 from airflow_dbt_promotion.core.instants import utc
+from airflow_dbt_promotion.core.migrations import OLDEST, schema_of, upgraded
 from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState, Evidence
 
 _HINT = "it is left as it is; restore it from a backup, or move it away and record anew"
@@ -59,8 +61,9 @@ def decode(data: bytes, where: str, environment: EnvironmentName) -> Environment
     """Return the state of an environment from its document; `where` names the file or address in errors.
 
     Raises FutureSchemaError where a newer release wrote it, CorruptStateError for anything else that is not a document
-    of this environment.
+    of this environment. A document of an earlier release comes out as the present one would have written it.
     """
+    data = upgraded(data)
     try:
         state = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -114,31 +117,21 @@ def _refuse(data: bytes, where: str, error: Exception) -> NoReturn:
     """Raise what fits a document that could not be decoded: one of a later schema may look like anything."""
     if not data.strip():
         raise CorruptStateError(where, f"the file is empty; {_HINT}") from None
-    try:
-        version = msgspec.json.decode(data, type=_SchemaOnly).schema_version
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    else:
+    if (version := schema_of(data)) is not None:
         _check_schema(version, where)
     problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     raise CorruptStateError(where, f"{problem}; {_HINT}") from None
 
 
-class _SchemaOnly(Struct):
-    """The one field that every schema version has."""
-
-    schema_version: int
-
-
 def _check_schema(version: int, where: str) -> None:
-    """Raise unless this release wrote such documents."""
+    """Raise unless this release reads such documents."""
     if version > SCHEMA_VERSION:
         raise FutureSchemaError(
             where,
             f"a newer release wrote it (schema_version {version}, this one reads {SCHEMA_VERSION}); "
             f"upgrade airflow-dbt-promotion",
         )
-    if version != SCHEMA_VERSION:
+    if not OLDEST <= version <= SCHEMA_VERSION:
         problem = f"no release ever wrote schema_version {version} - at `$.schema_version`"
         raise CorruptStateError(where, f"{problem}; {_HINT}")
 

@@ -74,6 +74,7 @@ class Node(Struct, frozen=True, gc=False):
     group: str | None = None
     access: str | None = None
     version: str | int | float | None = None
+    latest_version: str | int | float | None = None
     relation_name: str | None = None
     test_metadata: TestMetadata | None = None
     column_name: str | None = None
@@ -125,6 +126,16 @@ class Exposure(Struct, frozen=True, gc=False):
     fqn: tuple[str, ...] = ()
 
 
+class Other(Struct, frozen=True, gc=False):
+    """Something without a version that a node may name as a parent: a source, metric, semantic model, saved query.
+
+    `relation_name` is a source's, rendered for the target of the parse.
+    """
+
+    depends_on: Lineage = Lineage()
+    relation_name: str | None = None
+
+
 class Origin(Enum):
     """Where config `as written` was read: dbt's kept parse, the sources on disk, or (rendered) the manifest alone."""
 
@@ -165,9 +176,9 @@ class DeclaredVar(Struct, frozen=True):
 class Definition(Struct, frozen=True):
     """One parse of one project.
 
-    `others` are the unique ids of everything else that a node may name as a parent (sources, metrics, semantic models
-    ...). `written` is None where only the manifest was at hand (`origin` is then MANIFEST). `manifest` is the digest of
-    manifest.json's bytes.
+    `others` is everything else that a node may name as a parent (sources, metrics, semantic models, exposures ...), by
+    unique id. `quoting` is the root project's, as written. `written` is None where only the manifest was at hand
+    (`origin` is then MANIFEST). `manifest` is the digest of manifest.json's bytes.
     """
 
     project: ProjectIdentity
@@ -182,7 +193,8 @@ class Definition(Struct, frozen=True):
     macros: Mapping[str, Macro]
     unit_tests: Mapping[str, UnitTest]
     exposures: Mapping[str, Exposure]
-    others: frozenset[str]
+    others: Mapping[str, Other]
     written: Mapping[str, AsWritten] | None
     vars: tuple[DeclaredVar, ...] = ()
     dispatch: object = None
+    quoting: object = None

@@ -39,6 +39,22 @@ class IncrementalChange(Enum):
     FORWARD_ONLY = "forward_only"
 
 
+class Candidate(Enum):
+    """Which version of the source goes: the newest that is validated and soaked, held still or not, or the one that is
+    held now.
+    """
+
+    NEWEST_SOAKED = "newest_soaked"
+    CURRENT = "current"
+
+
+class OnDrift(Enum):
+    """What becomes of a run that others made of code that was never promoted: it is told, or it is refused."""
+
+    TELL = "tell"
+    BLOCK = "block"
+
+
 class SoakScope(Enum):
     """What a soak is of: the version with its lineage, or (`self`) the model's own code."""
 
@@ -86,6 +102,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     forbid: frozenset[BypassKind] = frozenset()
     vars: Mapping[str, object] = {}
     keep_history: int = 10
+    candidate: Candidate = Candidate.NEWEST_SOAKED
+    on_drift: OnDrift = OnDrift.TELL
 
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""

@@ -105,6 +105,7 @@ class _Fingerprinting:
             tests=tests,
             exposures=tuple(definition.exposures.values()),
             var_names=self._vars.names,
+            ephemeral={ModelId(id_): codes[id_] for id_ in sorted(self._graph.ephemeral)},
         )
 
     def _config_of(self, node: Node) -> _Config:

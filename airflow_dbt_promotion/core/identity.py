@@ -26,6 +26,9 @@ Version = NewType("Version", str)
 
 PlanId = NewType("PlanId", str)
 
+ReleaseId = NewType("ReleaseId", str)
+"""The digest of the kept sources of a release: every file that dbt read, by path."""
+
 MANIFEST_ONLY = "m:"
 
 _DIGEST_CHARACTERS = 32

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.composition import Composition
+from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
+from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.core.release import Model, Release, Test
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -49,6 +53,49 @@ class StateStore(Protocol):
         """Return what people should know of this place, such as that `dbt clean` would delete it."""
 
 
+class ReleaseStore(Protocol):
+    """Keeps the sources of releases beside the state: immutable, addressed by content, read back whole or not at all.
+
+    Files are stored once however many releases hold them. Sources are the truth; a parse is a cache, and may be gone
+    the next time.
+    """
+
+    def keep(self, sources: Sources, provenance: Provenance) -> ReleaseId:
+        """Keep sources and return the id of their tree.
+
+        Files first and the tree last, so that whoever finds a tree finds all of it, and a crash leaves waste and no
+        more. Durable once returned. What is kept already is left as it is, its provenance too. Raises SourcesError,
+        ReleaseUnwritableError.
+        """
+
+    def has(self, release: ReleaseId) -> bool:
+        """Say whether a release is kept."""
+
+    def tree(self, release: ReleaseId) -> SourceTree:
+        """Return the files of a release. Raises MissingReleaseError, CorruptReleaseError."""
+
+    def read(self, digest: str, path: str) -> bytes:
+        """Return the file with this SHA-256; `path` is for errors. Raises MissingReleaseError, CorruptReleaseError."""
+
+    def provenance(self, release: ReleaseId) -> Provenance:
+        """Return where a release comes from. Raises MissingReleaseError, CorruptReleaseError."""
+
+    def parse(self, release: ReleaseId, key: str) -> Mapping[str, bytes] | None:
+        """Return the files of a cached parse by name, None where there is none, or none that can be read."""
+
+    def keep_parse(self, release: ReleaseId, key: str, files: Mapping[str, bytes]) -> None:
+        """Cache a parse of a release. What cannot be written is left out: a cache may be gone at any time."""
+
+    def waste(self, needed: Collection[ReleaseId], before: datetime) -> Waste:
+        """Return what none of the needed releases refers to and was last touched before an instant.
+
+        The instant keeps safe what somebody is keeping at this very moment.
+        """
+
+    def remove(self, waste: Waste) -> None:
+        """Delete what was found to be waste; what is gone already is no error. Raises ReleaseUnwritableError."""
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """A sign of life while dbt works: the node that ended, or began, and how far the run is."""
 
@@ -64,12 +111,37 @@ OnProgress = Callable[[Progress], None]
 class BuildRequest(Struct, frozen=True, kw_only=True):
     """One invocation that executes exactly these nodes: models first, then the tests named, nothing else.
 
-    `command` is `build`, or `test` where `models` is empty.
+    `composition` is the code that they are built from, None for the project at hand.
     """
 
     environment: Environment
     models: tuple[Model, ...]
     tests: tuple[Test, ...]
+    full_refresh: bool = False
+    composition: Composition | None = None
+
+
+class RunCommand(Enum):
+    """The commands of dbt by which an environment is run."""
+
+    BUILD = "build"
+    RUN = "run"
+    TEST = "test"
+    SEED = "seed"
+    SNAPSHOT = "snapshot"
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """One invocation on the code that was promoted to an environment; what it executes, dbt's own selectors say.
+
+    `select` and `exclude` are what dbt's options of that name take; None selects everything.
+    """
+
+    environment: Environment
+    composition: Composition
+    command: RunCommand = RunCommand.BUILD
+    select: str | None = None
+    exclude: str | None = None
     full_refresh: bool = False
 
 
@@ -82,13 +154,48 @@ class BuildReport(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
 
 
+class CodeAtHand(Struct, frozen=True, kw_only=True):
+    """The project at hand, parsed now for one target, and the id that its sources have if they are kept."""
+
+    release: ReleaseId
+    definition: Definition
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """Whether sources were kept: the id, or the reason why not."""
+
+    release: ReleaseId | None
+    why: str = ""
+
+
 class Workshop(Protocol):
-    """Runs dbt on the project at hand."""
+    """Runs dbt: on the project at hand, and on code that is kept.
+
+    `dry` leaves no file behind, anywhere: neither in the project nor beside the state.
+    """
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the release of the project at hand, parsed now with the environment's target.
 
-        `dry`: leaves no file behind, anywhere in the project. Raises DbtProjectError with dbt's own words, or DbtError.
+        Raises DbtProjectError with dbt's own words, or DbtError.
+        """
+
+    def at_hand(self, environment: Environment, *, dry: bool) -> CodeAtHand:
+        """Return the project at hand, parsed now with the environment's target; keeps nothing.
+
+        Raises as `release` does, and SourcesError where the project cannot be kept or changes meanwhile.
+        """
+
+    def keep(self, expected: ReleaseId) -> None:
+        """Keep the sources at hand. Raises SourcesError where they are not, or no longer, the expected ones."""
+
+    def keep_run(self, target_path: Path, release: Release) -> Kept:
+        """Keep the sources of a run that was just read, if they are still at hand as dbt parsed them."""
+
+    def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
+        """Return a kept release, parsed with the environment's target.
+
+        Raises ReleaseError and its kin where it cannot be had, DbtProjectError where dbt refuses it.
         """
 
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
@@ -98,9 +205,21 @@ class Workshop(Protocol):
         than what was asked for, DbtError where it broke on the way, DbtProjectError where it refuses the project.
         """
 
-    def select(self, environment: Environment, selector: str) -> tuple[ModelId, ...]:
-        """Return the models that a dbt selector names in the project at hand; writes nothing. Raises InputError with
-        dbt's own words.
+    def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
+        """Execute what a selector names of a composition, and report; raises as `build` and `listed` do."""
+
+    def listed(self, request: RunRequest) -> tuple[str, ...]:
+        """Return the unique ids that a run would execute, sorted; leaves no file behind.
+
+        Raises InvalidNameError for a selector that dbt refuses, EmptySelectionError where it names nothing.
+        """
+
+    def select(
+        self, environment: Environment, selector: str, composition: Composition | None = None
+    ) -> tuple[ModelId, ...]:
+        """Return the models that a dbt selector names, in a composition or in the project at hand; writes nothing.
+
+        Raises InputError with dbt's own words.
         """
 
 

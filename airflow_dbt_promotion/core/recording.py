@@ -207,13 +207,19 @@ class _Recorder:
         return held is not None and held.version == self._release.models[model].version and held.stale_since is None
 
     def _describe(self) -> None:
-        """Take over tests and meta of versions that stand: they change neither version nor clock."""
-        current = dict(self._state.current)
+        """Take over tests and meta of versions that stand: they change neither version nor clock.
+
+        What stands is the same in this release as in the one by which it entered, and the fewer releases are in use,
+        the less has to be kept and put together. Where this one is not kept, the other goes on as long as it says all.
+        """
+        current, kept = dict(self._state.current), self._release.id
         for model, entry in self._state.current.items():
             now = self._release.models.get(model)
             if now is not None and now.version == entry.version:
-                current[model] = replace(entry, tests=now.tests, meta=now.meta)
-        self._state = replace(self._state, current=current)
+                same = (entry.tests, entry.meta) == (now.tests, now.meta)
+                release = kept or (entry.release if same else None)
+                current[model] = replace(entry, tests=now.tests, meta=now.meta, release=release)
+        self._state = replace(self._state, current=current, release=kept or self._state.release)
 
     def _let_go(self) -> tuple[ModelId, ...]:
         """Forget as current what the project no longer has."""

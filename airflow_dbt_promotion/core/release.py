@@ -9,7 +9,7 @@ from enum import Enum
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.definition import Exposure, Origin, ProjectIdentity
-from airflow_dbt_promotion.core.identity import Digest, ModelId, TestId, Version, digest_of
+from airflow_dbt_promotion.core.identity import Digest, ModelId, ReleaseId, TestId, Version, digest_of
 
 NO_TESTS = digest_of([])
 """The test digest of a model that no test depends on."""
@@ -59,7 +59,11 @@ class Test(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Release(Struct, frozen=True, kw_only=True):
-    """What one parse of a project makes: every model with its version, every test."""
+    """What one parse of a project makes: every model with its version, every test.
+
+    `id` names the kept sources that it was made of, None where they are not kept. `ephemeral` holds the code of the
+    models that are never built themselves.
+    """
 
     project: ProjectIdentity
     origin: Origin
@@ -73,6 +77,8 @@ class Release(Struct, frozen=True, kw_only=True):
     tests: Mapping[TestId, Test]
     exposures: tuple[Exposure, ...] = ()
     var_names: frozenset[str] = frozenset()
+    ephemeral: Mapping[ModelId, Digest] = {}
+    id: ReleaseId | None = None
 
     def parent_versions(self, model: ModelId) -> dict[ModelId, Version]:
         """Return the versions that a model's own version names, by parent."""

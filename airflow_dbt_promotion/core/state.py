@@ -11,9 +11,9 @@ from msgspec import Meta, Struct
 
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind
-from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, TestId, Version
+from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Natural = Annotated[int, Meta(ge=0)]
@@ -32,7 +32,8 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     and by what.
 
     `by` is a plan id, or the invocation id of a recorded run. `stale_since` is set when a parent moved and the model
-    was not built after it: its stay is over although its relation is still there.
+    was not built after it: its stay is over although its relation is still there. `release` are the kept sources in
+    which the model has this version, these tests and this meta; None where they were not at hand to be kept.
     """
 
     version: Version
@@ -45,15 +46,24 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     by: str
     incremental: bool = False
     stale_since: Instant | None = None
+    release: ReleaseId | None = None
 
 
 class Stay(Struct, frozen=True, kw_only=True, gc=False):
-    """One completed, uninterrupted time that a version was current."""
+    """One completed, uninterrupted time that a version was current, with what the entry said at its end.
+
+    A version that has left can still be promoted, as long as `release` says where its sources are kept.
+    """
 
     version: Version
     code: Digest
     entered_at: Instant
     left_at: Instant
+    tests: Digest
+    meta: Digest
+    parents: Mapping[ModelId, Version] = {}
+    incremental: bool = False
+    release: ReleaseId | None = None
 
 
 class TestStatus(Enum):
@@ -180,13 +190,17 @@ class Unfinalized(Struct, frozen=True, kw_only=True):
 
 
 class EnvironmentState(Struct, frozen=True, kw_only=True):
-    """The one document of an environment. `serial` rises by one at each write; `lineage` is a UUID made at creation."""
+    """The one document of an environment. `serial` rises by one at each write; `lineage` is a UUID made at creation.
+
+    `release` are the kept sources of the newest run of the whole project that was recorded: what the project is now.
+    """
 
     project: ProjectIdentity
     environment: EnvironmentName
     lineage: str
     schema_version: int = SCHEMA_VERSION
     serial: Natural = 0
+    release: ReleaseId | None = None
     current: Mapping[ModelId, Entry] = {}
     stays: Mapping[ModelId, tuple[Stay, ...]] = {}
     evidence: Mapping[ModelId, tuple[Evidence, ...]] = {}

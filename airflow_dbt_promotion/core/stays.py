@@ -33,6 +33,7 @@ def entry_of(release: Release, model: ModelId, at: datetime, origin: EntryOrigin
         origin=origin,
         by=by,
         incremental=described.incremental,
+        release=release.id,
     )
 
 
@@ -97,5 +98,15 @@ def _closed(
     stays: Mapping[ModelId, tuple[Stay, ...]], model: ModelId, entry: Entry, at: datetime
 ) -> Mapping[ModelId, tuple[Stay, ...]]:
     """Return the stays with the present one of a model completed."""
-    stay = Stay(version=entry.version, code=entry.code, entered_at=entry.since, left_at=max(at, entry.since))
+    stay = Stay(
+        version=entry.version,
+        code=entry.code,
+        entered_at=entry.since,
+        left_at=max(at, entry.since),
+        tests=entry.tests,
+        meta=entry.meta,
+        parents=entry.parents,
+        incremental=entry.incremental,
+        release=entry.release,
+    )
     return {**stays, model: (*stays.get(model, ()), stay)[-KEPT_STAYS:]}

@@ -58,6 +58,7 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
         written=found.nodes if found else None,
         vars=found.texts.vars() if found else (),
         dispatch=found.texts.dispatch if found else None,
+        quoting=found.texts.quoting if found else None,
     )
 
 

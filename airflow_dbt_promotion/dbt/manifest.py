@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from airflow_dbt_promotion.core.definition import Exposure, Macro, Node, UnitTest
+from airflow_dbt_promotion.core.definition import Exposure, Macro, Node, Other, UnitTest
 from airflow_dbt_promotion.core.errors import ArtifactError
 from airflow_dbt_promotion.dbt.artifact_file import Kind, check_schema, decode, read_bytes
 
@@ -31,10 +31,6 @@ class Metadata(msgspec.Struct, gc=False):
     adapter_type: str | None = None
 
 
-class Named(msgspec.Struct, gc=False):
-    """Something of which only the unique id counts, which is its key."""
-
-
 class Manifest(msgspec.Struct):
     """The part of a manifest that is read; msgspec skips the rest without building it."""
 
@@ -44,14 +40,15 @@ class Manifest(msgspec.Struct):
     unit_tests: dict[str, UnitTest] = {}
     exposures: dict[str, Exposure] = {}
     functions: dict[str, Node] = {}
-    sources: dict[str, Named] = {}
-    metrics: dict[str, Named] = {}
-    semantic_models: dict[str, Named] = {}
-    saved_queries: dict[str, Named] = {}
+    sources: dict[str, Other] = {}
+    metrics: dict[str, Other] = {}
+    semantic_models: dict[str, Other] = {}
+    saved_queries: dict[str, Other] = {}
 
-    def others(self) -> frozenset[str]:
-        """Return the unique ids of everything without a version that a node may name as a parent."""
-        return frozenset().union(self.sources, self.metrics, self.semantic_models, self.saved_queries, self.exposures)
+    def others(self) -> dict[str, Other]:
+        """Return everything without a version that a node may name as a parent, by unique id."""
+        exposures = {id_: Other(depends_on=exposure.depends_on) for id_, exposure in self.exposures.items()}
+        return {**self.sources, **self.metrics, **self.semantic_models, **self.saved_queries, **exposures}
 
 
 _decoder = msgspec.json.Decoder(Manifest)

@@ -114,6 +114,7 @@ class ProjectFile:
         """Take the mapping that the file holds, and the vars of a file beside it."""
         self.name = str(document.get("name", ""))
         self.dispatch = plain(document.get("dispatch")) or None
+        self.quoting = plain(document.get("quoting")) or None
         self.packages_path = str(document.get("packages-install-path") or "dbt_packages")
         self._document = document
         self._vars = {**_mapping(document.get("vars")), **(extra_vars or {})}

@@ -41,6 +41,11 @@ class Texts(msgspec.Struct, frozen=True):
         """Return the root project's dispatch config."""
         return self.projects[self.root].dispatch
 
+    @property
+    def quoting(self) -> object:
+        """Return the root project's quoting."""
+        return self.projects[self.root].quoting
+
 
 class _Patch(msgspec.Struct, frozen=True, gc=False):
     """What a schema file says of one node, and where Jinja may stand in it."""

@@ -20,6 +20,7 @@ from airflow_dbt_promotion.core.definition import (
     Node,
     NodeConfig,
     Origin,
+    Other,
     ProjectIdentity,
     TestMetadata,
     UnitTest,
@@ -98,7 +99,7 @@ def definition(
         macros={found.unique_id: found for found in macros},
         unit_tests={unit.unique_id: unit for unit in units},
         exposures={},
-        others=frozenset(others),
+        others={other: Other() for other in others},
         written=written or {},
         vars=tuple(
             DeclaredVar(declared_in="shop", scope="", name=name, value=value)

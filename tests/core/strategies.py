@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.identity import (
     EnvironmentName,
     ModelId,
     PlanId,
+    ReleaseId,
     TestId,
     Version,
 )
@@ -54,6 +55,8 @@ names = _WORDS | _UNUSUAL
 digests = st.binary(min_size=16, max_size=16).map(lambda data: Digest(data.hex()))
 
 versions = st.builds(lambda prefix, found: Version(prefix + found), st.sampled_from(["", MANIFEST_ONLY]), digests)
+
+release_ids = st.binary(min_size=16, max_size=16).map(lambda data: ReleaseId(data.hex()))
 
 plan_ids = st.binary(min_size=32, max_size=32).map(lambda data: PlanId(data.hex()))
 
@@ -112,6 +115,7 @@ def entries(draw: st.DrawFn) -> Entry:
         by=draw(texts),
         incremental=draw(st.booleans()),
         stale_since=draw(st.none() | lengths.map(lambda length: since + length)),
+        release=draw(st.none() | release_ids),
     )
 
 
@@ -119,7 +123,17 @@ def entries(draw: st.DrawFn) -> Entry:
 def stays(draw: st.DrawFn) -> Stay:
     """Completed stays; some of no length."""
     entered = draw(instants)
-    return Stay(version=draw(versions), code=draw(digests), entered_at=entered, left_at=entered + draw(lengths))
+    return Stay(
+        version=draw(versions),
+        code=draw(digests),
+        entered_at=entered,
+        left_at=entered + draw(lengths),
+        tests=draw(digests),
+        meta=draw(digests),
+        parents=draw(maps(versions)),
+        incremental=draw(st.booleans()),
+        release=draw(st.none() | release_ids),
+    )
 
 
 outcomes = st.builds(Outcome, st.sampled_from(TestStatus), instants, maps(versions, most=2))

@@ -74,7 +74,14 @@ def evidence(**changes: Any) -> Evidence:
 
 
 def stay(**changes: Any) -> Stay:
-    made = Stay(version=version("e"), code=Digest("f" * 32), entered_at=NOON, left_at=NOON)
+    made = Stay(
+        version=version("e"),
+        code=Digest("f" * 32),
+        entered_at=NOON,
+        left_at=NOON,
+        tests=Digest("a" * 32),
+        meta=Digest("b" * 32),
+    )
     return replace(made, **changes)
 
 
@@ -378,6 +385,41 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
         decode(twice.encode())
 
 
+def _as_schema_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as the first release wrote it."""
+    old: dict[str, Any] = {**document, "schema_version": 1}
+    del old["release"]
+    old["current"] = {
+        model: {key: value for key, value in entry.items() if key != "release"}
+        for model, entry in old["current"].items()
+    }
+    kept = {"version", "code", "entered_at", "left_at"}
+    old["stays"] = {
+        model: [{key: value for key, value in stay.items() if key in kept} for stay in stays]
+        for model, stays in old["stays"].items()
+    }
+    return old
+
+
+def test_a_document_of_the_first_schema_is_read_and_says_that_nothing_was_kept() -> None:
+    whole = state()
+    found = decode(json.dumps(_as_schema_1(tree())).encode())
+    assert found.schema_version == SCHEMA_VERSION
+    assert found.current == {model: replace(entry, release=None) for model, entry in whole.current.items()}
+    assert [stay.release for stays in found.stays.values() for stay in stays] == [None]
+    assert (found.evidence, found.serial, found.history) == (whole.evidence, whole.serial, whole.history)
+    assert decode(codec.encode(found)) == found
+
+
+def test_a_document_of_the_first_schema_is_checked_as_any_other() -> None:
+    old = _as_schema_1(tree())
+    again = json.dumps(old["current"][ORDERS])
+    twice = json.dumps(old).replace('"current": {', f'"current": {{"{ORDERS}": {again}, ')
+    for broken in (twice, json.dumps({**old, "current": []}), json.dumps({**old, "more": 1}), json.dumps(old)[:-5]):
+        with pytest.raises(CorruptStateError, match=r"staging\.json"):
+            decode(broken.encode())
+
+
 # --- other schemas, other environments --------------------------------------------------------------------------------
 
 
@@ -386,7 +428,7 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
     [
         {**tree(), "schema_version": SCHEMA_VERSION + 1},
         {**tree(), "schema_version": 99, "current": []},
-        {"schema_version": 2, "all": "different"},
+        {"schema_version": 3, "all": "different"},
     ],
 )
 @pytest.mark.parametrize("read", [codec.decode, codec.head])
@@ -397,7 +439,7 @@ def test_a_document_of_the_future_says_so(document: object, read: Callable[..., 
 
 def test_a_truncated_document_of_the_future_is_corrupt() -> None:
     with pytest.raises(CorruptStateError):
-        decode(b'{"schema_version": 2, "all": ')
+        decode(b'{"schema_version": 3, "all": ')
 
 
 @pytest.mark.parametrize("read", [codec.decode, codec.head])
@@ -450,5 +492,5 @@ def test_the_schema_takes_nothing_else() -> None:
     document = json.loads(codec.encode(whole))
     assert validator.is_valid(document)
     assert not validator.is_valid({**document, "more": 1})
-    assert not validator.is_valid({**document, "schema_version": 2})
+    assert not validator.is_valid({**document, "schema_version": SCHEMA_VERSION + 1})
     assert not validator.is_valid({key: value for key, value in document.items() if key != "current"})

@@ -38,7 +38,7 @@ def family(root: type[PromotionError]) -> Iterator[type[PromotionError]]:
 LEAVES = [
     found
     for found in family(PromotionError)
-    if found.__module__ == errors.__name__ and found not in {PromotionError, InputError, MachineError}
+    if found.__module__.startswith(errors.__name__) and found not in {PromotionError, InputError, MachineError}
 ]
 
 

@@ -50,12 +50,22 @@ from airflow_dbt_promotion.core.errors.naming import (
     UnknownEnvironmentError,
     UnknownModelError,
 )
+from airflow_dbt_promotion.core.errors.releases import (
+    CorruptReleaseError,
+    MissingReleaseError,
+    ReleaseError,
+    ReleaseUnwritableError,
+    SourcesError,
+    UnservableError,
+    VersionsMovedError,
+)
 
 __all__ = [
     "AmbiguousModelError",
     "ArtifactError",
     "ClockError",
     "ConfigError",
+    "CorruptReleaseError",
     "CorruptStateError",
     "CyclicGraphError",
     "CyclicPathError",
@@ -73,12 +83,16 @@ __all__ = [
     "MachineError",
     "MissingArtifactError",
     "MissingParentError",
+    "MissingReleaseError",
     "OverriddenVarsError",
     "ParentNotBuiltError",
     "PromotionError",
     "ReasonRequiredError",
+    "ReleaseError",
+    "ReleaseUnwritableError",
     "RunRefusedError",
     "SkippedEnvironmentError",
+    "SourcesError",
     "StateConflictError",
     "StateError",
     "StateUnwritableError",
@@ -86,5 +100,7 @@ __all__ = [
     "TooManyNamesError",
     "UnknownEnvironmentError",
     "UnknownModelError",
+    "UnservableError",
     "UnsupportedSchemaError",
+    "VersionsMovedError",
 ]

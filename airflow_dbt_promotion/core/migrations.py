@@ -1,0 +1,66 @@
+"""Documents of earlier releases of this package, brought to what the present one writes.
+
+Nothing is guessed: what an earlier release did not keep is said to be unknown. A document is upgraded when it is read,
+and stays as it is until the next write.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.state import SCHEMA_VERSION
+
+OLDEST = 1
+"""The oldest schema that is read."""
+
+
+class _SchemaOnly(Struct):
+    """The one field that every schema version has."""
+
+    schema_version: int
+
+
+def schema_of(data: bytes) -> int | None:
+    """Return the schema version that a document says it has, None where it says none."""
+    try:
+        return msgspec.json.decode(data, type=_SchemaOnly).schema_version
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def upgraded(data: bytes) -> bytes:
+    """Return a document of an earlier schema as one of the present; anything else is returned as it is.
+
+    One that is broken is left to whoever decodes it to complain of.
+    """
+    if schema_of(data) != OLDEST:
+        return data
+    try:
+        document: Any = json.loads(data, object_pairs_hook=_once)
+        _keep_releases(document)
+        return msgspec.json.encode(document)
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        return data
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of which no key would be lost. Raises ValueError."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _keep_releases(document: dict[str, Any]) -> None:
+    """Take schema 1 to 2: entries and stays say in which kept sources they are; before, none were kept."""
+    for entry in document.get("current", {}).values():
+        entry["release"] = None
+    for stays in document.get("stays", {}).values():
+        for stay in stays:
+            stay |= {"tests": "", "meta": "", "parents": {}, "incremental": False, "release": None}
+    document["release"] = None
+    document["schema_version"] = SCHEMA_VERSION
