@@ -15,10 +15,12 @@ from airflow_dbt_promotion.core.environment import (
     MOST_HISTORY,
     MOST_RUNS,
     BypassKind,
+    Candidate,
     DeployedBy,
     Environment,
     IncrementalChange,
     Leniency,
+    OnDrift,
     PromotionPath,
     SoakScope,
     Strategy,
@@ -42,6 +44,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     there, in days or ISO 8601 (PT12H). `deployed_by`: whose runs move what is current (default: promotion for the end
     of a path, others elsewhere). `working`: people work here, and it needs no state (default: only where it is called
     development or dev). `vars`: given to dbt for every run of this environment. `forbid`: bypasses that nobody may use.
+    `candidate`: which version of the source goes (newest_soaked, or the one that is current there). `on_drift`: what
+    becomes of a run of code that was never promoted (tell, block).
     """
 
     target: str | UnsetType = UNSET
@@ -58,6 +62,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     forbid: tuple[BypassKind, ...] = ()
     vars: dict[str, Any] = {}
     keep_history: History = 10
+    candidate: Candidate = Candidate.NEWEST_SOAKED
+    on_drift: OnDrift = OnDrift.TELL
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
