@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from airflow_dbt_promotion.core.composition import Composition
+from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.errors import MissingArtifactError
-from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, OnProgress, Progress
+from airflow_dbt_promotion.core.errors import (
+    EmptySelectionError,
+    MissingArtifactError,
+    MissingReleaseError,
+    SourcesError,
+)
+from airflow_dbt_promotion.core.fingerprint import release_of
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, bare_name, digest_of
+from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
+from airflow_dbt_promotion.core.ports import (
+    BuildReport,
+    BuildRequest,
+    CodeAtHand,
+    Kept,
+    OnProgress,
+    Progress,
+    RunCommand,
+    RunRequest,
+)
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 
@@ -49,17 +67,87 @@ class FakeReader:
         return self.runs[target_path]
 
 
+class FakeReleases:
+    """A release store of which only the ids and the waste are of interest; `needed` is what it was last asked for."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.kept: set[ReleaseId] = set()
+        self.found = Waste()
+        self.needed: frozenset[ReleaseId] | None = None
+        self.before: datetime | None = None
+        self.removed: list[Waste] = []
+
+    def keep(self, sources: Sources, provenance: Provenance) -> ReleaseId:  # noqa: ARG002 - the port's
+        """Keep the id."""
+        self.kept.add(sources.tree.id)
+        return sources.tree.id
+
+    def has(self, release: ReleaseId) -> bool:
+        """Say whether the id is kept."""
+        return release in self.kept
+
+    def tree(self, release: ReleaseId) -> SourceTree:
+        """Return nothing: there are no files here."""
+        raise MissingReleaseError(release, "the fake keeps no files")
+
+    def read(self, digest: str, path: str) -> bytes:  # noqa: ARG002 - the port's
+        """Return nothing: there are no files here."""
+        raise MissingReleaseError(path, "the fake keeps no files")
+
+    def provenance(self, release: ReleaseId) -> Provenance:
+        """Return nothing: there are no files here."""
+        raise MissingReleaseError(release, "the fake keeps no files")
+
+    def parse(self, release: ReleaseId, key: str) -> Mapping[str, bytes] | None:  # noqa: ARG002 - the port's
+        """Return no cached parse."""
+        return None
+
+    def keep_parse(self, release: ReleaseId, key: str, files: Mapping[str, bytes]) -> None:
+        """Leave a parse out."""
+
+    def waste(self, needed: Collection[ReleaseId], before: datetime) -> Waste:
+        """Return the waste that was set."""
+        self.needed, self.before = frozenset(needed), before
+        return self.found
+
+    def remove(self, waste: Waste) -> None:
+        """Note what was removed."""
+        self.removed.append(waste)
+        self.found = Waste()
+
+
+def id_of(definition: Definition) -> ReleaseId:
+    """Return the id under which the fake workshop keeps a definition: by its content, as if it were files."""
+    return ReleaseId(digest_of(repr((definition.nodes, definition.macros, definition.written, definition.vars))))
+
+
+_KINDS = {
+    RunCommand.BUILD: frozenset({"model", "seed", "snapshot", "function", "test", "unit_test"}),
+    RunCommand.RUN: frozenset({"model"}),
+    RunCommand.TEST: frozenset({"test", "unit_test"}),
+    RunCommand.SEED: frozenset({"seed"}),
+    RunCommand.SNAPSHOT: frozenset({"snapshot"}),
+}
+
+
 class FakeWorkshop:
     """Has one project at hand; what it builds succeeds, but for the nodes in `failing`.
 
-    `orders` are the builds that were asked for.
+    `orders` are the builds that were asked for, `runs` the runs. `definition` is the project at hand as a definition,
+    where a test has one; `kept` holds definitions by the id of their sources. A selector of a run is names of models,
+    parted by spaces; each takes the model with its tests.
     """
 
     def __init__(self, project: Release, clock: FakeClock) -> None:
         """Take the project at hand, and the clock by which runs are dated."""
         self.project, self._clock = project, clock
+        self.definition: Definition | None = None
+        self.kept: dict[ReleaseId, Definition] = {}
+        self.loaded: list[tuple[ReleaseId, str, bool]] = []
         self.failing: Collection[str] = ()
         self.orders: list[BuildRequest] = []
+        self.runs: list[RunRequest] = []
         self.breaks: BaseException | None = None
         self.build_breaks: BaseException | None = None
         self.meanwhile: Callable[[], object] = bool
@@ -73,15 +161,83 @@ class FakeWorkshop:
             raise self.breaks
         return self.project
 
+    def at_hand(self, environment: Environment, *, dry: bool) -> CodeAtHand:
+        """Return the definition that was set."""
+        self.release(environment, dry=dry)
+        if self.definition is None:
+            raise SourcesError("the fake project", "a test that needs its sources sets `definition`")
+        return CodeAtHand(release=id_of(self.definition), definition=self.definition)
+
+    def keep(self, expected: ReleaseId) -> None:
+        """Keep the definition that was set."""
+        if self.definition is None or id_of(self.definition) != expected:
+            raise SourcesError("the fake project", "the sources are not the expected ones")
+        self.kept[expected] = self.definition
+
+    def keep_run(self, target_path: Path, release: Release) -> Kept:  # noqa: ARG002 - the port's
+        """Keep the definition that was set, where the run is of its versions."""
+        if self.definition is None:
+            return Kept(release=None, why="the fake project has no sources at hand")
+        at_hand = release_of(self.definition)
+        if {m.id: m.version for m in at_hand.models.values()} != {m.id: m.version for m in release.models.values()}:
+            return Kept(release=None, why="the sources at hand are not those of the run")
+        self.keep(id_of(self.definition))
+        return Kept(release=id_of(self.definition))
+
+    def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
+        """Return what is kept under an id, the same for every target."""
+        self.loaded.append((release, environment.name, dry))
+        if self.breaks is not None:
+            raise self.breaks
+        if release not in self.kept:
+            raise MissingReleaseError(f"release {release}", "is not kept")
+        return self.kept[release]
+
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Report a run of exactly the requested nodes."""
         self.orders.append(request)
+        nodes = [*(model.id for model in request.models), *(test.id for test in request.tests)]
+        release = self.project if request.composition is None else release_of(request.composition.definition)
+        command = "build" if request.models else "test"
+        return self._executed(nodes, release, command, request.environment, on_progress)
+
+    def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
+        """Report a run of what is selected."""
+        nodes = self.listed(request)
+        self.runs.append(request)
+        release = release_of(request.composition.definition)
+        ordered = [*(m for m in release.models if m in nodes), *(t for t in release.tests if t in nodes)]
+        return self._executed(ordered, release, request.command.value, request.environment, on_progress)
+
+    def listed(self, request: RunRequest) -> tuple[str, ...]:
+        """Return the nodes whose model is named, of the kinds that the command executes."""
+        release = release_of(request.composition.definition)
+        chosen = {m for m in release.models if request.select is None or bare_name(m) in request.select.split()}
+        chosen -= {m for m in release.models if bare_name(m) in (request.exclude or "").split()}
+        nodes = [*chosen, *(test.id for test in release.tests.values() if chosen & set(test.models))]
+        found = tuple(sorted(node for node in nodes if node.partition(".")[0] in _KINDS[request.command]))
+        if not found:
+            raise EmptySelectionError(f"what {request.select!r} selects")
+        return found
+
+    def select(
+        self,
+        environment: Environment,  # noqa: ARG002 - the port's
+        selector: str,  # noqa: ARG002 - the port's
+        composition: Composition | None = None,  # noqa: ARG002 - the port's
+    ) -> tuple[ModelId, ...]:
+        """Return the models that were set."""
+        return self.selected
+
+    def _executed(
+        self, nodes: Sequence[str], release: Release, command: str, environment: Environment, on_progress: OnProgress
+    ) -> BuildReport:
+        """Report a run of some nodes."""
         if self.build_breaks is not None:
             raise self.build_breaks
-        nodes = [*((model.id, True) for model in request.models), *((test.id, False) for test in request.tests)]
         results = []
-        for index, (node, built) in enumerate(nodes, start=1):
-            status = self._status(node, built=built)
+        for index, node in enumerate(nodes, start=1):
+            status = self._status(node, built=node in release.models)
             on_progress(Progress(node=node, status=status.value, index=index, total=len(nodes)))
             results.append(
                 NodeResult(
@@ -89,21 +245,17 @@ class FakeWorkshop:
                 )
             )
         run = Run(
-            invocation_id=f"build-{len(self.orders)}",
-            command="build" if request.models else "test",
+            invocation_id=f"build-{len(self.orders) + len(self.runs)}",
+            command=command,
             where="target/promotion_runs",
             started_at=self._clock(),
             finished_at=self._clock(),
             results=tuple(results),
-            target=request.environment.target,
+            target=environment.target,
         )
         self.meanwhile()
         broke = tuple(f"{node} broke" for node in self.failing)
-        return BuildReport(run=run, release=self.project, success=not self.failing, words=broke)
-
-    def select(self, environment: Environment, selector: str) -> tuple[ModelId, ...]:  # noqa: ARG002 - the port's
-        """Return the models that were set."""
-        return self.selected
+        return BuildReport(run=run, release=release, success=not self.failing, words=broke)
 
     def _status(self, node: str, *, built: bool) -> ResultStatus:
         """Say how a node ends."""

@@ -14,18 +14,28 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.definition import Exposure, Lineage, Origin, Owner, ProjectIdentity
+from airflow_dbt_promotion.core.definition import (
+    Checksum,
+    Definition,
+    Exposure,
+    Lineage,
+    Node,
+    Owner,
+    ProjectIdentity,
+)
 from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, PromotionPath
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, TestId, Version, digest_of
+from airflow_dbt_promotion.core.fingerprint import release_of
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, TestId, digest_of
 from airflow_dbt_promotion.core.plan import Choices, Question, Situation
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
-from airflow_dbt_promotion.core.release import NO_TESTS, Model, ModelKind, Release, Test
+from airflow_dbt_promotion.core.release import NO_TESTS, Release, Test
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.stores.memory import MemoryStore
-from tests.fakes import FakeClock, FakeReader, FakeWorkshop
+from tests.core.definitions import definition, generic_test, node
+from tests.fakes import FakeClock, FakeReader, FakeReleases, FakeWorkshop
 
 NOON = datetime(2026, 7, 24, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -52,6 +62,35 @@ def test_id(name: str) -> TestId:
 test_id.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
 
 
+def defined(
+    parents: Mapping[str, tuple[str, ...]] = PARENTS,
+    *,
+    code: Mapping[str, str] | None = None,
+    untested: Collection[str] = (),
+    incremental: Collection[str] = (),
+    exposures: tuple[Exposure, ...] = (),
+) -> Definition:
+    """Return one parse of a project: its models by name with their parents (parents first), each with one test."""
+    nodes: list[Node] = []
+    for name, above in parents.items():
+        text, seed = (code or {}).get(name, "select 1"), name.startswith("raw_")
+        nodes.append(
+            node(
+                name,
+                *map(model_id, above),
+                kind="seed" if seed else "model",
+                materialized="incremental" if name in incremental else None,
+                raw_code="" if seed else text,
+                checksum=Checksum("sha256", text),
+                relation_name=None,
+            )
+        )
+        if name not in untested:
+            test = generic_test(f"not_null_{name}_id", "not_null", model_id(name), relation_name=None)
+            nodes.append(replace(test, unique_id=test_id(name)))
+    return replace(definition(nodes), exposures={one.unique_id: one for one in exposures})
+
+
 def release(
     parents: Mapping[str, tuple[str, ...]] = PARENTS,
     *,
@@ -61,40 +100,7 @@ def release(
     exposures: tuple[Exposure, ...] = (),
 ) -> Release:
     """Return the release of a project: its models by name with their parents (parents first), each with one test."""
-    models: dict[ModelId, Model] = {}
-    tests: dict[TestId, Test] = {}
-    for name, above in parents.items():
-        text = (code or {}).get(name, "select 1")
-        ids = tuple(model_id(parent) for parent in above)
-        required = () if name in untested else (test_id(name),)
-        models[model_id(name)] = Model(
-            id=model_id(name),
-            name=name,
-            package=PACKAGE,
-            kind=ModelKind.SEED if name.startswith("raw_") else ModelKind.MODEL,
-            version=Version(digest_of([name, text, sorted(models[parent].version for parent in ids)])),
-            code=digest_of([name, text]),
-            tests=digest_of(required) if required else NO_TESTS,
-            meta=digest_of("meta"),
-            parents=ids,
-            required=required,
-            incremental=name in incremental,
-        )
-        for test in required:
-            tests[test] = Test(id=test, name=f"not_null_{name}_id", unit=False, models=(model_id(name),))
-    return Release(
-        project=ProjectIdentity(PACKAGE),
-        origin=Origin.PARSE,
-        where="manifest.json",
-        manifest=digest_of("manifest"),
-        invocation_id="parse",
-        generated_at=None,
-        dbt_version="1.11.16",
-        adapter_type="duckdb",
-        models=models,
-        tests=tests,
-        exposures=exposures,
-    )
+    return release_of(defined(parents, code=code, untested=untested, incremental=incremental, exposures=exposures))
 
 
 def joint_test_id(*names: str) -> TestId:
@@ -251,25 +257,28 @@ def path(soak: timedelta = DAY, **production: object) -> PromotionPath:
 class Shop:
     """A project with its environments in memory, and the engine over them."""
 
-    def __init__(self, project: Release | None = None, environments: PromotionPath | None = None) -> None:
+    def __init__(self, project: Release | Definition | None = None, environments: PromotionPath | None = None) -> None:
         """Take the project at hand and the promotion path; the shop's own where nothing is said."""
-        self.project = project or release()
         self.clock = FakeClock(NOON)
-        self.workshop = FakeWorkshop(self.project, self.clock)
-        self.reader, self.store = FakeReader(), MemoryStore()
+        self.workshop = FakeWorkshop(release(), self.clock)
+        self.change(project if project is not None else defined())
+        self.reader, self.store, self.releases = FakeReader(), MemoryStore(), FakeReleases()
         self._runs = 0
         self.engine = Engine(
             path=environments or path(),
             store=self.store,
+            releases=self.releases,
             workshop=self.workshop,
             reader=self.reader,
             clock=self.clock,
             project=PACKAGE,
         )
 
-    def change(self, project: Release) -> None:
-        """Put another release at hand."""
-        self.project = self.workshop.project = project
+    def change(self, project: Release | Definition) -> None:
+        """Put another release at hand; as a definition, its sources are at hand too and can be kept."""
+        self.workshop.definition = project if isinstance(project, Definition) else None
+        self.project = release_of(project) if isinstance(project, Definition) else project
+        self.workshop.project = self.project
 
     def run(self, environment: str, *, failing: Collection[str] = (), without: Collection[str] = ()) -> Recording:
         """Build the project at hand in an environment, as others would, and record it.

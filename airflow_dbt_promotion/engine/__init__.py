@@ -8,7 +8,15 @@ from pathlib import Path
 
 from airflow_dbt_promotion.core.environment import PromotionPath
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, OnProgress, Progress, StateStore, Workshop
+from airflow_dbt_promotion.core.ports import (
+    ArtifactReader,
+    Clock,
+    OnProgress,
+    Progress,
+    ReleaseStore,
+    StateStore,
+    Workshop,
+)
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.state import PromotionRecord
 from airflow_dbt_promotion.core.status import ModelStatus
@@ -33,11 +41,12 @@ def _unseen(_: Plan) -> None:
 class Engine:
     """Everything that can be asked, over one project's environments."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a port
         self,
         *,
         path: PromotionPath,
         store: StateStore,
+        releases: ReleaseStore,
         workshop: Workshop,
         reader: ArtifactReader,
         clock: Clock,
@@ -46,7 +55,7 @@ class Engine:
         """Take the promotion path and the ports; `project` is the dbt project's name, to refuse what belongs to
         another.
         """
-        self.path, self.store, self.clock = path, store, clock
+        self.path, self.store, self.releases, self.clock = path, store, releases, clock
         memory = Memory(path, store, project)
         self._planner = Planner(memory, workshop, clock)
         self._promoter = Promoter(memory, self._planner, workshop, clock)

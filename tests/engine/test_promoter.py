@@ -165,6 +165,7 @@ def engine(shop: Shop, store: JsonFileStore | MemoryStore, project: str | None =
     return Engine(
         path=shop.engine.path,
         store=store,
+        releases=shop.releases,
         workshop=shop.workshop,
         reader=shop.reader,
         clock=shop.clock,

@@ -151,6 +151,11 @@ def test_a_baseline_of_another_project_is_refused() -> None:
 def test_an_engine_that_knows_no_project_takes_any() -> None:
     shop = Shop()
     anyone = Engine(
-        path=shop.engine.path, store=shop.store, workshop=shop.workshop, reader=shop.reader, clock=shop.clock
+        path=shop.engine.path,
+        store=shop.store,
+        releases=shop.releases,
+        workshop=shop.workshop,
+        reader=shop.reader,
+        clock=shop.clock,
     )
     assert anyone.record("staging", shop.leave_run("staging", failing=[test_id("orders")])).failed == (ORDERS,)
