@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.definition import Definition
+from airflow_dbt_promotion.core.errors import UnservableError, VersionsMovedError
+from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.state import Entry
 
 
 class Composition(Struct, frozen=True, kw_only=True):
@@ -46,3 +50,82 @@ def whole(release: ReleaseId, definition: Definition) -> Composition:
     return Composition(
         definition=definition, base=release, origins={id_: release for kind in everything for id_ in kind}
     )
+
+
+def verify(
+    composition: Composition,
+    environment: str,
+    served: Mapping[ModelId, Entry],
+    definitions: Mapping[ReleaseId, Definition] | None = None,
+) -> Release:
+    """Return the release that a composition makes, if every model in it is what was promoted.
+
+    `code` has to come out, and `version` too, but where a parent moved and the model was not built since. Two models
+    must not write one relation. `definitions` are the releases that it was put together from: with them the error says
+    whether one of these comes out otherwise already, as after an upgrade of dbt. Raises VersionsMovedError,
+    UnservableError.
+    """
+    made = release_of(composition.definition)
+    stale = _stale(served)
+    moved = [
+        model
+        for model, entry in served.items()
+        if model not in composition.unserved and not _comes_out(made, model, entry, whole=model not in stale)
+    ]
+    if moved:
+        raise VersionsMovedError(
+            f"what {environment} runs", sorted(moved), _why(composition, served, moved, definitions)
+        )
+    _check_places(made, environment)
+    return made
+
+
+def _comes_out(made: Release, model: ModelId, entry: Entry, *, whole: bool) -> bool:
+    """Say whether a model of a release is what was promoted."""
+    found = made.models.get(model)
+    return found is not None and found.code == entry.code and (not whole or found.version == entry.version)
+
+
+def _stale(served: Mapping[ModelId, Entry]) -> set[ModelId]:
+    """Return the models that stand on another parent than their version names, directly or through others."""
+    children: dict[ModelId, list[ModelId]] = {}
+    waiting = []
+    for model, entry in served.items():
+        for parent, version in entry.parents.items():
+            children.setdefault(parent, []).append(model)
+            if parent not in served or served[parent].version != version:
+                waiting.append(model)
+    stale = set(waiting)
+    while waiting:
+        fresh = [child for child in children.get(waiting.pop(), ()) if child not in stale]
+        stale.update(fresh)
+        waiting.extend(fresh)
+    return stale
+
+
+def _why(
+    composition: Composition,
+    served: Mapping[ModelId, Entry],
+    moved: list[ModelId],
+    definitions: Mapping[ReleaseId, Definition] | None,
+) -> str:
+    """Say why models do not come out: their own release says otherwise by now, or the company that they are in."""
+    for model in moved:
+        release = composition.origins.get(model)
+        if definitions is None or release is None:
+            continue
+        alone = release_of(definitions[release])
+        if not _comes_out(alone, model, served[model], whole=True):
+            return (
+                f"release {release[:8]}, parsed now by dbt {definitions[release].dbt_version}, makes another version "
+                f"of {model} than it was kept for; run dbt as it was then, or promote versions that this dbt built"
+            )
+    return "the releases that they come from cannot stand together; promote the others from one newer release, too"
+
+
+def _check_places(made: Release, environment: str) -> None:
+    """Raise UnservableError where two models write one relation."""
+    places: dict[str, ModelId] = {}
+    for model in made.models.values():
+        if model.relation is not None and (other := places.setdefault(model.relation, model.id)) != model.id:
+            raise UnservableError(environment, sorted((other, model.id)), f"two models write {model.relation}")

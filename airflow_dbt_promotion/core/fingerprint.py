@@ -6,7 +6,7 @@ path, timestamp or rendered config. The same commit parsed for two targets gives
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,7 +14,14 @@ from msgspec import Raw, Struct
 from airflow_dbt_promotion.core.definition import AsWritten, Definition, Node, Origin
 from airflow_dbt_promotion.core.graph import KINDS, Graph
 from airflow_dbt_promotion.core.identity import MANIFEST_ONLY, Digest, ModelId, TestId, Version, digest_of
-from airflow_dbt_promotion.core.macros import ANY_MATERIALIZATION, MacroIndex, jinja, jinja_of, materializations
+from airflow_dbt_promotion.core.macros import (
+    ANY_MATERIALIZATION,
+    MacroIndex,
+    Reached,
+    jinja,
+    jinja_of,
+    materializations,
+)
 from airflow_dbt_promotion.core.release import Model, ModelKind, Release, Test
 from airflow_dbt_promotion.core.testing import Testing, value_of
 from airflow_dbt_promotion.core.vars import DeclaredVars, vars_read
@@ -39,6 +46,19 @@ def release_of(definition: Definition) -> Release:
     Raises MissingParentError for a parent that the manifest does not hold, CyclicGraphError for a ring.
     """
     return _Fingerprinting(definition).release()
+
+
+class Reading(Struct, frozen=True):
+    """What the code of one node reads beside itself: macros by unique id, vars by name, and the dispatch order."""
+
+    macros: frozenset[str]
+    vars: frozenset[str]
+    dispatched: bool
+
+
+def reading_of(definition: Definition) -> Callable[[str], Reading]:
+    """Return what tells, for the nodes and data tests of a definition by unique id, what their code reads."""
+    return _Fingerprinting(definition).reading
 
 
 class _Config(Struct, frozen=True, gc=False):
@@ -128,11 +148,7 @@ class _Fingerprinting:
     def _code(self, node: Node) -> Digest:
         """Return code(n): its source, the config that applies to it, contract and column types, macros, vars."""
         config, columns = self._config_of(node), self._columns_of(node)
-        blocks = jinja(node.raw_code) if node.language == "sql" else ""
-        if config.blocks or columns is not None:
-            blocks = f"{blocks} {config.blocks} {jinja_of(columns)}"
-        materialized = self._materializations(node, config, blocks) if self._macros.materializes else ()
-        reached = self._macros.reach(blocks, materialized, namers=True)
+        reached, read = self._reach(node, config, columns)
         return digest_of(
             [
                 node.language,
@@ -140,10 +156,28 @@ class _Fingerprinting:
                 config.code,
                 _column_types(node) if columns is None else columns,
                 reached.digest,
-                self._vars.of(vars_read(blocks) | reached.vars),
+                self._vars.of(read),
                 self._definition.dispatch if reached.dispatched else None,
             ]
         )
+
+    def _reach(self, node: Node, config: _Config, columns: object) -> tuple[Reached, frozenset[str]]:
+        """Return the macros that a node reaches, and the vars that it and they read."""
+        blocks = jinja(node.raw_code) if node.language == "sql" else ""
+        if config.blocks or columns is not None:
+            blocks = f"{blocks} {config.blocks} {jinja_of(columns)}"
+        materialized = self._materializations(node, config, blocks) if self._macros.materializes else ()
+        reached = self._macros.reach(blocks, materialized, namers=True)
+        return reached, vars_read(blocks) | reached.vars
+
+    def reading(self, id_: str) -> Reading:
+        """Return what the code of a node, or of a data test, reads beside itself."""
+        node = self._graph.nodes.get(id_)
+        if node is None:
+            reached = self._testing.reached(TestId(id_))
+            return Reading(reached.ids, frozenset(), reached.dispatched)
+        reached, read = self._reach(node, self._config_of(node), self._columns_of(node))
+        return Reading(reached.ids, read, reached.dispatched)
 
     def _materializations(self, node: Node, config: _Config, blocks: str) -> Iterable[str]:
         """Return how a node may be materialized: by its config or code, else as dbt does by default."""

@@ -118,11 +118,14 @@ def _blocks_in(value: object) -> Iterator[str]:
 
 
 class Reached(Struct, frozen=True):
-    """What some code reaches: a digest of its macros, the vars that those read, and whether dispatch order matters."""
+    """What some code reaches: a digest of its macros, the vars that those read, whether dispatch order matters, and the
+    unique ids of these macros.
+    """
 
     digest: Digest | None = None
     vars: frozenset[str] = frozenset()
     dispatched: bool = False
+    ids: frozenset[str] = frozenset()
 
 
 NOTHING = Reached()
@@ -194,7 +197,8 @@ class MacroIndex:
             reached |= fresh
         sources = sorted((id_, self._own[id_].macro_sql.strip()) for id_ in reached)
         read = frozenset(name for id_ in reached for name in vars_read(self._blocks[id_]))
-        return Reached(digest_of(sources), read, any("__" in self._own[id_].name for id_ in reached))
+        dispatched = any("__" in self._own[id_].name for id_ in reached)
+        return Reached(digest_of(sources), read, dispatched, frozenset(reached))
 
 
 class _Overrides:

@@ -10,7 +10,7 @@ from msgspec import Raw
 from airflow_dbt_promotion.core.definition import Definition, Node, TestMetadata, UnitTest
 from airflow_dbt_promotion.core.graph import Graph
 from airflow_dbt_promotion.core.identity import Digest, TestId, digest_of
-from airflow_dbt_promotion.core.macros import MacroIndex, jinja, jinja_of
+from airflow_dbt_promotion.core.macros import NOTHING, MacroIndex, Reached, jinja, jinja_of
 from airflow_dbt_promotion.core.release import NO_TESTS, Test
 from airflow_dbt_promotion.core.vars import DeclaredVars, vars_read
 
@@ -85,6 +85,18 @@ class Testing:
         if test.name not in self._reached_by:
             self._reached_by[test.name] = self._reached("", f"test_{test.name}", _MODEL)
         return id_, test.namespace, test.name, kwargs, config, self._reached_by[test.name]
+
+    def reached(self, id_: TestId) -> Reached:
+        """Return the macros that a data test reaches; a unit test has none but those of its model."""
+        node = self._definition.nodes.get(id_)
+        if node is None:
+            return NOTHING
+        written = self._definition.written.get(id_) if self._definition.written else None
+        config = value_of(node.unrendered_config) if written is None else [written.config, written.test]
+        code = value_of(node.test_metadata.kwargs) if node.test_metadata is not None else None
+        own = jinja(node.raw_code) if node.test_metadata is None else jinja_of(code)
+        name = (f"test_{node.test_metadata.name}", _MODEL) if node.test_metadata is not None else ()
+        return self._macros.reach(f"{own} {jinja_of(config)}", (*name, _MATERIALIZED))
 
     def _reached(self, blocks: str, *macros: str) -> Sequence[object]:
         """Return the macros and vars that a data test reaches."""
