@@ -3,41 +3,23 @@
 A *need* is one change that another cannot go without. Upstream: a planned child needs every ancestor at the version
 that its own version names, in the target or in the plan. Downstream: a planned model needs its children in the target
 to follow, or they are left on its old self. Test: a required test that reads another model needs that model to be in
-the target.
+the target. Macro and project: a planned model that relies on the new state of something that is there once in a project
+(a macro, a var) needs everything in the target that relies on the old one to come along.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from enum import Enum
-
-from msgspec import Struct
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.company import Company
 from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.need import Direction, Need
+from airflow_dbt_promotion.core.reliance import Reliances
 from airflow_dbt_promotion.core.state import EnvironmentState
 
-
-class Direction(Enum):
-    """Why one model needs another."""
-
-    UPSTREAM = "upstream"
-    DOWNSTREAM = "downstream"
-    TEST = "test"
-
-
-class Need(Struct, frozen=True, gc=False):
-    """One change that must come along.
-
-    `possible` is False where the source does not hold it at a version that would do. `still` needs the opposite: the
-    target holds the model as it is needed, so it must not change.
-    """
-
-    model: ModelId
-    direction: Direction
-    possible: bool = True
-    still: bool = False
+__all__ = ["Direction", "Need", "Needs", "largest"]
 
 
 class Needs:
@@ -51,9 +33,10 @@ class Needs:
         *,
         stale_allowed: bool,
         tested: bool,
+        reliances: Reliances | None = None,
     ) -> None:
         """Take both documents and the changes between them; `stale_allowed` drops downstream needs, `tested` adds those
-        of tests.
+        of tests, `reliances` those of what models share.
         """
         self._source, self._target, self._changes = source, target, changes
         self._children: dict[ModelId, list[ModelId]] = {}
@@ -63,11 +46,18 @@ class Needs:
                     self._children.setdefault(parent, []).append(child)
         self._stale_allowed, self._tested = stale_allowed, tested
         self._known: dict[ModelId, tuple[Need, ...]] = {}
+        self._company = Company(target, changes, reliances) if reliances is not None else None
+
+    @property
+    def companies(self) -> tuple[ModelId, ...]:
+        """What stands among the models for those who rely on one state of one thing."""
+        return self._company.names if self._company is not None else ()
 
     def of(self, model: ModelId) -> tuple[Need, ...]:
         """Return the direct needs of a model that is in the plan, or that stands in the target already."""
         if model not in self._known:
-            self._known[model] = (*self._upstream(model), *self._downstream(model), *self._tests(model))
+            shared = self._company.of(model) if self._company is not None else ()
+            self._known[model] = (*self._upstream(model), *self._downstream(model), *self._tests(model), *shared)
         return self._known[model]
 
     def missing(self, model: ModelId, chosen: Iterable[ModelId]) -> list[Need]:

@@ -95,23 +95,26 @@ def judge(
     requirement: Requirement,
     now: datetime,
     others: Collection[EnvironmentState] = (),
+    entry: Entry | None = None,
 ) -> tuple[Verdict, Verdict]:
-    """Return the verdicts of the tests gate and the soak gate for the version that the source holds.
+    """Return the verdicts of the tests gate and the soak gate for the version that the source holds, or for `entry`.
 
     `others` are the other environments' documents, for unit tests count from anywhere. Raises ClockError for an entry
     more than five minutes in the future, KeyError where the source does not hold the model.
     """
-    entry = source.current[model]
+    entry = entry or source.current[model]
     check_past(f"the entry of {model} into {source.environment}", entry.since, now)
-    found = effective(model, source, others)
+    found = effective(model, source, others, entry)
     return _tests(entry, found, source, requirement), _soak(model, entry, found, source, requirement, now)
 
 
-def effective(model: ModelId, source: EnvironmentState, others: Collection[EnvironmentState]) -> Evidence | None:
-    """Return the evidence for the version that is held, completed by unit tests that passed elsewhere since it was
-    recorded.
+def effective(
+    model: ModelId, source: EnvironmentState, others: Collection[EnvironmentState], entry: Entry | None = None
+) -> Evidence | None:
+    """Return the evidence for the version that is held (or for `entry`), completed by unit tests that passed elsewhere
+    since it was recorded.
     """
-    entry = source.current[model]
+    entry = entry or source.current[model]
     found = ledger.of_version(source, model, entry.version)
     if found is None or found.tests != entry.tests or not found.missing or found.built_at is None:
         return found

@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.code_gate import Code
 from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, IncrementalChange, Strategy
@@ -19,7 +20,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
 
 
 class Choices(Struct, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class Choices(Struct, frozen=True, kw_only=True):
 
     include_upstream: bool = False
     include_downstream: bool = False
+    include_macro_users: bool = False
     allow_stale_downstream: bool = False
     allow_removals: bool = False
     force: bool = False
@@ -42,7 +44,9 @@ class Situation(Struct, frozen=True, kw_only=True):
     """Everything that a plan is computed from: both environments, what is remembered of them, the project at hand, and
     the time.
 
-    `source_state` is None where the source was never recorded, `project` where no parse of the project is at hand.
+    `source_state` is None where the source was never recorded. `project` is what the project is now, None where that is
+    not known. `code` are the kept releases that are built from, None where the project at hand is (`project` then), or
+    nothing is built.
     """
 
     source: Environment
@@ -52,6 +56,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     others: tuple[EnvironmentState, ...]
     project: Release | None
     now: datetime
+    code: Code | None = None
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -122,14 +127,17 @@ def precondition(source: EnvironmentState, target: EnvironmentState, closure: Co
     """Return the digest of what a plan rests on: what both environments hold over its closure, and which documents they
     are.
     """
-    held = [(model, *(_held(state, model) for state in (source, target))) for model in sorted(closure)]
+    held = [(model, _held(source, model)[:2], _held(target, model)) for model in sorted(closure)]
     return digest_of([source.lineage, target.lineage, held])
 
 
-def _held(state: EnvironmentState, model: ModelId) -> list[object] | None:
-    """Return what a document says of one model, as far as a plan rests on it."""
+def _held(state: EnvironmentState, model: ModelId) -> list[object]:
+    """Return what a document says of one model, as far as a plan rests on it: version, tests, whether it is stale.
+
+    A plan rests on the candidate of the source, whether that is held still or not: so staleness counts in a target.
+    """
     entry = state.current.get(model)
-    return None if entry is None else [entry.version, entry.tests, entry.stale_since is not None]
+    return [] if entry is None else [entry.version, entry.tests, entry.stale_since is not None]
 
 
 def exposures_reached(project: Release | None, changes: Mapping[ModelId, Change]) -> tuple[Exposure, ...]:

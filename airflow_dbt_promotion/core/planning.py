@@ -1,20 +1,19 @@
-"""Planning: from a situation and a question to a plan. The only place where gates are put together."""
+"""Planning: from a situation and a question to a plan."""
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from datetime import datetime
 
-from airflow_dbt_promotion.core import evidence as ledger
-from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
-from airflow_dbt_promotion.core.coherence import Direction, Need, Needs, largest
-from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict, blocked, judge, passed, waiting
-from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
-from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
-from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.candidates import Candidates
+from airflow_dbt_promotion.core.eligibility import GateName, blocked, judge
+from airflow_dbt_promotion.core.environment import Candidate
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.plan import Plan, Question, Situation, plan_id
+from airflow_dbt_promotion.core.state import Entry, EnvironmentState
+from airflow_dbt_promotion.core.weighing import Weighing
 
-_SHOWN = 8
-_STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
+_TRIES = 40
+"""How often older candidates are tried where newer ones cannot stand together."""
 
 
 def plan(situation: Situation, question: Question) -> Plan:
@@ -22,10 +21,39 @@ def plan(situation: Situation, question: Question) -> Plan:
 
     Models named: the plan holds all of them and is refused where one gate of one is shut. None named: it holds the
     largest coherent set that may go now, and `held` tells of the rest.
+
+    Where a newer candidate of some models cannot stand with the others, older ones that may go are tried.
     """
     if situation.source_state is None:
         return _never_recorded(situation, question)
-    return _Planning(situation, question, situation.source_state).plan()
+    candidates = _candidates(situation, question, situation.source_state)
+    before: dict[ModelId, datetime] = {}
+    best, best_score = None, -1
+    for _ in range(_TRIES):
+        weighing = Weighing(situation, question, candidates.view(before), situation.source_state)
+        found = weighing.plan()
+        if (score := weighing.score(found)) > best_score:
+            best, best_score = found, score
+        stuck = {model: since for model, since in weighing.stuck(found).items() if candidates.has_older(model, since)}
+        if not stuck or situation.target.candidate is Candidate.CURRENT:
+            break
+        newest = max(stuck.values())
+        before |= dict.fromkeys(stuck, newest)
+    assert best is not None  # noqa: S101 - for the type checker; the first try is better than none
+    return best
+
+
+def _candidates(situation: Situation, question: Question, source: EnvironmentState) -> Candidates:
+    """Return the candidates of every model."""
+    only_current = situation.target.candidate is Candidate.CURRENT or situation.source.working
+
+    def ready(model: ModelId, entry: Entry) -> bool:
+        if only_current and entry is not source.current[model]:
+            return False
+        verdicts = judge(model, source, question.requirement, situation.now, situation.others, entry)
+        return all(verdict.passed for verdict in verdicts)
+
+    return Candidates(source, situation.target_state, ready)
 
 
 def _never_recorded(situation: Situation, question: Question) -> Plan:
@@ -43,287 +71,3 @@ def _never_recorded(situation: Situation, question: Question) -> Plan:
         choices=question.choices,
         computed_at=situation.now,
     )
-
-
-class _Planning:
-    """One plan in the making."""
-
-    def __init__(self, situation: Situation, question: Question, source: EnvironmentState) -> None:
-        """Take the difference of both sides, and the needs between the changes."""
-        self._situation, self._question, self._source = situation, question, source
-        self._target, self._choices = situation.target_state, question.choices
-        project = situation.project.models if situation.project is not None else None
-        self._all = difference(source, self._target, project)
-        self._needs = Needs(
-            source,
-            self._target,
-            self._all,
-            stale_allowed=self._choices.allow_stale_downstream,
-            tested=not question.requirement.skip_tests,
-        )
-        self._own: dict[ModelId, tuple[Verdict, ...]] = {}
-
-    def plan(self) -> Plan:
-        """Choose what goes, ask every gate, and seal the plan."""
-        held: list[Change] = []
-        if self._question.models is None:
-            chosen, held = self._all_that_may_go()
-            changes = [self._judged(model, chosen) for model in sorted(chosen)]
-        else:
-            chosen = self._named(self._question.models)
-            changes = [self._judged(model, chosen) for model in sorted(chosen)]
-        asked = self._question.models if self._question.models is not None else tuple(self._all)
-        current = tuple(
-            sorted(m for m in asked if m not in chosen and (c := self._all.get(m)) and c.kind is ChangeKind.UNCHANGED)
-        )
-        return self._sealed(chosen, changes, held, current)
-
-    def _sealed(
-        self, chosen: set[ModelId], changes: list[Change], held: list[Change], current: tuple[ModelId, ...]
-    ) -> Plan:
-        """Put the plan together and give it its id."""
-        situation = self._situation
-        stale = self._left_stale(chosen)
-        closure = self._needs.ancestors(chosen) | {child for model in chosen for child in self._needs.children(model)}
-        condition = precondition(self._source, self._target, closure)
-        return Plan(
-            plan_id=plan_id(situation.source.name, situation.target.name, changes, condition),
-            source=situation.source.name,
-            target=situation.target.name,
-            strategy=self._choices.strategy,
-            precondition=condition,
-            changes=tuple(changes),
-            held=tuple(held),
-            already_current=current,
-            verdicts=self._forbidden(),
-            tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
-            stale_after=stale,
-            exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
-            choices=self._choices,
-            computed_at=situation.now,
-        )
-
-    # --- choosing -----------------------------------------------------------------------------------------------------
-
-    def _named(self, models: tuple[ModelId, ...]) -> set[ModelId]:
-        """Return the named models that differ, with the company that the caller allowed."""
-        chosen = {model for model in models if self._goes(model)}
-        directions = {
-            *((Direction.UPSTREAM, Direction.TEST) if self._choices.include_upstream else ()),
-            *((Direction.DOWNSTREAM,) if self._choices.include_downstream else ()),
-        }
-        joining = set(chosen) if directions else set()
-        while joining:
-            wanted = {
-                need.model
-                for model in joining
-                for need in self._needs.missing(model, chosen)
-                if need.possible and need.direction in directions
-            }
-            joining = wanted - chosen
-            chosen |= joining
-        return chosen
-
-    def _goes(self, model: ModelId) -> bool:
-        """Say whether a named model belongs into the plan: it differs, is rebuilt by force, or is not in the source at
-        all.
-        """
-        change = self._all.get(model)
-        return change is None or change.kind is not ChangeKind.UNCHANGED or self._choices.force
-
-    def _all_that_may_go(self) -> tuple[set[ModelId], list[Change]]:
-        """Return the largest coherent set, and the changes that are held back with the reason."""
-        differing = {model: change for model, change in self._all.items() if change.kind is not ChangeKind.UNCHANGED}
-        candidates = {m: c for m, c in differing.items() if all(verdict.passed for verdict in self._own_verdicts(m))}
-        standing = [model for model, change in self._all.items() if change.kind in _STANDING]
-        chosen, causes = largest(candidates, standing, self._needs)
-        apart: dict[ModelId, Verdict] = {}
-        while alone := {model: verdict for model in chosen if (verdict := self._tested_beside(model, chosen))}:
-            apart |= alone
-            candidates = {model: change for model, change in candidates.items() if model not in apart}
-            chosen, causes = largest(candidates, standing, self._needs)
-        held = []
-        for model, change in sorted(differing.items()):
-            if model not in chosen:
-                own = self._own_verdicts(model)
-                cause = (
-                    (apart[model],) if model in apart else (self._because(causes[model]),) if model in causes else ()
-                )
-                held.append(replace(change, verdicts=(*own, *cause)))
-        return chosen, held
-
-    def _because(self, cause: ModelId) -> Verdict:
-        """Say on which other model a change waits, and until when where that is known."""
-        shut = [verdict for verdict in self._own_verdicts(cause) if not verdict.passed] if cause in self._all else []
-        reason = f"it cannot go without {bare_name(cause)}" + (f": {shut[0].reason}" if shut else "")
-        if shut and all(verdict.status is Status.WAITING for verdict in shut):
-            instants = [verdict.eligible_at for verdict in shut if verdict.eligible_at is not None]
-            return waiting(
-                GateName.COHERENCE, "needs_other", reason, max(instants) if len(instants) == len(shut) else None
-            )
-        return blocked(GateName.COHERENCE, "needs_other", reason)
-
-    # --- verdicts -----------------------------------------------------------------------------------------------------
-
-    def _judged(self, model: ModelId, chosen: set[ModelId]) -> Change:
-        """Return a change with the verdict of every gate."""
-        change = self._all.get(model) or Change(
-            model=model, kind=ChangeKind.ADDED, before=self._target.current.get(model), after=None
-        )
-        return replace(change, verdicts=(*self._own_verdicts(model), *self._together(model, chosen)))
-
-    def _own_verdicts(self, model: ModelId) -> tuple[Verdict, ...]:
-        """Return the verdicts that do not depend on what else is in the plan."""
-        if model not in self._own:
-            self._own[model] = self._ask(model)
-        return self._own[model]
-
-    def _ask(self, model: ModelId) -> tuple[Verdict, ...]:
-        """Ask the gates of one model."""
-        change = self._all.get(model)
-        if change is None:
-            reason = (
-                f"{self._situation.source.name} does not hold it: no successful build of it was ever recorded there"
-            )
-            return (waiting(GateName.SOURCE, "not_in_source", reason),)
-        if change.after is None:
-            if self._choices.allow_removals:
-                return (passed(GateName.CHANGE, "removal_allowed", "the project does not have it any more"),)
-            reason = (
-                "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
-            )
-            return (blocked(GateName.CHANGE, "removal", reason),)
-        tests, soak = judge(
-            model, self._source, self._question.requirement, self._situation.now, self._situation.others
-        )
-        if change.kind is ChangeKind.METADATA:
-            soak = passed(
-                GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
-            )
-        return (tests, soak, *self._changing(change), *self._code(change))
-
-    def _changing(self, change: Change) -> tuple[Verdict, ...]:
-        """Ask what becomes of the data of an incremental model whose own code changed."""
-        if change.kind is not ChangeKind.MODIFIED or not (change.after and change.after.incremental and change.before):
-            return ()
-        if self._choices.strategy is Strategy.RECORD:
-            return ()
-        match self._choices.on_incremental_change:
-            case IncrementalChange.BLOCK:
-                reason = (
-                    "an incremental model changed: choose what becomes of its rows with on_incremental_change "
-                    "(full_refresh, forward_only)"
-                )
-                return (blocked(GateName.CHANGE, "incremental_change", reason),)
-            case IncrementalChange.FULL_REFRESH:
-                return (passed(GateName.CHANGE, "full_refresh", "an incremental model that is built anew"),)
-            case IncrementalChange.FORWARD_ONLY:  # pragma: no branch - the last one
-                return (
-                    passed(GateName.CHANGE, "forward_only", "an incremental model whose old rows stay as they are"),
-                )
-
-    def _code(self, change: Change) -> tuple[Verdict, ...]:
-        """Ask whether the project at hand still holds the version that soaked; only `build` needs it."""
-        project, after = self._situation.project, change.after
-        if self._choices.strategy is not Strategy.BUILD or project is None or after is None:
-            return ()
-        at_hand = project.models.get(change.model)
-        if at_hand is None:
-            reason = "the project at hand does not have it any more; check out the code that soaked"
-        elif at_hand.version.startswith("m:") != after.version.startswith("m:"):
-            reason = (
-                "its version was recorded from a manifest alone and cannot be compared; record it with the sources or "
-                "the kept parse at hand"
-            )
-        elif at_hand.version != after.version:
-            why = "it changed" if at_hand.code != after.code else "a parent of it changed"
-            reason = (
-                f"the project at hand is not what soaked ({why} since); check out the code that soaked, or let the "
-                f"new version soak"
-            )
-        elif at_hand.tests != after.tests:
-            reason = "its tests in the project at hand are not those that ran; record a run with the new tests first"
-        else:
-            return ()
-        return (blocked(GateName.CODE, "code_moved", reason),)
-
-    def _together(self, model: ModelId, chosen: set[ModelId]) -> tuple[Verdict, ...]:
-        """Ask whether a model is coherent in the company of the plan."""
-        if model not in self._all:
-            return ()
-        missing = self._needs.missing(model, chosen)
-        if missing:
-            return tuple(
-                blocked(GateName.COHERENCE, *_incoherent(direction, needs))
-                for direction in Direction
-                if (needs := [need for need in missing if need.direction is direction])
-            )
-        if (beside := self._tested_beside(model, chosen)) is not None:
-            return (beside,)
-        return (passed(GateName.COHERENCE, "coherent", "everything it stands on is in the target or comes along"),)
-
-    def _tested_beside(self, model: ModelId, chosen: set[ModelId]) -> Verdict | None:
-        """Block what was tested beside others than it will meet, where the strategy runs no test in the target."""
-        unseen = self._unseen(model, chosen) if self._choices.strategy is Strategy.RECORD else []
-        if not unseen:
-            return None
-        reason = (
-            f"{unseen[0]} saw other versions in the source than it will meet, and `record` runs no test in the target"
-        )
-        return blocked(GateName.COHERENCE, "tested_beside_others", reason)
-
-    def _unseen(self, model: ModelId, chosen: set[ModelId]) -> list[TestId]:
-        """Return the required tests of a model that saw another one at a version which it will not meet."""
-        change = self._all.get(model)
-        if change is None or change.after is None or self._question.requirement.skip_tests:
-            return []
-        found = ledger.of_version(self._source, model, change.after.version)
-        unseen = []
-        for test, outcome in found.outcomes.items() if found is not None else ():
-            for other, version in outcome.others.items():
-                planned = self._all.get(other) if other in chosen else None
-                meets = planned.after if planned is not None else self._target.current.get(other)
-                if meets is None or meets.version != version:
-                    unseen.append(test)
-                    break
-        return unseen
-
-    def _left_stale(self, chosen: set[ModelId]) -> tuple[ModelId, ...]:
-        """Return the children in the target that would be left on an old parent."""
-        stale: set[ModelId] = set()
-        for model in chosen:
-            change = self._all.get(model)
-            if change is not None and change.kind in BUILT | {ChangeKind.REMOVED}:
-                stale.update(
-                    child
-                    for child in self._needs.children(model)
-                    if child not in chosen and self._target.current[child].parents[model] != change.to_version
-                )
-        return tuple(sorted(stale))
-
-    def _forbidden(self) -> tuple[Verdict, ...]:
-        """Refuse the bypasses that the target's policy forbids."""
-        forbidden = sorted(kind.value for kind in self._choices.bypasses & self._situation.target.forbid)
-        reason = f"policy of {self._situation.target.name} forbids {', '.join(forbidden)}"
-        return (blocked(GateName.CHANGE, "bypass_forbidden", reason),) if forbidden else ()
-
-
-def _incoherent(direction: Direction, needs: list[Need]) -> tuple[str, str]:
-    """Return code and sentence for needs that are not met."""
-    names = ", ".join(bare_name(need.model) for need in needs[:_SHOWN])
-    more = f" and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
-    impossible = [need for need in needs if not need.possible]
-    match direction:
-        case Direction.UPSTREAM if impossible:
-            gone = bare_name(impossible[0].model)
-            reason = f"it was validated on a version of {gone} that neither environment holds any more"
-            return "parent_moved_on", f"{reason}; build it again in the source"
-        case Direction.UPSTREAM:
-            reason = f"it was validated on {names}{more} as the source holds them, and the target does not"
-            return "needs_upstream", f"{reason}; include_upstream adds them"
-        case Direction.DOWNSTREAM:
-            reason = f"{names}{more} in the target would be left on its old version"
-            return "needs_downstream", f"{reason}; include_downstream adds them, allow_stale_downstream accepts it"
-        case Direction.TEST:  # pragma: no branch - the last one
-            reason = f"a required test reads {names}{more}, which the target does not hold"
-            return "test_needs_model", f"{reason}; include_upstream adds them"

@@ -14,9 +14,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.candidates import with_releases
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
-from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, bare_name
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.release import Release
@@ -48,12 +49,14 @@ class Built(Struct, frozen=True, kw_only=True):
     """What was done in the target: the runs in order, all on one release of the project for that target.
 
     Empty for `record`. `others` are the documents of the other environments, for unit tests count from anywhere.
+    `aligned` are models that stand and are the same in a release that came.
     """
 
     runs: tuple[Run, ...] = ()
     release: Release | None = None
     words: tuple[str, ...] = ()
     others: tuple[EnvironmentState, ...] = ()
+    aligned: Mapping[ModelId, ReleaseId] = {}
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -259,16 +262,30 @@ def _advance(
         if after is None:
             continue
         if held is not None and held.version == after.version and held.stale_since is None:
-            told[model] = replace(held, tests=after.tests, meta=after.meta)
+            told[model] = replace(held, tests=after.tests, meta=after.meta, release=_release(change, built))
         else:
-            entries[model] = replace(after, since=now, origin=EntryOrigin.PROMOTION, by=plan.plan_id, stale_since=None)
-    state = enter(state, entries)
+            entries[model] = replace(
+                after,
+                since=now,
+                origin=EntryOrigin.PROMOTION,
+                by=plan.plan_id,
+                stale_since=None,
+                release=_release(change, built),
+            )
+    standing = {model: release for model, release in built.aligned.items() if model not in moving}
+    state = with_releases(enter(state, entries), standing)
     drift = {model: seen for model, seen in state.drift.items() if model not in moving}
     state = replace(state, current={**state.current, **told}, drift=drift)
     for model, change in moving.items():
         if change.kind is ChangeKind.REMOVED and model in state.current:
             state = leave(state, model, now)
     return end_stale(state, now)[0]
+
+
+def _release(change: Change, built: Built) -> ReleaseId | None:
+    """Return the kept sources of a version that went: those that it came from, else those that it was built from."""
+    kept = change.after.release if change.after is not None else None
+    return kept or (built.release.id if built.release is not None else None)
 
 
 def _unfinalized(

@@ -2,54 +2,76 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core import candidates
+from airflow_dbt_promotion.core.code_gate import composed
+from airflow_dbt_promotion.core.composition import Composition, whole
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.eligibility import Requirement
+from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, Strategy
-from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError, InputError, ReasonRequiredError
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.errors import (
+    ConfigError,
+    EmptySelectionError,
+    InputError,
+    ReasonRequiredError,
+    ReleaseError,
+    SourcesError,
+)
+from airflow_dbt_promotion.core.fingerprint import release_of
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.names import Names
-from airflow_dbt_promotion.core.plan import Choices, Plan, Question, Situation
+from airflow_dbt_promotion.core.plan import Choices, Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
 from airflow_dbt_promotion.core.ports import Clock, Workshop
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.engine.memory import Memory, working_state
 from airflow_dbt_promotion.engine.request import PromotionRequest
+from airflow_dbt_promotion.engine.shelf import Shelf
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """A plan with what it was computed from."""
+    """A plan with what it was computed from.
+
+    `composition` is what the target runs once the plan is carried out, and `made` its fingerprint; None where nothing
+    is built, or not from kept releases. `aligned` are models of the target that are the same in a release that comes.
+    """
 
     plan: Plan
     situation: Situation
     question: Question
+    shelf: Shelf
+    composition: Composition | None = None
+    made: Release | None = None
+    aligned: Mapping[ModelId, ReleaseId] = {}
 
 
 class Planner:
-    """Computes plans; never writes and never runs a model."""
+    """Computes plans; never writes state and never runs a model."""
 
     def __init__(self, memory: Memory, workshop: Workshop, clock: Clock) -> None:
         """Take what is remembered, the project at hand, and the clock."""
         self._memory, self._workshop, self._clock = memory, workshop, clock
 
-    def plan(self, request: PromotionRequest) -> Planned:
-        """Return the plan for a request as things stand now; no file is left behind anywhere."""
+    def plan(self, request: PromotionRequest, *, dry: bool = True) -> Planned:
+        """Return the plan for a request as things stand now; `dry` leaves no file behind anywhere."""
         path = self._memory.path
         target = path.get(request.target)
         source = path.source_of(target, request.source)
         choices, requirement = choices_of(request, target), requirement_of(request, source, target)
         situation = self._situation(source, target, choices.strategy)
-        models = self._models(request, situation)
+        shelf = Shelf(self._workshop, target, dry=dry)
+        models = self._models(request, situation, shelf)
         question = Question(models=models, requirement=requirement, choices=choices)
-        return Planned(plan=make_plan(situation, question), situation=situation, question=question)
+        return self._computed(situation, question, shelf)
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
-        """Return the plan for the same question over what is remembered now, with the parse that is at hand already.
+        """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
 
         `keep_models` asks for exactly the models that were in the plan, so that the two plans can be compared.
         """
@@ -62,7 +84,28 @@ class Planner:
             question = replace(question, models=tuple(change.model for change in planned.plan.changes))
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
-        return Planned(plan=make_plan(situation, question), situation=situation, question=question)
+        return self._computed(situation, question, planned.shelf)
+
+    # --- from kept releases -------------------------------------------------------------------------------------------
+
+    def _computed(self, situation: Situation, question: Question, shelf: Shelf) -> Planned:
+        """Compute a plan, and where it is built from kept releases, read those that it turns out to need."""
+        found = make_plan(situation, question)
+        if not _from_kept(situation.source, situation.source_state, question.choices.strategy):
+            return Planned(plan=found, situation=situation, question=question, shelf=shelf)
+        standing = {entry.release for entry in situation.target_state.current.values()}
+        aligned: Mapping[ModelId, ReleaseId] = {}
+        seen: set[ReleaseId] = set()
+        while (coming := _releases(found)) - seen or (found.changes and situation.code is None):
+            seen |= coming
+            code = shelf.code(release for release in seen | standing if release is not None)
+            newest = sorted(seen & code.releases.keys(), key=_since(found), reverse=True)
+            aligned = candidates.aligned(situation.target_state, (code.releases[release] for release in newest))
+            target_state = candidates.with_releases(situation.target_state, aligned)
+            situation = replace(situation, code=code, target_state=target_state)
+            found = make_plan(situation, question)
+        planned = Planned(plan=found, situation=situation, question=question, shelf=shelf, aligned=aligned)
+        return _composed(planned) if found.allowed and found.changes else planned
 
     def _situation(
         self, source: Environment, target: Environment, strategy: Strategy, *, project: Release | None = None
@@ -72,8 +115,9 @@ class Planner:
         source_state, target_state = memory.read(source.name), memory.read(target.name)
         if source.working:
             source_state = working_state(source, self._workshop.release(source, dry=True), source_state, self._clock())
-        if project is None and strategy is Strategy.BUILD and source_state is not None:
-            project = self._workshop.release(target, dry=True)
+        builds = strategy is Strategy.BUILD and source_state is not None
+        if project is None and builds and not _from_kept(source, source_state, strategy):
+            project = self._at_hand_for(target)
         identity = next(
             (state.project for state in (source_state, target_state) if state is not None), ProjectIdentity("")
         )
@@ -88,12 +132,21 @@ class Planner:
             now=self._clock(),
         )
 
-    def _models(self, request: PromotionRequest, situation: Situation) -> tuple[ModelId, ...] | None:
+    def _at_hand_for(self, target: Environment) -> Release:
+        """Return the project at hand for a target, with the id of its sources where they can be kept."""
+        try:
+            found = self._workshop.at_hand(target, dry=True)
+        except SourcesError:
+            return self._workshop.release(target, dry=True)
+        return replace(release_of(found.definition), id=found.release)
+
+    def _models(self, request: PromotionRequest, situation: Situation, shelf: Shelf) -> tuple[ModelId, ...] | None:
         """Resolve what was named or selected."""
         if request.models is not None and request.select is not None:
             raise ConfigError("models, select", "name models or give a selector, not both")
         if request.select is not None:
-            if not (selected := self._workshop.select(situation.target, request.select)):
+            composition = self._newest(situation, shelf)
+            if not (selected := self._workshop.select(situation.target, request.select, composition)):
                 raise EmptySelectionError(f"what {request.select!r} selects")
             return selected
         if request.models is None:
@@ -109,12 +162,60 @@ class Planner:
             names = Names(known | set(self._at_hand(situation.target)))
         return tuple(sorted({names.resolve(name) for name in request.models}))
 
+    def _newest(self, situation: Situation, shelf: Shelf) -> Composition | None:
+        """Return the newest kept release of the source, None where the project at hand is what is built from.
+
+        Raises MissingReleaseError and its kin.
+        """
+        state, strategy = situation.source_state, Strategy.BUILD
+        if state is None or state.release is None or not _from_kept(situation.source, state, strategy):
+            return None
+        code = shelf.code([state.release])
+        if state.release in code.lost:
+            raise ReleaseError(f"release {state.release[:8]}", code.lost[state.release])
+        return whole(state.release, code.definitions[state.release])
+
     def _at_hand(self, target: Environment) -> tuple[ModelId, ...]:
         """Return the models of the project at hand, none where it cannot be parsed: then what is remembered must do."""
         try:
             return tuple(self._workshop.release(target, dry=True).models)
         except InputError:
             return ()
+
+
+def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:
+    """Say whether a promotion is built from kept releases: its source is recorded, and some of it is kept."""
+    kept = state is not None and any(entry.release is not None for entry in state.current.values())
+    return kept and strategy is Strategy.BUILD and not source.working
+
+
+def _releases(plan: Plan) -> set[ReleaseId]:
+    """Return the releases that a plan's changes come from."""
+    return {c.after.release for c in plan.changes if c.after is not None and c.after.release is not None}
+
+
+def _since(plan: Plan) -> Callable[[ReleaseId], tuple[datetime, ReleaseId]]:
+    """Return what tells how new a release is: when the newest change that comes from it entered the source."""
+    newest: dict[ReleaseId, datetime] = {}
+    for change in plan.changes:
+        if change.after is not None and change.after.release is not None:
+            before = newest.get(change.after.release, change.after.since)
+            newest[change.after.release] = max(before, change.after.since)
+    return lambda release: (newest.get(release, datetime.min.replace(tzinfo=UTC)), release)
+
+
+def _composed(planned: Planned) -> Planned:
+    """Put together what the target runs once a plan is carried out; where that cannot be, the plan says why."""
+    plan, situation = planned.plan, planned.situation
+    if situation.code is None:
+        raise ValueError("only kept releases can be put together")
+    target = situation.target
+    found = composed(target.name, situation.target_state, plan.changes, situation.code)
+    if isinstance(found, Verdict):
+        return replace(planned, plan=replace(plan, verdicts=(*plan.verdicts, found)))
+    composition, made = found
+    reached = exposures_reached(made, {change.model: change for change in plan.changes})
+    return replace(planned, plan=replace(plan, exposures=reached), composition=composition, made=made)
 
 
 def requirement_of(request: PromotionRequest, source: Environment, target: Environment) -> Requirement:
@@ -154,6 +255,7 @@ def choices_of(request: PromotionRequest, target: Environment) -> Choices:
     return Choices(
         include_upstream=request.include_upstream,
         include_downstream=request.include_downstream,
+        include_macro_users=request.include_macro_users,
         allow_stale_downstream=request.allow_stale_downstream,
         allow_removals=request.allow_removals,
         force=request.force,

@@ -8,6 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.building import Segment, segments, tests_of
+from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, is_complete
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, Strategy
 from airflow_dbt_promotion.core.errors import InputError
@@ -41,7 +42,7 @@ class Promoter:
         for bad input, and MachineError where the machine broke, which history then tells as errored.
         """
         started = self._clock()
-        planned = self._planner.plan(request)
+        planned = self._planner.plan(request, dry=request.dry_run or not request.update_state)
         if request.dry_run or not request.update_state:
             on_plan(planned.plan)
             return replace(self._answer(planned.plan, _without_doing(planned.plan), started), dry_run=True)
@@ -125,6 +126,7 @@ class Promoter:
         self._memory.change(target.name, project, lambda state: begin(state, plan, who, started, target.keep_history))
         touched = False
         try:
+            self._keep(planned)
             built = self._publish(planned, on_progress)
             touched = plan.strategy is Strategy.BUILD
             ending = self._commit(planned, built)
@@ -148,15 +150,21 @@ class Promoter:
             warnings=self._memory.store.warnings(),
         )
 
+    def _keep(self, planned: Planned) -> None:
+        """Keep the sources at hand, where they are what is built from."""
+        project = planned.situation.project if planned.composition is None else None
+        if planned.plan.strategy is Strategy.BUILD and project is not None and project.id is not None:
+            self._workshop.keep(project.id)
+
     def _publish(self, planned: Planned, on_progress: OnProgress) -> Built:
         """Do what the strategy does in the target; stop at the first invocation that did not succeed."""
         match planned.plan.strategy:
             case Strategy.RECORD:
                 return Built()
             case Strategy.BUILD:
-                release = planned.situation.project
+                release = planned.made or planned.situation.project
                 if release is None:
-                    raise ValueError("`build` needs the project at hand")
+                    raise ValueError("`build` needs code to build from")
                 return self._build(planned, release, on_progress)
 
     def _build(self, planned: Planned, release: Release, on_progress: OnProgress) -> Built:
@@ -165,7 +173,7 @@ class Promoter:
         runs: list[Run] = []
         words: list[str] = []
         for segment in segments(planned.plan, release):
-            report = self._workshop.build(_order(target, segment), on_progress)
+            report = self._workshop.build(_order(target, segment, planned.composition), on_progress)
             runs.append(report.run)
             words.extend(report.words)
             if not report.success:
@@ -173,7 +181,7 @@ class Promoter:
         others = planned.situation.others
         source = planned.situation.source_state
         beside = (*(other for other in others if other.environment != target.name), *((source,) if source else ()))
-        return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside)
+        return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside, aligned=planned.aligned)
 
     def _commit(self, planned: Planned, built: Built) -> Ending:
         """Advance `current` with compare-and-set; a document that somebody wrote meanwhile is read again and moved."""
@@ -188,10 +196,14 @@ class Promoter:
         return endings[-1]
 
 
-def _order(target: Environment, segment: Segment) -> BuildRequest:
+def _order(target: Environment, segment: Segment, composition: Composition | None) -> BuildRequest:
     """Return the order for one invocation."""
     return BuildRequest(
-        environment=target, models=segment.models, tests=segment.tests, full_refresh=segment.full_refresh
+        environment=target,
+        models=segment.models,
+        tests=segment.tests,
+        full_refresh=segment.full_refresh,
+        composition=composition,
     )
 
 

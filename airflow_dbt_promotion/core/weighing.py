@@ -1,0 +1,308 @@
+"""Weighing: which changes go together, and what every gate says of each. Gates are put together nowhere else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core import evidence as ledger
+from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
+from airflow_dbt_promotion.core.code_gate import of_checkout, of_kept
+from airflow_dbt_promotion.core.coherence import Direction, Needs, largest
+from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict, blocked, judge, passed, waiting
+from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
+from airflow_dbt_promotion.core.incoherence import incoherent
+from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+_STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
+
+
+class Weighing:
+    """One plan in the making."""
+
+    def __init__(
+        self, situation: Situation, question: Question, source: EnvironmentState, held: EnvironmentState
+    ) -> None:
+        """Take the difference of both sides, and the needs between the changes.
+
+        `source` holds the candidate of each model, `held` is the source as it is.
+        """
+        self._situation, self._question, self._source, self._held = situation, question, source, held
+        self._target, self._choices = situation.target_state, question.choices
+        project = situation.project.models if situation.project is not None else None
+        self._all = difference(source, self._target, project)
+        self._needs = Needs(
+            source,
+            self._target,
+            self._all,
+            stale_allowed=self._choices.allow_stale_downstream,
+            tested=not question.requirement.skip_tests,
+            reliances=situation.code.reliances if situation.code is not None else None,
+        )
+        self._own: dict[ModelId, tuple[Verdict, ...]] = {}
+
+    def plan(self) -> Plan:
+        """Choose what goes, ask every gate, and seal the plan."""
+        held: list[Change] = []
+        if self._question.models is None:
+            chosen, held = self._all_that_may_go()
+            changes = [self._judged(model, chosen) for model in sorted(chosen)]
+        else:
+            chosen = self._named(self._question.models)
+            changes = [self._judged(model, chosen) for model in sorted(chosen)]
+        asked = self._question.models if self._question.models is not None else tuple(self._all)
+        current = tuple(
+            sorted(m for m in asked if m not in chosen and (c := self._all.get(m)) and c.kind is ChangeKind.UNCHANGED)
+        )
+        return self._sealed(chosen, changes, held, current)
+
+    def _sealed(
+        self, chosen: set[ModelId], changes: list[Change], held: list[Change], current: tuple[ModelId, ...]
+    ) -> Plan:
+        """Put the plan together and give it its id."""
+        situation = self._situation
+        stale = self._left_stale(chosen)
+        closure = self._needs.ancestors(chosen) | {child for model in chosen for child in self._needs.children(model)}
+        condition = precondition(self._source, self._target, closure)
+        return Plan(
+            plan_id=plan_id(situation.source.name, situation.target.name, changes, condition),
+            source=situation.source.name,
+            target=situation.target.name,
+            strategy=self._choices.strategy,
+            precondition=condition,
+            changes=tuple(changes),
+            held=tuple(held),
+            already_current=current,
+            verdicts=self._forbidden(),
+            tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
+            stale_after=stale,
+            exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
+            choices=self._choices,
+            computed_at=situation.now,
+        )
+
+    def score(self, found: Plan) -> int:
+        """Return how much of what was asked for a plan lets go."""
+        if self._question.models is None:
+            return len(found.changes)
+        return sum(1 for change in found.changes if change.allowed)
+
+    def stuck(self, found: Plan) -> dict[ModelId, datetime]:
+        """Return the models that may go by themselves, but not in the company that there is, each with its entry."""
+        asked = found.held if self._question.models is None else found.changes
+        return {
+            change.model: change.after.since
+            for change in asked
+            if change.after is not None
+            and not change.allowed
+            and all(verdict.passed for verdict in self._own_verdicts(change.model))
+        }
+
+    # --- choosing -----------------------------------------------------------------------------------------------------
+
+    def _named(self, models: tuple[ModelId, ...]) -> set[ModelId]:
+        """Return the named models that differ, with the company that the caller allowed."""
+        chosen = {model for model in models if self._goes(model)}
+        directions = {
+            *((Direction.UPSTREAM, Direction.TEST) if self._choices.include_upstream else ()),
+            *((Direction.DOWNSTREAM,) if self._choices.include_downstream else ()),
+            *((Direction.MACRO, Direction.PROJECT) if self._choices.include_macro_users else ()),
+        }
+        joining = set(chosen) if directions else set()
+        while joining:
+            wanted = {
+                need.model
+                for model in joining
+                for need in self._needs.missing(model, chosen)
+                if need.possible and need.direction in directions
+            }
+            joining = wanted - chosen
+            chosen |= joining
+        return chosen
+
+    def _goes(self, model: ModelId) -> bool:
+        """Say whether a named model belongs into the plan: it differs, is rebuilt by force, or is not in the source at
+        all.
+        """
+        change = self._all.get(model)
+        return change is None or change.kind is not ChangeKind.UNCHANGED or self._choices.force
+
+    def _all_that_may_go(self) -> tuple[set[ModelId], list[Change]]:
+        """Return the largest coherent set, and the changes that are held back with the reason."""
+        differing = {model: change for model, change in self._all.items() if change.kind is not ChangeKind.UNCHANGED}
+        candidates = {m: c for m, c in differing.items() if all(verdict.passed for verdict in self._own_verdicts(m))}
+        standing = [*(m for m, change in self._all.items() if change.kind in _STANDING), *self._needs.companies]
+        chosen, causes = largest(candidates, standing, self._needs)
+        apart: dict[ModelId, Verdict] = {}
+        while alone := {model: verdict for model in chosen if (verdict := self._tested_beside(model, chosen))}:
+            apart |= alone
+            candidates = {model: change for model, change in candidates.items() if model not in apart}
+            chosen, causes = largest(candidates, standing, self._needs)
+        held = []
+        for model, change in sorted(differing.items()):
+            if model not in chosen:
+                own = self._own_verdicts(model)
+                held.append(replace(change, verdicts=(*own, *self._cause(model, chosen, apart, causes))))
+        return chosen, held
+
+    def _cause(
+        self, model: ModelId, chosen: set[ModelId], apart: dict[ModelId, Verdict], causes: dict[ModelId, ModelId]
+    ) -> tuple[Verdict, ...]:
+        """Return why a change that may go by itself does not go with the others."""
+        if model in apart:
+            return (apart[model],)
+        if causes.get(model) in self._needs.companies:
+            return tuple(verdict for verdict in self._together(model, chosen) if not verdict.passed)
+        return (self._because(causes[model]),) if model in causes else ()
+
+    def _because(self, cause: ModelId) -> Verdict:
+        """Say on which other model a change waits, and until when where that is known."""
+        shut = [verdict for verdict in self._own_verdicts(cause) if not verdict.passed] if cause in self._all else []
+        reason = f"it cannot go without {bare_name(cause)}" + (f": {shut[0].reason}" if shut else "")
+        if shut and all(verdict.status is Status.WAITING for verdict in shut):
+            instants = [verdict.eligible_at for verdict in shut if verdict.eligible_at is not None]
+            return waiting(
+                GateName.COHERENCE, "needs_other", reason, max(instants) if len(instants) == len(shut) else None
+            )
+        return blocked(GateName.COHERENCE, "needs_other", reason)
+
+    # --- verdicts -----------------------------------------------------------------------------------------------------
+
+    def _judged(self, model: ModelId, chosen: set[ModelId]) -> Change:
+        """Return a change with the verdict of every gate."""
+        change = self._all.get(model) or Change(
+            model=model, kind=ChangeKind.ADDED, before=self._target.current.get(model), after=None
+        )
+        return replace(change, verdicts=(*self._own_verdicts(model), *self._together(model, chosen)))
+
+    def _own_verdicts(self, model: ModelId) -> tuple[Verdict, ...]:
+        """Return the verdicts that do not depend on what else is in the plan."""
+        if model not in self._own:
+            self._own[model] = self._ask(model)
+        return self._own[model]
+
+    def _ask(self, model: ModelId) -> tuple[Verdict, ...]:
+        """Ask the gates of one model."""
+        change = self._all.get(model)
+        if change is None:
+            reason = (
+                f"{self._situation.source.name} does not hold it: no successful build of it was ever recorded there"
+            )
+            return (waiting(GateName.SOURCE, "not_in_source", reason),)
+        if change.after is None:
+            if self._choices.allow_removals:
+                return (passed(GateName.CHANGE, "removal_allowed", "the project does not have it any more"),)
+            reason = (
+                "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
+            )
+            return (blocked(GateName.CHANGE, "removal", reason),)
+        tests, soak = judge(
+            model, self._held, self._question.requirement, self._situation.now, self._situation.others, change.after
+        )
+        if change.kind is ChangeKind.METADATA:
+            soak = passed(
+                GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
+            )
+        return (tests, soak, *self._changing(change), *self._code(change))
+
+    def _changing(self, change: Change) -> tuple[Verdict, ...]:
+        """Ask what becomes of the data of an incremental model whose own code changed."""
+        if change.kind is not ChangeKind.MODIFIED or not (change.after and change.after.incremental and change.before):
+            return ()
+        if self._choices.strategy is Strategy.RECORD:
+            return ()
+        match self._choices.on_incremental_change:
+            case IncrementalChange.BLOCK:
+                reason = (
+                    "an incremental model changed: choose what becomes of its rows with on_incremental_change "
+                    "(full_refresh, forward_only)"
+                )
+                return (blocked(GateName.CHANGE, "incremental_change", reason),)
+            case IncrementalChange.FULL_REFRESH:
+                return (passed(GateName.CHANGE, "full_refresh", "an incremental model that is built anew"),)
+            case IncrementalChange.FORWARD_ONLY:  # pragma: no branch - the last one
+                return (
+                    passed(GateName.CHANGE, "forward_only", "an incremental model whose old rows stay as they are"),
+                )
+
+    def _code(self, change: Change) -> tuple[Verdict, ...]:
+        """Ask whether the code that soaked is at hand (`build` needs it), and tell where the source has moved on."""
+        situation, verdict = self._situation, None
+        if self._choices.strategy is Strategy.BUILD and situation.code is not None:
+            verdict = of_kept(change, situation.code)
+        elif self._choices.strategy is Strategy.BUILD and situation.project is not None:
+            verdict = of_checkout(change, situation.project)
+        return (verdict,) if verdict is not None else self._moved_on(change)
+
+    def _moved_on(self, change: Change) -> tuple[Verdict, ...]:
+        """Say that the source holds a newer version than the one that goes."""
+        now = self._held.current.get(change.model)
+        if change.after is None or now is None or now.version == change.after.version:
+            return ()
+        held = judge(change.model, self._held, self._question.requirement, self._situation.now, self._situation.others)
+        why = next((verdict.reason for verdict in held if not verdict.passed), "it cannot go with the others yet")
+        reason = f"{self._held.environment} holds a newer version by now: {why}"
+        return (passed(GateName.CODE, "newest_soaked", reason),)
+
+    def _together(self, model: ModelId, chosen: set[ModelId]) -> tuple[Verdict, ...]:
+        """Ask whether a model is coherent in the company of the plan."""
+        if model not in self._all:
+            return ()
+        missing = self._needs.missing(model, chosen)
+        if missing:
+            return tuple(
+                blocked(GateName.COHERENCE, *incoherent(direction, needs))
+                for direction in Direction
+                if (needs := [need for need in missing if need.direction is direction])
+            )
+        if (beside := self._tested_beside(model, chosen)) is not None:
+            return (beside,)
+        return (passed(GateName.COHERENCE, "coherent", "everything it stands on is in the target or comes along"),)
+
+    def _tested_beside(self, model: ModelId, chosen: set[ModelId]) -> Verdict | None:
+        """Block what was tested beside others than it will meet, where the strategy runs no test in the target."""
+        unseen = self._unseen(model, chosen) if self._choices.strategy is Strategy.RECORD else []
+        if not unseen:
+            return None
+        reason = (
+            f"{unseen[0]} saw other versions in the source than it will meet, and `record` runs no test in the target"
+        )
+        return blocked(GateName.COHERENCE, "tested_beside_others", reason)
+
+    def _unseen(self, model: ModelId, chosen: set[ModelId]) -> list[TestId]:
+        """Return the required tests of a model that saw another one at a version which it will not meet."""
+        change = self._all.get(model)
+        if change is None or change.after is None or self._question.requirement.skip_tests:
+            return []
+        found = ledger.of_version(self._source, model, change.after.version)
+        unseen = []
+        for test, outcome in found.outcomes.items() if found is not None else ():
+            for other, version in outcome.others.items():
+                planned = self._all.get(other) if other in chosen else None
+                meets = planned.after if planned is not None else self._target.current.get(other)
+                if meets is None or meets.version != version:
+                    unseen.append(test)
+                    break
+        return unseen
+
+    def _left_stale(self, chosen: set[ModelId]) -> tuple[ModelId, ...]:
+        """Return the children in the target that would be left on an old parent."""
+        stale: set[ModelId] = set()
+        for model in chosen:
+            change = self._all.get(model)
+            if change is not None and change.kind in BUILT | {ChangeKind.REMOVED}:
+                stale.update(
+                    child
+                    for child in self._needs.children(model)
+                    if child not in chosen and self._target.current[child].parents[model] != change.to_version
+                )
+        return tuple(sorted(stale))
+
+    def _forbidden(self) -> tuple[Verdict, ...]:
+        """Refuse the bypasses that the target's policy forbids."""
+        forbidden = sorted(kind.value for kind in self._choices.bypasses & self._situation.target.forbid)
+        reason = f"policy of {self._situation.target.name} forbids {', '.join(forbidden)}"
+        return (blocked(GateName.CHANGE, "bypass_forbidden", reason),) if forbidden else ()
