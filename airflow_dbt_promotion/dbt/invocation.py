@@ -45,8 +45,9 @@ class DbtInvocation(Struct, frozen=True, kw_only=True):
     """One command for one target.
 
     `select` None means all that there is; `select` and `exclude` hold exact selectors (see `selection.selectors_for`),
-    never what somebody typed. A unit test runs with `build` only beside its model; alone it needs `test`. `vars` go to
-    dbt as JSON.
+    or what somebody typed, split at spaces. A unit test runs with `build` only beside its model; alone it needs `test`.
+    `vars` go to dbt as JSON. `manifest` is a kept parse (partial_parse.msgpack) that dbt takes as it is, instead of
+    parsing the project folder.
     """
 
     command: DbtCommand
@@ -57,6 +58,7 @@ class DbtInvocation(Struct, frozen=True, kw_only=True):
     full_refresh: bool = False
     vars: Mapping[str, object] = field(default_factory=dict)
     threads: int | None = None
+    manifest: Path | None = None
 
     def __post_init__(self) -> None:
         """Raise EmptySelectionError where nothing is selected, which dbt would take for everything."""
@@ -68,8 +70,8 @@ class DbtProject(Struct, frozen=True, kw_only=True):
     """Where dbt reads, and where it writes.
 
     `target_path` is the folder of one target alone: dbt parses all anew where two share one. dbt's log goes there, too.
-    `profiles_dir` None leaves the search to dbt (the project, then ~/.dbt). `env` is added to the environment for the
-    run.
+    `profiles_dir` None leaves the search to dbt (the working folder, then ~/.dbt). `env` is added to the environment
+    for the run. `working_dir` is where dbt stands, the project folder where it is None: profiles hold relative paths.
     """
 
     project_dir: Path
@@ -77,6 +79,12 @@ class DbtProject(Struct, frozen=True, kw_only=True):
     profiles_dir: Path | None = None
     profile: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: Path | None = None
+
+    @property
+    def stands_in(self) -> Path:
+        """The folder in which dbt stands while it runs."""
+        return self.working_dir or self.project_dir
 
 
 class DbtOutcome(Struct, frozen=True, kw_only=True):
@@ -105,8 +113,11 @@ class DbtRunner(Protocol):
         has ended.
 
         Raises DbtProjectError where dbt refuses project, profile or target, ConfigError where there is no such dbt, and
-        DbtError where it broke down or ended without its artifacts.
+        DbtError where it broke down, cannot read the parse that it is handed, or ended without its artifacts.
         """
+
+    def versions(self) -> str | None:
+        """Return the versions of dbt and its adapters in one line, None where they cannot be told; starts no dbt."""
 
 
 def arguments(project: DbtProject, invocation: DbtInvocation, *, log_level: str, log_format: str) -> list[str]:
@@ -166,4 +177,5 @@ def absolute(project: DbtProject) -> DbtProject:
         project_dir=project.project_dir.absolute(),
         target_path=project.target_path.absolute(),
         profiles_dir=project.profiles_dir and project.profiles_dir.absolute(),
+        working_dir=project.working_dir and project.working_dir.absolute(),
     )

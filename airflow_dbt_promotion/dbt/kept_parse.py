@@ -21,6 +21,8 @@ from airflow_dbt_promotion.dbt.schema_file import NOTHING, SchemaFile
 
 FILE = "partial_parse.msgpack"
 
+_HOOK = "operation"
+
 
 class _Path(msgspec.Struct, gc=False):
     """Where a file lay when it was parsed."""
@@ -71,7 +73,9 @@ class KeptParse(msgspec.Struct):
         return patches <= self.files.keys() and all(self._has(node) for node in nodes if node.checksum.name != "none")
 
     def _has(self, node: Node) -> bool:
-        """Say whether the file of a node is here as the manifest knows it."""
+        """Say whether the file of a node is here as the manifest knows it. That of hooks, dbt_project.yml, never is."""
+        if node.resource_type == _HOOK:
+            return True
         file = self.files.get(f"{node.package_name}://{node.original_file_path}")
         return file is not None and file.checksum == node.checksum
 

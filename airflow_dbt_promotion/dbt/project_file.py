@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.errors import ArtifactError
 
 FILE = "dbt_project.yml"
 
-_VARS_FILE = "vars.yml"
+VARS_FILE = "vars.yml"
 """dbt 1.12 takes the root project's vars from here as well."""
 
 SECTIONS = {
@@ -56,18 +56,31 @@ def load_yaml(path: Path, text: str) -> dict[str, Any]:
     return value
 
 
+def load_plain_yaml(path: str, data: bytes) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds, with every value as dbt has it, dates too, so that it can be written
+    again. Raises ArtifactError.
+    """
+    try:
+        value = yaml.load(data, Loader=_Base)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError) as error:
+        raise ArtifactError(path, f"is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict | None):
+        raise ArtifactError(path, "holds no mapping at its top level")
+    return value or {}
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML can hold
     """Return a YAML value with text keys at every depth, as JSON needs them."""
     match value:
         case dict():
-            return {_key(key): plain(item) for key, item in value.items()}
+            return {key_text(key): plain(item) for key, item in value.items()}
         case list():
             return [plain(item) for item in value]
         case _:
             return value
 
 
-def _key(key: object) -> str:
+def key_text(key: object) -> str:
     """Return a key as JSON writes it."""
     match key:
         case str():
@@ -150,15 +163,15 @@ class ProjectFile:
         for name, value in self._vars.items():
             if name in known and isinstance(value, dict):
                 for inner, scoped in value.items():
-                    yield DeclaredVar(declared_in=self.name, scope=name, name=_key(inner), value=plain(scoped))
+                    yield DeclaredVar(declared_in=self.name, scope=name, name=key_text(inner), value=plain(scoped))
             else:
-                yield DeclaredVar(declared_in=self.name, scope="", name=_key(name), value=plain(value))
+                yield DeclaredVar(declared_in=self.name, scope="", name=key_text(name), value=plain(value))
 
 
 def read_project(folder: Path, text: str, *, vars_file: bool) -> ProjectFile:
     """Return the project file with this text; `vars_file` says whether the dbt at hand reads a vars.yml beside it."""
     document = load_yaml(folder / FILE, text)
-    beside = folder / _VARS_FILE
+    beside = folder / VARS_FILE
     extra = (
         _mapping(load_yaml(beside, beside.read_text(encoding="utf-8")).get("vars"))
         if vars_file and beside.is_file()
@@ -185,5 +198,5 @@ def _own_config(level: Mapping[Any, Any]) -> Mapping[str, Any]:
         if isinstance(key, str) and key.startswith("+"):
             own[key[1:].strip()] = plain(value)
         elif not isinstance(value, dict):
-            own[_key(key)] = plain(value)
+            own[key_text(key)] = plain(value)
     return own

@@ -9,17 +9,19 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.errors import ConfigError, DbtError
+from airflow_dbt_promotion.dbt import handing
+from airflow_dbt_promotion.dbt.interpreter import interpreter_of, is_interpreter, versions_in
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, absolute, arguments
 from airflow_dbt_promotion.dbt.listener import Listener, NodeEvent, stamp
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import FrameType
 
     from airflow_dbt_promotion.core.ports import OnProgress
@@ -67,16 +69,19 @@ class SubprocessRunner:
     def __init__(self, executable: Path) -> None:
         """Take the executable: a path, or a bare name to be found on PATH."""
         self._executable = executable
+        self._versions: str | None = None
 
     def invoke(self, project: DbtProject, invocation: DbtInvocation, on_event: OnProgress | None = None) -> DbtOutcome:
         """Run one command to its end; see DbtRunner for the promises."""
         listener, project = Listener(on_event), absolute(project)
-        command = [*self._begin(), *arguments(project, invocation, log_level="info", log_format="json")]
+        command = [*self._begin(invocation), *arguments(project, invocation, log_level="info", log_format="json")]
         before = stamp(project, invocation)
         plain: list[str] = []
         with _termination_raises(), self._started(command, project) as process:
             spoken = _listen(process, listener, plain)
             exit_code = process.wait()
+        if invocation.manifest is not None and exit_code == handing.UNREADABLE:
+            raise DbtError(f"{self._executable} cannot read the parse that it was handed", plain[-3:])
         if exit_code and not listener.heard_errors:
             for line in plain:
                 listener.complain(line)
@@ -85,18 +90,36 @@ class SubprocessRunner:
             raise ConfigError(_WHERE, f"{self._executable} is not dbt 1.x: it ended with {exit_code} and said: {said}")
         return listener.conclude(project, invocation, exit_code, before)
 
-    def _begin(self) -> list[str]:
+    def versions(self) -> str | None:
+        """Return the versions of dbt and its adapters; see DbtRunner. The interpreter is asked once."""
+        if self._versions is None:
+            python = interpreter_of(self._found())
+            self._versions = versions_in(python) if python is not None else None
+        return self._versions
+
+    def _begin(self, invocation: DbtInvocation) -> list[str]:
         """Return how the command line begins."""
+        found = self._found()
+        if invocation.manifest is not None:
+            python = interpreter_of(found)
+            if python is None:
+                raise ConfigError(
+                    _WHERE,
+                    f"{self._executable} does not say which Python it runs in, and only that can run code that was "
+                    f"kept; name that Python instead",
+                )
+            return [str(python), handing.__file__, str(invocation.manifest.absolute())]
+        return [str(found), "-c", _FROM_PYTHON] if is_interpreter(found) else [str(found)]
+
+    def _found(self) -> Path:
+        """Return the executable's path. Raises ConfigError where it is not there."""
         found = shutil.which(self._executable)
         if found is None:
             raise ConfigError(
                 _WHERE,
                 f"{self._executable} is not there or cannot be executed; name a dbt, or a Python that has dbt",
             )
-        found = os.path.abspath(found)  # noqa: PTH100 - a virtualenv's python is a link that must not be resolved
-        if self._executable.name.startswith(("python", "pypy")):
-            return [found, "-c", _FROM_PYTHON]
-        return [found]
+        return Path(os.path.abspath(found))  # noqa: PTH100 - a virtualenv's python is a link that must not be resolved
 
     @contextlib.contextmanager
     def _started(self, command: list[str], project: DbtProject) -> Iterator[subprocess.Popen[bytes]]:
@@ -104,7 +127,7 @@ class SubprocessRunner:
         try:
             process = subprocess.Popen(  # noqa: S603 - a list, no shell; the executable is configuration
                 command,
-                cwd=project.project_dir,
+                cwd=project.stands_in,
                 env={**os.environ, **project.env, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

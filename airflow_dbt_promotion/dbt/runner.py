@@ -7,13 +7,16 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.errors import ConfigError, DbtError
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, absolute, arguments
 from airflow_dbt_promotion.dbt.listener import Listener, NodeEvent, stamp
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbt_common.events.base_types import EventMsg
 
     from airflow_dbt_promotion.core.ports import OnProgress
@@ -26,7 +29,7 @@ class InProcessRunner:
     """Runs the dbt that is installed beside this package.
 
     dbt keeps flags, adapters and the event manager in module globals, so a second run waits for the first. The working
-    folder is the project while dbt runs, as for somebody who types `dbt build` there: profiles hold relative paths.
+    folder is the project (or what it names) while dbt runs, as for somebody who types `dbt build` there.
     """
 
     def invoke(self, project: DbtProject, invocation: DbtInvocation, on_event: OnProgress | None = None) -> DbtOutcome:
@@ -35,13 +38,19 @@ class InProcessRunner:
         with _ONE_AT_A_TIME, _surroundings(project):
             before = stamp(project, invocation)
             try:
-                exit_code = _run(arguments(project, invocation, log_level="none", log_format="default"), listener)
+                said = arguments(project, invocation, log_level="none", log_format="default")
+                exit_code = _run(said, listener, invocation.manifest)
             finally:
                 _let_go()
             return listener.conclude(project, invocation, exit_code, before)
 
+    def versions(self) -> str | None:
+        """Return the versions of dbt and its adapters; see DbtRunner."""
+        found = {(one.metadata["Name"] or "", one.version) for one in metadata.distributions()}
+        return " ".join(sorted(f"{name}=={version}" for name, version in found if name.lower().startswith("dbt")))
 
-def _run(said: list[str], listener: Listener) -> int:
+
+def _run(said: list[str], listener: Listener, manifest: Path | None) -> int:
     """Run dbt and return the exit code that its command line would have had."""
     try:
         from dbt.cli.main import dbtRunner  # noqa: PLC0415 - costs two seconds
@@ -53,7 +62,8 @@ def _run(said: list[str], listener: Listener) -> int:
         info: Any = event.info
         listener.hear(name=info.name, level=info.level, message=info.msg, node=_node(event.data))
 
-    result = dbtRunner(callbacks=[hear]).invoke(said)
+    handed = _handed(manifest) if manifest is not None else None
+    result = dbtRunner(manifest=handed, callbacks=[hear]).invoke(said)
     ended_by = result.exception
     if ended_by is None:
         return _SUCCESS if result.success else _NODE_FAILED
@@ -61,6 +71,20 @@ def _run(said: list[str], listener: Listener) -> int:
         raise ended_by  # an interrupt, a task that was told to end: dbt catches these, too
     listener.give_up(str(ended_by))
     return _GAVE_UP
+
+
+def _handed(path: Path) -> Any:  # noqa: ANN401 - dbt's own Manifest
+    """Return a kept parse as dbt itself reads it, with what macros see as `graph`."""
+    from dbt.contracts.graph.manifest import Manifest  # noqa: PLC0415
+    from dbt.parser import manifest as parser  # noqa: PLC0415
+
+    try:
+        # The name is misspelt in dbt.
+        manifest = Manifest.from_msgpack(path.read_bytes(), decoder=parser.extended_mashumuro_decoder)
+        manifest.build_flat_graph()
+    except Exception as error:
+        raise DbtError("dbt cannot read the parse that it was handed", [f"{type(error).__name__}: {error}"]) from error
+    return manifest
 
 
 def _node(data: Any) -> NodeEvent | None:  # noqa: ANN401 - a protobuf message
@@ -75,9 +99,9 @@ def _node(data: Any) -> NodeEvent | None:  # noqa: ANN401 - a protobuf message
 
 @contextlib.contextmanager
 def _surroundings(project: DbtProject) -> Iterator[None]:
-    """Stand in the project, with its environment and with standard output turned to standard error, until the end."""
+    """Stand where dbt has to, with its environment and with standard output turned to standard error, until the end."""
     before = {name: os.environ.get(name) for name in project.env}
-    with contextlib.redirect_stdout(sys.stderr), contextlib.chdir(project.project_dir):
+    with contextlib.redirect_stdout(sys.stderr), contextlib.chdir(project.stands_in):
         os.environ.update(project.env)
         try:
             yield

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.errors import InputError
+from airflow_dbt_promotion.core.definition import Definition
+from airflow_dbt_promotion.core.errors import ExecutedElseError, InputError
 
 
 class SelectableNode(Struct, frozen=True, kw_only=True):
@@ -78,6 +79,45 @@ def selectors_for(nodes: Iterable[SelectableNode], among: Iterable[SelectableNod
     every = {**{node.unique_id: node for node in among}, **planned}
     selection = _Selection(planned=planned, every=every, alike=_by_look(every.values()))
     return tuple(_selector(node, selection) for node in planned.values())
+
+
+def selectors_in(definition: Definition, wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return selectors that dbt understands as exactly these nodes and tests of a definition, by unique id.
+
+    Raises ExecutedElseError where one is not in it, and UnselectableError.
+    """
+    every = {
+        node.unique_id: SelectableNode(
+            unique_id=node.unique_id,
+            resource_type=node.resource_type,
+            package=node.package_name,
+            fqn=node.fqn,
+            file=node.original_file_path,
+            parents=node.depends_on.nodes,
+        )
+        for node in definition.nodes.values()
+    }
+    for kind, others in (("unit_test", definition.unit_tests), ("exposure", definition.exposures)):
+        every.update(
+            (
+                id_,
+                SelectableNode(
+                    unique_id=id_,
+                    resource_type=kind,
+                    package=other.package_name,
+                    fqn=other.fqn,
+                    file=other.original_file_path,
+                    parents=other.depends_on.nodes,
+                ),
+            )
+            for id_, other in others.items()
+            if other.fqn
+        )
+    wanted = tuple(wanted)
+    missing = [id_ for id_ in wanted if id_ not in every]
+    if missing:
+        raise ExecutedElseError(missing, ())
+    return selectors_for((every[id_] for id_ in wanted), every.values())
 
 
 class _Selection(Struct, frozen=True, kw_only=True):
