@@ -119,7 +119,8 @@ class FakeReleases:
 
 def id_of(definition: Definition) -> ReleaseId:
     """Return the id under which the fake workshop keeps a definition: by its content, as if it were files."""
-    return ReleaseId(digest_of(repr((definition.nodes, definition.macros, definition.written, definition.vars))))
+    parts = (definition.nodes, definition.macros, definition.unit_tests, definition.written, definition.vars)
+    return ReleaseId(digest_of([*parts, definition.exposures]))
 
 
 _KINDS = {
@@ -144,6 +145,7 @@ class FakeWorkshop:
         self.project, self._clock = project, clock
         self.definition: Definition | None = None
         self.kept: dict[ReleaseId, Definition] = {}
+        self.releases: set[ReleaseId] = set()
         self.loaded: list[tuple[ReleaseId, str, bool]] = []
         self.failing: Collection[str] = ()
         self.orders: list[BuildRequest] = []
@@ -173,6 +175,7 @@ class FakeWorkshop:
         if self.definition is None or id_of(self.definition) != expected:
             raise SourcesError("the fake project", "the sources are not the expected ones")
         self.kept[expected] = self.definition
+        self.releases.add(expected)
 
     def keep_run(self, target_path: Path, release: Release) -> Kept:  # noqa: ARG002 - the port's
         """Keep the definition that was set, where the run is of its versions."""
@@ -228,6 +231,11 @@ class FakeWorkshop:
     ) -> tuple[ModelId, ...]:
         """Return the models that were set."""
         return self.selected
+
+    def exact(self, environment: Environment, models: Sequence[ModelId]) -> tuple[str, ...]:
+        """Return something like dbt's selectors."""
+        self.parses.append((environment.name, True))
+        return tuple(f"fqn:shop.{bare_name(model)}" for model in models)
 
     def _executed(
         self, nodes: Sequence[str], release: Release, command: str, environment: Environment, on_progress: OnProgress

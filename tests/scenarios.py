@@ -263,6 +263,7 @@ class Shop:
         self.workshop = FakeWorkshop(release(), self.clock)
         self.change(project if project is not None else defined())
         self.reader, self.store, self.releases = FakeReader(), MemoryStore(), FakeReleases()
+        self.workshop.releases = self.releases.kept
         self._runs = 0
         self.engine = Engine(
             path=environments or path(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
@@ -220,6 +220,12 @@ class Workshop(Protocol):
         """Return the models that a dbt selector names, in a composition or in the project at hand; writes nothing.
 
         Raises InputError with dbt's own words.
+        """
+
+    def exact(self, environment: Environment, models: Sequence[ModelId]) -> tuple[str, ...]:
+        """Return dbt's selectors of exactly these models of the project at hand, in their order; writes nothing.
+
+        Raises UnselectableError, an InputError, for a model that dbt cannot tell from another one.
         """
 
 

@@ -8,14 +8,13 @@ version ends it, and so does a parent that moved while the child was not built. 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.errors import ParentNotBuiltError
-from airflow_dbt_promotion.core.identity import ModelId, TestId, Version
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, Version
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import (
@@ -49,7 +48,10 @@ class Recording(Struct, frozen=True, kw_only=True):
     """What a run changed: the new document, and the models that entered, passed, failed, or drifted, by unique id.
 
     `incomplete` are models that the run touched and whose evidence still lacks tests; `unmatched` were tested at
-    another version than they hold.
+    another version than they hold. `sourced` stood already, and their sources are kept from now on. `release` are the
+    kept sources of the run, None where they were not kept; `not_kept` says why, and is empty where nothing was to be
+    kept. `refused`: policy takes no evidence from this run, so that nothing but its drift was noted. `run` is its
+    invocation id.
     """
 
     state: EnvironmentState
@@ -61,6 +63,11 @@ class Recording(Struct, frozen=True, kw_only=True):
     gone: tuple[ModelId, ...] = ()
     drifted: tuple[ModelId, ...] = ()
     unmatched: tuple[ModelId, ...] = ()
+    sourced: tuple[ModelId, ...] = ()
+    release: ReleaseId | None = None
+    not_kept: str = ""
+    refused: bool = False
+    run: str = ""
 
 
 def record(
@@ -78,21 +85,15 @@ def record(
     return _Recorder(state, release, run, entering, others).recording()
 
 
-def adopt(
-    state: EnvironmentState, release: Release, at: datetime, by: str, only: Collection[ModelId] | None = None
-) -> Recording:
-    """Return the document with every model of a release (or `only` some) entered as a baseline; what is current already
-    stays as it is.
+def refuse(state: EnvironmentState, recording: Recording) -> Recording:
+    """Return what is left of the recording of a run that policy refuses, over the document from before it: its drift.
+
+    What was built is in the warehouse, whoever refuses it, so drift is noted, and ends where the promoted version was
+    built again. No evidence is taken.
     """
-    fresh = [model for model in release.models if model not in state.current and (only is None or model in only)]
-    entries = {model: entry_of(release, model, at, EntryOrigin.BASELINE, by) for model in fresh}
-    current = dict(state.current) | entries
-    for model in fresh:
-        held = {parent: current[parent].version if parent in current else None for parent in entries[model].parents}
-        wrong = next((parent for parent, version in entries[model].parents.items() if held[parent] != version), None)
-        if wrong is not None:
-            raise ParentNotBuiltError(model, wrong, state.environment, held[wrong])
-    return Recording(state=replace(state, current=current), entered=tuple(sorted(fresh)))
+    return Recording(
+        state=replace(state, drift=recording.state.drift), drifted=recording.drifted, refused=True, run=recording.run
+    )
 
 
 class _Recorder:
@@ -153,6 +154,8 @@ class _Recorder:
             failed=tuple(sorted(m for m, e in proven.items() if ledger.revoked(e))),
             incomplete=tuple(sorted(m for m, e in proven.items() if e.missing and not ledger.revoked(e))),
             unmatched=tuple(sorted(m for m in self._tried if m not in proven)),
+            release=self._release.id,
+            run=self._run.invocation_id,
         )
 
     def _late(self) -> bool:
@@ -238,19 +241,23 @@ class _Recorder:
         self._state = replace(self._state, unfinalized=replace(left, models=models) if models else None)
 
     def _note_drift(self) -> tuple[ModelId, ...]:
-        """Note what others built at a version that was never promoted; forget it once what is held is built again."""
+        """Note what others built at a version that was never promoted; forget it once what is held is built again.
+
+        Of a run from before the present stay nothing can be told. What is noted is the newest.
+        """
         drift, at = dict(self._state.drift), self._run.finished_at
         drifted = []
         for model in self._built:
             held, version = self._state.current.get(model), self._release.models[model].version
-            newest = [held.since] if held is not None else []
-            newest += [drift[model].seen_at] if model in drift else []
-            if any(instant > at for instant in newest):
+            if held is not None and held.since > at:
                 continue
+            overtaken = model in drift and drift[model].seen_at > at
             if held is not None and held.version == version:
-                drift.pop(model, None)
+                if not overtaken:
+                    drift.pop(model, None)
             elif self._entering.origin is not EntryOrigin.PROMOTION:
-                drift[model] = Drift(version=version, seen_at=at, by=self._run.invocation_id)
+                if not overtaken:
+                    drift[model] = Drift(version=version, seen_at=at, by=self._run.invocation_id)
                 drifted.append(model)
         self._state = replace(self._state, drift=drift)
         return tuple(sorted(drifted))
@@ -278,7 +285,7 @@ class _Recorder:
         held = self._state.current.get(model)
         built, broken = self._built.get(model), self._broken.get(model)
         holds = held is not None and held.version == described.version
-        holds = holds and (built is not None or self._held_then(model, described.version))
+        holds = holds and (built is not None or (self._held_then(model, described.version) and not self._adrift(model)))
         if not holds and broken is None:
             return None
         return ledger.Proof(
@@ -290,6 +297,13 @@ class _Recorder:
             build_failure=(broken.message or "no message") if broken is not None else None,
             outcomes=self._outcomes(model) if holds else {},
         )
+
+    def _adrift(self, model: ModelId) -> bool:
+        """Say whether others had built another version over what is held when this run ended: tests of it say nothing
+        of what is held.
+        """
+        drift = self._state.drift.get(model)
+        return drift is not None and drift.seen_at <= self._run.finished_at
 
     def _held_then(self, model: ModelId, version: Version) -> bool:
         """Say whether a version had entered the environment when this run ended."""
@@ -319,5 +333,7 @@ class _Recorder:
 
     def _seen(self, model: ModelId) -> Version:
         """Return the version of a model that this run met; of what entered later nothing can be told."""
+        if self._adrift(model):
+            return self._state.drift[model].version
         held = self._state.current.get(model)
         return held.version if held is not None and held.since <= self._run.finished_at else Version("unknown")

@@ -1,4 +1,4 @@
-"""The engine: plan, record, promote, and tell. It speaks to ports alone and knows neither dbt nor Airflow."""
+"""The engine: plan, record, promote, run, and tell. It speaks to ports alone and knows neither dbt nor Airflow."""
 
 from __future__ import annotations
 
@@ -20,14 +20,25 @@ from airflow_dbt_promotion.core.ports import (
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.state import PromotionRecord
 from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.engine.cleaner import Cleaner
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.observer import Observer
 from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
 from airflow_dbt_promotion.engine.recorder import Recorder
-from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
+from airflow_dbt_promotion.engine.request import Exclusion, Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun
+from airflow_dbt_promotion.engine.server import Server
 
-__all__ = ["Engine", "Promotion", "PromotionRequest", "quiet"]
+__all__ = [
+    "Engine",
+    "Exclusion",
+    "Promotion",
+    "PromotionRequest",
+    "RunOrder",
+    "RunOutcome",
+    "ServedRun",
+    "quiet",
+]
 
 
 def quiet(_: Progress) -> None:
@@ -59,7 +70,9 @@ class Engine:
         memory = Memory(path, store, project)
         self._planner = Planner(memory, workshop, clock)
         self._promoter = Promoter(memory, self._planner, workshop, clock)
-        self._recorder = Recorder(memory, reader, workshop, clock, project)
+        self._recorder = Recorder(memory, reader, workshop, releases, clock)
+        self._server = Server(memory, workshop, clock)
+        self.cleaner = Cleaner(memory, releases, clock)
         self.observer = Observer(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:
@@ -71,6 +84,14 @@ class Engine:
     ) -> Promotion:
         """Carry a request out; see `Promoter.promote`."""
         return self._promoter.promote(request, on_progress, on_plan)
+
+    def run(self, order: RunOrder, on_progress: OnProgress = quiet) -> ServedRun:
+        """Run what was promoted to an environment; see `Server.run`."""
+        return self._server.run(order, on_progress)
+
+    def exclusion(self, environment: str) -> Exclusion:
+        """Return what of the checkout is not what was promoted to an environment; see `Server.exclusion`."""
+        return self._server.exclusion(environment)
 
     def record(self, environment: str, target_path: Path) -> Recording:
         """Record the dbt run in a target folder for an environment."""

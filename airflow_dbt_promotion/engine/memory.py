@@ -25,13 +25,13 @@ class Memory:
 
     def __init__(self, path: PromotionPath, store: StateStore, project: str | None) -> None:
         """Take the path, the store, and the name of the dbt project at hand where it is known."""
-        self.path, self.store, self._project = path, store, project
+        self.path, self.store, self.project = path, store, project
 
     def read(self, environment: EnvironmentName) -> EnvironmentState | None:
         """Return an environment's document, None where there is none; raise ForeignProjectError for a stranger's."""
         state = self.store.read(environment)
-        if state is not None and self._project is not None and state.project.name != self._project:
-            raise ForeignProjectError(f"the state of {environment}", state.project.name, self._project)
+        if state is not None and self.project is not None and state.project.name != self.project:
+            raise ForeignProjectError(f"the state of {environment}", state.project.name, self.project)
         return state
 
     def others(self, than: EnvironmentName) -> tuple[EnvironmentState, ...]:

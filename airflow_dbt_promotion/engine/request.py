@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import Enum
 
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
 from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.ports import RunCommand
+from airflow_dbt_promotion.core.recording import Recording
+from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import PromotedModel, PromotionOutcome
 
 
@@ -34,6 +38,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     run_tests: bool = False
     include_upstream: bool = False
     include_downstream: bool = False
+    include_macro_users: bool = False
     allow_stale_downstream: bool = False
     allow_removals: bool = False
     force: bool = False
@@ -59,3 +64,72 @@ class Promotion(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+
+
+class RunOrder(Struct, frozen=True, kw_only=True):
+    """One run of what was promoted to an environment, as it is asked for.
+
+    `select` and `exclude` are what dbt's options of that name take; None selects everything. A dry run tells what would
+    be executed, and writes nothing. `lock_timeout` is in seconds.
+    """
+
+    environment: str
+    command: RunCommand = RunCommand.BUILD
+    select: str | None = None
+    exclude: str | None = None
+    full_refresh: bool = False
+    dry_run: bool = False
+    lock_timeout: float = 60.0
+    actor: str = "unknown"
+    link: str | None = None
+
+
+class RunOutcome(Enum):
+    """How a run of an environment ended. Failed: the data said no. Listed: it was a dry run."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    LISTED = "listed"
+
+
+class FailedNode(Struct, frozen=True, kw_only=True):
+    """A model or a test that failed in a run; `message` is dbt's own."""
+
+    id: str
+    name: str
+    status: ResultStatus
+    message: str
+
+
+class ServedRun(Struct, frozen=True, kw_only=True):
+    """A run of what was promoted to an environment.
+
+    `releases` are the kept sources that it was put together from. `nodes` are the unique ids that a dry run would
+    execute, and what was executed else; `counts` says how many ended in which way. `words` are dbt's own where
+    something failed. `recording` is what the run changed in what is remembered, None for a dry run.
+    """
+
+    order: RunOrder
+    environment: EnvironmentName
+    outcome: RunOutcome
+    started_at: datetime
+    finished_at: datetime
+    releases: tuple[ReleaseId, ...]
+    nodes: tuple[str, ...]
+    counts: Mapping[ResultStatus, int] = {}
+    failed: tuple[FailedNode, ...] = ()
+    words: tuple[str, ...] = ()
+    recording: Recording | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Exclusion(Struct, frozen=True, kw_only=True):
+    """The models of the checkout that are not what was promoted to an environment, and dbt's selectors of them.
+
+    `unpromoted` maps each to the version that the environment holds, None where it holds none. `selectors` is never
+    empty: where everything is promoted, it is one that takes nothing.
+    """
+
+    environment: EnvironmentName
+    unpromoted: Mapping[ModelId, str | None]
+    selectors: tuple[str, ...]

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.adoption import adopt
 from airflow_dbt_promotion.core.eligibility import GateName, Requirement, Status, Verdict, judge
 from airflow_dbt_promotion.core.environment import Leniency, SoakScope
 from airflow_dbt_promotion.core.errors import ClockError
-from airflow_dbt_promotion.core.recording import adopt, record
+from airflow_dbt_promotion.core.recording import record
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import EnvironmentState
 from tests.scenarios import (

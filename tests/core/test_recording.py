@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
+from airflow_dbt_promotion.core.adoption import adopt
 from airflow_dbt_promotion.core.errors import ParentNotBuiltError
-from airflow_dbt_promotion.core.identity import ModelId, PlanId
-from airflow_dbt_promotion.core.recording import Entering, adopt, record
+from airflow_dbt_promotion.core.identity import ModelId, PlanId, ReleaseId
+from airflow_dbt_promotion.core.recording import Entering, record, refuse
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus, Run
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, Evidence, Unfinalized
@@ -304,6 +305,35 @@ def test_late_runs_neither_make_drift_nor_end_it() -> None:
     assert record(drifted, SHOP, dbt_run(SHOP, NOON + DAY), BY_NOBODY).state.drift == drifted.drift
 
 
+def test_a_run_before_the_newest_drift_is_drift_too_and_what_is_noted_is_the_newest() -> None:
+    drifted = record(promoted(), ROOTED, dbt_run(ROOTED, NOON + 2 * DAY), BY_NOBODY).state
+    told = record(drifted, CHANGED, dbt_run(CHANGED, NOON + DAY), BY_NOBODY)
+    assert (told.drifted, told.state.drift) == ((ORDERS, REVENUE), drifted.drift)
+
+
+def test_tests_say_nothing_of_what_is_held_while_another_version_lies_over_it() -> None:
+    together = with_tests(SHOP, joint=[("stg_orders", "orders")])
+    by_promotion = Entering(only=frozenset(SHOP.models), origin=EntryOrigin.PROMOTION, by="plan")
+    state = record(empty_state("production"), together, dbt_run(together, NOON), by_promotion).state
+    drifted = record(state, CHANGED, dbt_run(CHANGED, NOON + DAY, only=[ORDERS]), BY_NOBODY).state
+    tests = dbt_run(together, NOON + 2 * DAY, only=together.tests)
+    told = record(drifted, together, tests, BY_NOBODY)
+    assert told.unmatched == (ORDERS,)
+    assert told.state.evidence[ORDERS] == drifted.evidence[ORDERS]
+    beside = evidence(told.state, STG, together).outcomes[joint_test_id("stg_orders", "orders")]
+    assert beside.others == {ORDERS: CHANGED.models[ORDERS].version}
+    built = record(told.state, together, dbt_run(together, NOON + 3 * DAY), BY_NOBODY)
+    assert (built.unmatched, built.state.drift) == ((), {})
+
+
+def test_of_a_refused_run_the_drift_alone_is_noted() -> None:
+    before = record(promoted(), ROOTED, dbt_run(ROOTED, NOON + DAY, only=[RAW, STG]), BY_NOBODY).state
+    told = refuse(before, record(before, CHANGED, dbt_run(CHANGED, NOON + 2 * DAY, name="again"), BY_NOBODY))
+    assert (told.refused, told.run, told.passed, told.drifted) == (True, "again", (), (ORDERS, REVENUE))
+    assert set(told.state.drift) == {ORDERS, REVENUE}, "what was built as promoted is as promoted again"
+    assert replace(told.state, drift={}) == replace(before, drift={})
+
+
 def test_what_a_promotion_built_in_vain_is_no_drift() -> None:
     nothing = Entering(only=frozenset(), origin=EntryOrigin.PROMOTION, by="plan")
     assert record(promoted(), CHANGED, dbt_run(CHANGED, NOON + DAY), nothing).drifted == ()
@@ -343,6 +373,19 @@ def test_a_baseline_enters_what_is_there_once() -> None:
     assert adopt(told.state, CHANGED, NOON + DAY, "baseline").state == told.state
     some = adopt(empty_state(), SHOP, NOON, "baseline", only=[RAW])
     assert some.entered == (RAW,)
+
+
+def test_a_baseline_names_sources_for_what_has_none_or_has_lost_them_if_they_say_the_same() -> None:
+    kept, lost = replace(SHOP, id=ReleaseId("kept")), replace(SHOP, id=ReleaseId("lost"))
+    bare = adopt(empty_state(), SHOP, NOON, "baseline").state
+    told = adopt(bare, kept, NOON + DAY, "baseline")
+    assert (told.entered, told.sourced) == ((), tuple(sorted(SHOP.models)))
+    assert told.state.current[ORDERS] == replace(bare.current[ORDERS], release=kept.id)
+    assert adopt(told.state, lost, NOON + DAY, "baseline").sourced == ()
+    assert adopt(told.state, lost, NOON + DAY, "baseline", lost=[ReleaseId("kept")]).sourced == told.sourced
+    other = adopt(bare, replace(CHANGED, id=ReleaseId("other")), NOON + DAY, "baseline")
+    assert other.sourced == tuple(sorted((RAW, STG)))
+    assert adopt(bare, SHOP, NOON + DAY, "baseline").sourced == ()
 
 
 def test_a_baseline_on_a_parent_at_another_version_is_refused() -> None:

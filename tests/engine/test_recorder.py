@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.environment import PromotionPath
+from airflow_dbt_promotion.core.environment import OnDrift, PromotionPath
 from airflow_dbt_promotion.core.errors import (
+    ClockError,
     ForeignProjectError,
     MissingArtifactError,
     OverriddenVarsError,
@@ -21,7 +23,8 @@ from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EntryOrigin
 from airflow_dbt_promotion.engine import Engine
-from tests.scenarios import NOON, Shop, model_id, path, release, test_id
+from tests.fakes import id_of
+from tests.scenarios import DAY, NOON, Shop, defined, model_id, path, release, test_id
 
 RAW, STG, ORDERS, REVENUE = map(model_id, ("raw_orders", "stg_orders", "orders", "revenue"))
 STAGING, PRODUCTION = EnvironmentName("staging"), EnvironmentName("production")
@@ -91,6 +94,86 @@ def test_a_run_of_another_project_is_refused() -> None:
     folder = shop.leave_run("staging")
     shop.reader.runs[folder] = (shop.reader.runs[folder][0], foreign)
     refused(shop, folder, ForeignProjectError)
+
+
+# --- kept sources -----------------------------------------------------------------------------------------------------
+
+
+def test_the_sources_of_a_run_are_kept_and_named() -> None:
+    shop = Shop()
+    told = shop.run("staging")
+    kept = id_of(defined())
+    assert (told.release, told.not_kept, set(shop.workshop.kept)) == (kept, "", {kept})
+    state = shop.store.read(STAGING)
+    assert state is not None
+    assert (state.release, {entry.release for entry in state.current.values()}) == (kept, {kept})
+
+
+def test_a_run_whose_sources_moved_is_recorded_all_the_same_and_says_why() -> None:
+    shop = Shop()
+    folder = shop.leave_run("staging")
+    shop.change(defined(code={"orders": "select 2"}))
+    told = shop.engine.record("staging", folder)
+    assert (told.release, told.not_kept) == (None, "the sources at hand are not those of the run")
+    assert told.entered == tuple(sorted(shop.project.models))
+
+
+def test_nothing_is_kept_for_a_run_that_is_refused_or_that_moves_nothing() -> None:
+    shop = Shop()
+    refused(shop, edited(shop, target="prod"), TargetMismatchError)
+    with pytest.raises(ParentNotBuiltError):
+        shop.run("staging", failing=[STG])
+    assert shop.run("production").not_kept == ""
+    assert shop.workshop.kept == {}
+
+
+def test_a_run_that_ended_in_the_future_is_refused() -> None:
+    shop = Shop()
+    error = refused(shop, edited(shop, finished_at=shop.clock() + timedelta(minutes=6)), ClockError)
+    assert "set the clock right" in str(error)
+    assert shop.workshop.kept == {}
+    assert shop.engine.record("staging", edited(shop, finished_at=shop.clock() + timedelta(minutes=4))).entered
+
+
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+
+def promoted(**production: object) -> Shop:
+    """Return a shop whose production holds the first release, while the checkout has moved on."""
+    shop = Shop(environments=path(**production))
+    shop.engine.baseline("production")
+    shop.clock.pass_by(DAY)
+    shop.change(defined(code={"orders": "select 2"}))
+    return shop
+
+
+def test_drift_is_told_and_its_evidence_is_taken() -> None:
+    shop = promoted()
+    told = shop.run("production")
+    assert (told.drifted, told.refused, told.passed) == ((ORDERS, REVENUE), False, (STG, RAW))
+
+
+def test_where_policy_blocks_it_drift_is_noted_and_nothing_else_is_taken() -> None:
+    shop = promoted(on_drift=OnDrift.BLOCK)
+    folder = shop.leave_run("production")
+    before = shop.store.read(PRODUCTION)
+    for _ in range(2):  # recording it again changes nothing, and is refused again
+        told = shop.engine.record("production", folder)
+        assert (told.drifted, told.refused, told.passed, told.run) == ((ORDERS, REVENUE), True, (), "run-1")
+        after = shop.store.read(PRODUCTION)
+        assert before is not None
+        assert after is not None
+        assert set(after.drift) == {ORDERS, REVENUE}
+        assert replace(after, drift={}, serial=before.serial) == before
+
+
+def test_where_policy_blocks_it_a_run_of_promoted_code_is_taken() -> None:
+    shop = promoted(on_drift=OnDrift.BLOCK)
+    shop.run("production")
+    shop.change(defined())
+    shop.clock.pass_by(DAY)
+    told = shop.run("production")
+    assert (told.refused, len(told.passed), told.state.drift) == (False, 4, {})
 
 
 # --- a run whose arguments name no target -----------------------------------------------------------------------------

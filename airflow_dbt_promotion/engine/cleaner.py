@@ -1,0 +1,45 @@
+"""Cleaning: letting go of kept sources that nothing refers to any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.kept import Waste
+from airflow_dbt_promotion.core.ports import Clock, ReleaseStore
+from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.engine.memory import Memory
+
+GRACE = timedelta(hours=1)
+"""What was touched so lately may be about to be referred to: somebody is keeping it at this very moment."""
+
+
+class Cleaner:
+    """Finds waste in the release store, and deletes it."""
+
+    def __init__(self, memory: Memory, releases: ReleaseStore, clock: Clock) -> None:
+        """Take what is remembered, the kept releases, and the clock."""
+        self._memory, self._releases, self._clock = memory, releases, clock
+
+    def waste(self) -> Waste:
+        """Return what no environment of the path refers to any more; deletes nothing.
+
+        Every document is read first: one that cannot be read stops it, for nobody knows what it refers to.
+        """
+        needed: set[ReleaseId] = set()
+        for environment in self._memory.path.environments:
+            state = self._memory.read(environment.name)
+            needed.update(() if state is None else _named(state))
+        return self._releases.waste(needed, self._clock() - GRACE)
+
+    def remove(self, waste: Waste) -> None:
+        """Delete what was found."""
+        self._releases.remove(waste)
+
+
+def _named(state: EnvironmentState) -> Iterator[ReleaseId]:
+    """Return every release that a document names: of what is held, of what left and can go still, of the project."""
+    held = (entry.release for entry in state.current.values())
+    left = (stay.release for stays in state.stays.values() for stay in stays)
+    yield from (release for release in (*held, *left, state.release) if release is not None)

@@ -1,0 +1,60 @@
+"""Cleaning: what any document names is needed, and an unreadable document stops it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_dbt_promotion.core.errors import CorruptStateError
+from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.kept import Waste
+from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.engine.cleaner import GRACE
+from airflow_dbt_promotion.stores.json_file import JsonFileStore
+from tests.fakes import id_of
+from tests.scenarios import DAY, Shop, defined
+
+MERGED = defined(code={"orders": "select 2"})
+
+
+def test_every_release_that_is_named_is_needed() -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.engine.baseline("production")
+    shop.clock.pass_by(DAY)
+    shop.change(MERGED)
+    shop.run("staging")
+    shop.releases.found = Waste(releases=(ReleaseId("old"),), bytes=5)
+    waste = shop.engine.cleaner.waste()
+    assert waste.releases == ("old",)
+    assert shop.releases.needed == {id_of(defined()), id_of(MERGED)}
+    assert (shop.releases.before, shop.releases.removed) == (shop.clock() - GRACE, [])
+    shop.engine.cleaner.remove(waste)
+    assert shop.releases.removed == [waste]
+
+
+def test_a_version_that_left_is_needed_as_long_as_its_stay_is_kept() -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    shop.change(defined(code={"raw_orders": "1,2"}))
+    shop.run("staging")
+    shop.engine.cleaner.waste()
+    assert shop.releases.needed == {id_of(defined()), id_of(defined(code={"raw_orders": "1,2"}))}
+
+
+def test_an_unreadable_document_stops_it(tmp_path: Path) -> None:
+    shop = Shop()
+    (tmp_path / "staging.json").write_text("{", encoding="utf-8")
+    engine = Engine(
+        path=shop.engine.path,
+        store=JsonFileStore(tmp_path),
+        releases=shop.releases,
+        workshop=shop.workshop,
+        reader=shop.reader,
+        clock=shop.clock,
+    )
+    with pytest.raises(CorruptStateError):
+        engine.cleaner.waste()
+    assert shop.releases.needed is None
