@@ -12,29 +12,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_dbt_promotion.functions import (
         PromotionResult,
+        RunResult,
         get_promotion_status,
         get_staging_validated_models,
         promote_to_environment,
+        run_environment,
     )
     from airflow_dbt_promotion.get_provider_info import get_provider_info
 
 __all__ = [
     "PromotionResult",
+    "RunResult",
     "__version__",
     "get_promotion_status",
     "get_provider_info",
     "get_staging_validated_models",
     "promote_to_environment",
+    "run_environment",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "PromotionResult": "functions",
+    "RunResult": "functions",
     "get_promotion_status": "functions",
     "get_provider_info": "get_provider_info",
     "get_staging_validated_models": "functions",
     "promote_to_environment": "functions",
+    "run_environment": "functions",
 }
 
 

@@ -1,4 +1,4 @@
-"""The same promotion without Airflow: three functions, importable from the package root."""
+"""The same promotion without Airflow: functions, importable from the package root."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import OnProgress
+from airflow_dbt_promotion.core.ports import OnProgress, RunCommand
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.core.status import ModelStatus
-from airflow_dbt_promotion.engine import Promotion, PromotionRequest, quiet
+from airflow_dbt_promotion.core.status import Drifted, ModelStatus
+from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun, quiet
 from airflow_dbt_promotion.render import documents
 from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, link_here
 
@@ -65,6 +65,20 @@ class PromotionOptions(PlaceOptions, total=False):
     on_progress: OnProgress | None
 
 
+class RunOptions(PlaceOptions, total=False):
+    """What can be chosen for a run of what was promoted. `select` and `exclude` are dbt's own selectors."""
+
+    select: str | None
+    exclude: str | None
+    command: str
+    full_refresh: bool
+    dry_run: bool
+    lock_timeout: float
+    actor: str | None
+    link: str | None
+    on_progress: OnProgress | None
+
+
 class PromotionResult(Struct, frozen=True):
     """A promotion's plan and outcome.
 
@@ -101,10 +115,46 @@ class PromotionResult(Struct, frozen=True):
         return markdown.promotion(self.promotion)
 
 
+class RunResult(Struct, frozen=True):
+    """A run of what was promoted to an environment.
+
+    `to_dict()` is the document that `dbt-promote run --output-format json` prints.
+    """
+
+    run: ServedRun
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """How it ended."""
+        return self.run.outcome
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the run as JSON-able values."""
+        from airflow_dbt_promotion.render import serving  # noqa: PLC0415 - only who asks pays
+
+        return serving.document(self.run)
+
+    def to_text(self) -> str:
+        """Return the run as text, as a log shows it."""
+        from airflow_dbt_promotion.render import serving, table  # noqa: PLC0415 - as late
+
+        return serving.text(self.run, table.Page())
+
+    def to_markdown(self) -> str:
+        """Return the run as markdown."""
+        from airflow_dbt_promotion.render import serving  # noqa: PLC0415 - as late
+
+        return serving.as_markdown(self.run)
+
+
 class PromotionStatus(Struct, frozen=True):
-    """Where every model stands; iterates over `ModelStatus` values, in the order of the path and by unique id."""
+    """Where every model stands; iterates over `ModelStatus` values, in the order of the path and by unique id.
+
+    `drift` is what others built at versions that were never promoted, of models that no environment holds, too.
+    """
 
     models: tuple[ModelStatus, ...]
+    drift: tuple[Drifted, ...] = ()
 
     def __iter__(self) -> Iterator[ModelStatus]:
         """Iterate over the models."""
@@ -116,7 +166,7 @@ class PromotionStatus(Struct, frozen=True):
 
     def to_dict(self) -> dict[str, object]:
         """Return the status as JSON-able values, the document of `dbt-promote status --output-format json`."""
-        return documents.status_document(self.models)
+        return documents.status_document(self.models, self.drift)
 
 
 def promote_to_environment(
@@ -141,6 +191,18 @@ def promote_to_environment(
     return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or quiet))
 
 
+def run_environment(environment: str, **options: Unpack[RunOptions]) -> RunResult:
+    """Run what was promoted to an environment, whatever is checked out, and record what that proves.
+
+    `command` is `build` (the default), `run`, `test`, `seed` or `snapshot`. A model or test that fails is an outcome.
+    `dry_run` lists what would be executed. Raises InputError for what cannot be used, and MachineError where promoted
+    code cannot be had or the surroundings failed.
+    """
+    _check_names(options, RunOptions.__optional_keys__)
+    engine = engine_for(place_of(options))
+    return RunResult(engine.run(order_of(environment, options), options.get("on_progress") or quiet))
+
+
 def get_promotion_status(
     environment: str | None = None, models: str | Sequence[str] | None = None, **place: Unpack[PlaceOptions]
 ) -> PromotionStatus:
@@ -150,7 +212,8 @@ def get_promotion_status(
     Raises UnknownEnvironmentError and UnknownModelError.
     """
     _check_names(place, PlaceOptions.__optional_keys__)
-    return PromotionStatus(engine_for(place_of(place)).status(environment, split(models)))
+    engine, names = engine_for(place_of(place)), split(models)
+    return PromotionStatus(engine.status(environment, names), engine.observer.drift(environment, names))
 
 
 def get_staging_validated_models(
@@ -211,6 +274,21 @@ def request_of(
         force=options.get("force", False),
         strategy=_one_of(Strategy, "strategy", options.get("strategy")),
         on_incremental_change=_one_of(IncrementalChange, "on_incremental_change", options.get("on_incremental_change")),
+        lock_timeout=options.get("lock_timeout", 60.0),
+        actor=options.get("actor") or actor_here(os.environ),
+        link=options.get("link") or link_here(os.environ),
+    )
+
+
+def order_of(environment: str, options: RunOptions) -> RunOrder:
+    """Return the run that some arguments order; raise InputError for a command that there is not."""
+    return RunOrder(
+        environment=environment,
+        command=_one_of(RunCommand, "command", options.get("command")) or RunCommand.BUILD,
+        select=options.get("select"),
+        exclude=options.get("exclude"),
+        full_refresh=options.get("full_refresh", False),
+        dry_run=options.get("dry_run", False),
         lock_timeout=options.get("lock_timeout", 60.0),
         actor=options.get("actor") or actor_here(os.environ),
         link=options.get("link") or link_here(os.environ),

@@ -261,7 +261,7 @@ class Shop:
         """Take the project at hand and the promotion path; the shop's own where nothing is said."""
         self.clock = FakeClock(NOON)
         self.workshop = FakeWorkshop(release(), self.clock)
-        self.change(project if project is not None else defined())
+        self.change(project if project is not None else release())
         self.reader, self.store, self.releases = FakeReader(), MemoryStore(), FakeReleases()
         self.workshop.releases = self.releases.kept
         self._runs = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.cli import released
 from airflow_dbt_promotion.cli.failures import EXIT_CODES, ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.errors import ConfigError
@@ -82,7 +83,7 @@ def status(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
         Told(
             text=lambda page: standing.text(found, places(), engine.clock(), page),
             markdown=lambda: standing.as_markdown(found, places(), engine.clock()),
-            document=lambda: documents.status_document(found),
+            document=lambda: documents.status_document(found, engine.observer.drift(args.environment, names)),
         )
     )
     return ExitCode.DONE
@@ -122,6 +123,8 @@ def record(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
             project_dir / args.target_path if args.target_path is not None else _target_folder(args, project_dir),
         )
     _warn(engine, terminal)
+    for warning in telling.warnings(done):
+        terminal.say(f"warning: {warning}")
     stored = engine.observer.state(args.environment)
     serial = stored.serial if stored is not None else done.state.serial
     terminal.answer(
@@ -131,7 +134,7 @@ def record(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
             document=lambda: telling.document(done, serial, baseline=args.baseline),
         )
     )
-    return ExitCode.DONE
+    return ExitCode.REFUSED if done.refused else ExitCode.DONE
 
 
 def why(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
@@ -185,6 +188,9 @@ COMMANDS: Mapping[str, Command] = {
     "record": record,
     "why": why,
     "history": history,
+    "run": released.run,
+    "exclude": released.exclude,
+    "clean": released.clean,
 }
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.ports import RunCommand
 
 FORMATS = ("text", "json", "markdown")
 
@@ -47,6 +48,22 @@ examples:
 _WHY = """\
 examples:
   dbt-promote why orders --target-environment production
+"""
+_RUN = """\
+examples:
+  dbt-promote run --environment production                           # build and test all that was promoted
+  dbt-promote run --environment production --select tag:nightly
+  dbt-promote run --environment production --command test
+  dbt-promote run --environment production --select +orders --dry-run
+"""
+_EXCLUDE = """\
+examples:
+  dbt build --target prod --exclude $(dbt-promote exclude --environment production)
+"""
+_CLEAN = """\
+examples:
+  dbt-promote clean --dry-run
+  dbt-promote clean
 """
 _HISTORY = """\
 examples:
@@ -228,6 +245,47 @@ def history(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--environment", metavar="ENV", help="one environment (default: all)")
 
 
+def run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `run`."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment to run")
+    parser.add_argument("--select", metavar="SELECTOR", help="what to run of it, as dbt selects (default: everything)")
+    parser.add_argument("--exclude", metavar="SELECTOR", help="what to leave out, as dbt selects")
+    parser.add_argument(
+        "--command",
+        dest="dbt_command",
+        choices=[one.value for one in RunCommand],
+        default=RunCommand.BUILD.value,
+        help="the command of dbt (default: build)",
+    )
+    parser.add_argument("--full-refresh", action="store_true", help="build incremental models and seeds anew")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list what would be executed; write nothing, run nothing"
+    )
+    parser.add_argument(
+        "--lock-timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=60.0,
+        help="how long to wait for a promotion, or another run (default: 60)",
+    )
+    parser.add_argument(
+        "--actor", metavar="NAME", help="who runs it (default: the person behind the CI job, else user@host)"
+    )
+    parser.add_argument("--link", metavar="URL", help="where a person can look at this run (default: the CI job)")
+
+
+def exclude(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `exclude`."""
+    parser.add_argument(
+        "--environment", metavar="ENV", required=True, help="the environment whose promoted versions are to stay"
+    )
+
+
+def clean(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `clean`."""
+    parser.add_argument("--dry-run", action="store_true", help="list what would be deleted, and delete nothing")
+
+
 COMMANDS = (
     ("promote", "promote models into an environment from the one before it", _PROMOTE, promote),
     ("status", "tell where every model stands", _STATUS, status),
@@ -235,5 +293,8 @@ COMMANDS = (
     ("record", "take evidence from a dbt run that others made", _RECORD, record),
     ("why", "tell what every gate says of one model, and what would change it", _WHY, why),
     ("history", "list the promotions on record", _HISTORY, history),
+    ("run", "run what was promoted to an environment, whatever is checked out", _RUN, run),
+    ("exclude", "print a dbt selector of what is checked out and was not promoted", _EXCLUDE, exclude),
+    ("clean", "delete kept releases that nothing refers to any more", _CLEAN, clean),
 )
 """Name, what it does, examples, and what adds its options."""

@@ -60,6 +60,22 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
         return self.tests.passed and self.soak is not None and self.soak.passed
 
 
+class Drifted(Struct, frozen=True, kw_only=True):
+    """A model that others built in an environment at a version that was never promoted to it.
+
+    `promoted` is the version that it should have, None where no version of it was ever promoted. `by` is the invocation
+    id of the run.
+    """
+
+    environment: EnvironmentName
+    model: ModelId
+    name: str
+    version: Version
+    promoted: Version | None
+    seen_at: datetime
+    by: str
+
+
 class Following(Struct, frozen=True, kw_only=True):
     """The environment that promotes from another one: what it asks for, and what it holds."""
 
@@ -103,6 +119,23 @@ def statuses(
             )
         )
     return tuple(found)
+
+
+def drifted(state: EnvironmentState, only: Collection[ModelId] | None = None) -> tuple[Drifted, ...]:
+    """Return what drifted in an environment (or of `only` some models), by unique id."""
+    return tuple(
+        Drifted(
+            environment=state.environment,
+            model=model,
+            name=bare_name(model),
+            version=drift.version,
+            promoted=state.current[model].version if model in state.current else None,
+            seen_at=drift.seen_at,
+            by=drift.by,
+        )
+        for model, drift in sorted(state.drift.items())
+        if only is None or model in only
+    )
 
 
 def _last_promotions(history: tuple[PromotionRecord, ...]) -> dict[ModelId, LastPromotion]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionRecord
-from airflow_dbt_promotion.core.status import Following, ModelStatus, statuses
+from airflow_dbt_promotion.core.status import Drifted, Following, ModelStatus, drifted, statuses
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.planner import policy_of
 
@@ -35,10 +35,7 @@ class Observer:
         path = self._memory.path
         chosen = path.environments if environment is None else (path.get(environment),)
         states = {name.name: self._memory.read(name.name) for name in path.environments}
-        only = None
-        if models is not None:
-            names = Names({model for state in states.values() if state is not None for model in state.current})
-            only = {names.resolve(name) for name in models}
+        only = None if models is None else _resolved(models, states.values())
         found: list[ModelStatus] = []
         for place in chosen:
             state = states[place.name]
@@ -46,6 +43,19 @@ class Observer:
                 others = tuple(other for name, other in states.items() if name != place.name and other is not None)
                 found.extend(statuses(state, self._following(place, states, soak), others, self._clock(), only))
         return tuple(found)
+
+    def drift(self, environment: str | None, models: Sequence[str] | None) -> tuple[Drifted, ...]:
+        """Return what others built at versions that were never promoted, in the order of the path.
+
+        Raises UnknownEnvironmentError, UnknownModelError.
+        """
+        path = self._memory.path
+        chosen = path.environments if environment is None else (path.get(environment),)
+        states = {place.name: self._memory.read(place.name) for place in path.environments}
+        only = None if models is None else _resolved(models, states.values())
+        return tuple(
+            one for place in chosen if (state := states[place.name]) is not None for one in drifted(state, only)
+        )
 
     def state(self, environment: str) -> EnvironmentState | None:
         """Return an environment's document, None where nothing was ever recorded."""
@@ -112,3 +122,10 @@ class Observer:
         if following is None:
             return None
         return Following(requirement=policy_of(following, soak), state=states.get(following.name))
+
+
+def _resolved(names: Sequence[str], states: Iterable[EnvironmentState | None]) -> set[ModelId]:
+    """Return the models that are meant, of all that any environment holds or that drifted there."""
+    known = [state for state in states if state is not None]
+    found = Names({model for state in known for model in (*state.current, *state.drift)})
+    return {found.resolve(name) for name in names}

@@ -19,8 +19,9 @@ from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.core.status import Drifted, ModelStatus
 from airflow_dbt_promotion.engine import Promotion
+from airflow_dbt_promotion.render.drift import DriftDocument, drift_document
 
 SCHEMA_VERSION = 1
 
@@ -157,10 +158,14 @@ class ModelStatusDocument(Struct, frozen=True, kw_only=True):
 
 
 class StatusDocument(Struct, frozen=True, kw_only=True):
-    """Where every model stands, in the order of the promotion path, then by unique id."""
+    """Where every model stands, in the order of the promotion path, then by unique id.
+
+    `drift` tells of models that no environment holds, too.
+    """
 
     schema_version: int
     models: tuple[ModelStatusDocument, ...]
+    drift: tuple[DriftDocument, ...]
 
 
 def builtins(document: Struct) -> dict[str, object]:
@@ -243,10 +248,14 @@ def failure_document(error: ErrorDocument) -> dict[str, object]:
     return builtins(FailureDocument(schema_version=SCHEMA_VERSION, outcome=PromotionOutcome.ERRORED, error=error))
 
 
-def status_document(models: Sequence[ModelStatus]) -> dict[str, object]:
-    """Return where models stand as JSON-able values: a `StatusDocument`."""
+def status_document(models: Sequence[ModelStatus], drift: Sequence[Drifted] = ()) -> dict[str, object]:
+    """Return where models stand, and what drifted, as JSON-able values: a `StatusDocument`."""
     return builtins(
-        StatusDocument(schema_version=SCHEMA_VERSION, models=tuple(model_status(model) for model in models))
+        StatusDocument(
+            schema_version=SCHEMA_VERSION,
+            models=tuple(model_status(model) for model in models),
+            drift=tuple(drift_document(one) for one in drift),
+        )
     )
 
 

@@ -18,7 +18,9 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     `entered` are current now at a version that they were not before, `passed` have complete passing evidence, `failed`
     lost theirs, `incomplete` lack tests. `ended` stand on a parent that moved, `gone` are not in the project any more,
     `drifted` were built at a version that was never promoted, `unmatched` were tested at another version than the
-    environment holds. `serial` is the document's now.
+    environment holds. `sourced` stood already, and their sources are kept from now on. `serial` is the document's now.
+    `refused`: policy takes no evidence from a run that drifted (`on_drift: block`). `run` is its invocation id,
+    `release` its kept sources; `not_kept` says why there are none, and is empty where nothing was to be kept.
     """
 
     schema_version: int
@@ -33,6 +35,11 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     gone: tuple[str, ...]
     drifted: tuple[str, ...]
     unmatched: tuple[str, ...]
+    sourced: tuple[str, ...]
+    refused: bool
+    run: str | None
+    release: str | None
+    not_kept: str
 
 
 def document(recording: Recording, serial: int, *, baseline: bool) -> dict[str, object]:
@@ -51,6 +58,11 @@ def document(recording: Recording, serial: int, *, baseline: bool) -> dict[str, 
             gone=recording.gone,
             drifted=recording.drifted,
             unmatched=recording.unmatched,
+            sourced=recording.sourced,
+            refused=recording.refused,
+            run=recording.run or None,
+            release=recording.release,
+            not_kept=recording.not_kept,
         )
     )
 
@@ -81,6 +93,8 @@ def _headline(recording: Recording, *, baseline: bool) -> str:
     name = recording.state.environment
     if baseline:
         return f"Adopted {name}: {count(len(recording.entered))} taken over as they are."
+    if recording.refused:
+        return f"Refused: this run built in {name} what was never promoted. Its drift is noted, and nothing else."
     changed = any(models for _, models, _ in _parts(recording))
     return f"Recorded a run in {name}." if changed else f"The run says nothing of the models of {name}."
 
@@ -90,6 +104,7 @@ def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone],
     name = recording.state.environment
     return (
         (f"entered {name}", recording.entered, Tone.PLAIN),
+        ("stood already; their sources are kept now", recording.sourced, Tone.PLAIN),
         ("passed all required tests", recording.passed, Tone.GOOD),
         ("left, gone from the project", recording.gone, Tone.PLAIN),
         ("without results of all required tests", recording.incomplete, Tone.WAIT),
@@ -98,6 +113,23 @@ def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone],
         ("built at a version that was never promoted (drift)", recording.drifted, Tone.BAD),
         ("failed; what was earned is void", recording.failed, Tone.BAD),
     )
+
+
+def warnings(recording: Recording) -> tuple[str, ...]:
+    """Return what people should know beside what changed."""
+    found = []
+    if recording.not_kept:
+        found.append(
+            f"the sources were not kept ({recording.not_kept}); what entered cannot be promoted, or run, from released "
+            f"code until a run of it is recorded whose sources are at hand"
+        )
+    if recording.drifted:
+        name = recording.state.environment
+        found.append(
+            f"drift: versions that were never promoted were built in {name} ({_names(recording.drifted)}); "
+            f"`dbt-promote run --environment {name}` builds what was promoted"
+        )
+    return tuple(found)
 
 
 def _names(models: tuple[ModelId, ...]) -> str:

@@ -16,9 +16,12 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
+from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
 from airflow_dbt_promotion.render.recording import RecordingDocument
+from airflow_dbt_promotion.render.serving import RunDocument
 from airflow_dbt_promotion.render.standing import ValidatedDocument
+from airflow_dbt_promotion.render.waste import WasteDocument
 from airflow_dbt_promotion.render.why import WhyDocument
 
 FOLDER = Path(__file__).parent.parent / "schemas"
@@ -31,6 +34,9 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "recording": RecordingDocument,
         "why": WhyDocument,
         "history": HistoryDocument,
+        "run": RunDocument,
+        "excluded": ExclusionDocument,
+        "cleaned": WasteDocument,
         "failure": FailureDocument,
     }
 )

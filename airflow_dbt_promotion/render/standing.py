@@ -11,7 +11,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import days
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.core.status import Drifted, ModelStatus, drifted
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
 from airflow_dbt_promotion.render.remedies import moment, when
@@ -139,7 +139,21 @@ def notes(place: Place) -> tuple[str, ...]:
     if state.unfinalized is not None:
         names = listed([bare_name(model) for model in state.unfinalized.models])
         found.append(f"Not whole since {moment(state.unfinalized.since)}: {state.unfinalized.why} ({names}).")
+    if state.drift:
+        found.append(drift_told(drifted(state)))
     return tuple(found)
+
+
+def drift_told(found: Sequence[Drifted]) -> str:
+    """Return what drifted in one environment, and what can be done about it."""
+    name, newest = found[0].environment, max(found, key=lambda one: one.seen_at)
+    what = f"{count(len(found))} in {name} {'is' if len(found) == 1 else 'are'} not what was promoted"
+    mends = any(one.promoted is not None for one in found)
+    remedy = f"`dbt-promote run --environment {name}` builds what was promoted." if mends else "Promote it, or drop it."
+    return (
+        f"Drift: {what}: {listed([one.name for one in found])}; last built by run {short(newest.by)}, "
+        f"{moment(newest.seen_at)}. {remedy}"
+    )
 
 
 def _by_place(models: Sequence[ModelStatus]) -> dict[str, list[ModelStatus]]:

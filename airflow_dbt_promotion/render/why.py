@@ -14,8 +14,10 @@ from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
 from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
+from airflow_dbt_promotion.core.status import Drifted, drifted
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
+from airflow_dbt_promotion.render.drift import DriftDocument, drift_document
 from airflow_dbt_promotion.render.remedies import Ends, moment, remedy, when
 from airflow_dbt_promotion.render.table import Cell, Column, Page, Tone, table
 from airflow_dbt_promotion.render.telling import listed, versions
@@ -100,6 +102,13 @@ class EvidenceDocument(Struct, frozen=True, kw_only=True):
     failure: str | None
 
 
+class FailureInTargetDocument(Struct, frozen=True, kw_only=True):
+    """The newest failure of the version in the target, which no complete pass there has followed."""
+
+    failed_at: Instant
+    failure: str | None
+
+
 class WhyDocument(Struct, frozen=True, kw_only=True):
     """Why one model may go to the target, or not. `change` is null where the target holds it already, or where nothing
     is known of it.
@@ -120,11 +129,13 @@ class WhyDocument(Struct, frozen=True, kw_only=True):
     held_by_source: HoldingDocument | None
     held_by_target: HoldingDocument | None
     evidence: EvidenceDocument | None
+    failed_in_target: FailureInTargetDocument | None
+    drift: DriftDocument | None
 
 
 def document(why: Why) -> dict[str, object]:
     """Return the answer as JSON-able values."""
-    change, found = why.change, _evidence(why)
+    change, found, failure, drift = why.change, _evidence(why), _failure(why), _drift(why)
     return builtins(
         WhyDocument(
             schema_version=SCHEMA_VERSION,
@@ -153,6 +164,10 @@ def document(why: Why) -> dict[str, object]:
                 failed_at=found.failed_at,
                 failure=found.failure,
             ),
+            failed_in_target=None
+            if failure is None or failure.failed_at is None
+            else FailureInTargetDocument(failed_at=failure.failed_at, failure=failure.failure),
+            drift=None if drift is None else drift_document(drift),
         )
     )
 
@@ -216,6 +231,11 @@ def _facts(why: Why) -> Mapping[str, str]:
             found[f"in {name}"] = _held(entry, why.ends.now)
     if (proven := _evidence(why)) is not None:
         found |= _proven(proven)
+    if (failure := _failure(why)) is not None and failure.failed_at is not None:
+        told = f"{moment(failure.failed_at)}, {failure.failure}" if failure.failure else moment(failure.failed_at)
+        found[f"failed in {why.plan.target}"] = f"{told}; mend what it met there before it goes again"
+    if (drift := _drift(why)) is not None:
+        found["drift"] = _drifted(drift)
     if why.plan.stale_after:
         found["left behind"] = listed([bare_name(model) for model in why.plan.stale_after])
     if why.plan.exposures:
@@ -250,12 +270,38 @@ def _proven(found: Evidence) -> dict[str, str]:
 
 
 def _evidence(why: Why) -> Evidence | None:
-    """Return the evidence for the version that would go, or that both hold."""
+    """Return the source's evidence for the version that would go, or that both hold."""
+    return _proof(why, why.source)
+
+
+def _failure(why: Why) -> Evidence | None:
+    """Return the target's evidence for that version, where it failed there and has not passed since."""
+    found = _proof(why, why.target)
+    return found if found is not None and ledger.revoked(found) else None
+
+
+def _proof(why: Why, state: EnvironmentState | None) -> Evidence | None:
+    """Return one environment's evidence for the version that would go, or that both hold."""
     change, entry = why.change, _entry(why.source, why.model)
     version = change.to_version if change is not None else entry.version if entry is not None else None
-    if why.source is None or why.model is None or version is None:
+    if state is None or why.model is None or version is None:
         return None
-    return ledger.of_version(why.source, why.model, version)
+    return ledger.of_version(state, why.model, version)
+
+
+def _drift(why: Why) -> Drifted | None:
+    """Return what others built of the model in the target."""
+    if why.target is None or why.model is None:
+        return None
+    return next(iter(drifted(why.target, (why.model,))), None)
+
+
+def _drifted(drift: Drifted) -> str:
+    """Return the drift of the model, and what can be done about it."""
+    built = f"{short(drift.version)} was built in {drift.environment} by run {short(drift.by)}, {moment(drift.seen_at)}"
+    if drift.promoted is None:
+        return f"{built}, and was never promoted; promote it, or drop it"
+    return f"{built}, and was never promoted; `dbt-promote run --environment {drift.environment}` builds what was"
 
 
 def _entry(state: EnvironmentState | None, model: ModelId | None) -> Entry | None:

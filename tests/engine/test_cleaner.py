@@ -19,7 +19,7 @@ MERGED = defined(code={"orders": "select 2"})
 
 
 def test_every_release_that_is_named_is_needed() -> None:
-    shop = Shop()
+    shop = Shop(defined())
     shop.run("staging")
     shop.engine.baseline("production")
     shop.clock.pass_by(DAY)
@@ -35,7 +35,7 @@ def test_every_release_that_is_named_is_needed() -> None:
 
 
 def test_a_version_that_left_is_needed_as_long_as_its_stay_is_kept() -> None:
-    shop = Shop()
+    shop = Shop(defined())
     shop.run("staging")
     shop.clock.pass_by(DAY)
     shop.change(defined(code={"raw_orders": "1,2"}))
@@ -45,7 +45,7 @@ def test_a_version_that_left_is_needed_as_long_as_its_stay_is_kept() -> None:
 
 
 def test_an_unreadable_document_stops_it(tmp_path: Path) -> None:
-    shop = Shop()
+    shop = Shop(defined())
     (tmp_path / "staging.json").write_text("{", encoding="utf-8")
     engine = Engine(
         path=shop.engine.path,

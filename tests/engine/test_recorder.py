@@ -100,7 +100,7 @@ def test_a_run_of_another_project_is_refused() -> None:
 
 
 def test_the_sources_of_a_run_are_kept_and_named() -> None:
-    shop = Shop()
+    shop = Shop(defined())
     told = shop.run("staging")
     kept = id_of(defined())
     assert (told.release, told.not_kept, set(shop.workshop.kept)) == (kept, "", {kept})
@@ -110,7 +110,7 @@ def test_the_sources_of_a_run_are_kept_and_named() -> None:
 
 
 def test_a_run_whose_sources_moved_is_recorded_all_the_same_and_says_why() -> None:
-    shop = Shop()
+    shop = Shop(defined())
     folder = shop.leave_run("staging")
     shop.change(defined(code={"orders": "select 2"}))
     told = shop.engine.record("staging", folder)
@@ -119,7 +119,7 @@ def test_a_run_whose_sources_moved_is_recorded_all_the_same_and_says_why() -> No
 
 
 def test_nothing_is_kept_for_a_run_that_is_refused_or_that_moves_nothing() -> None:
-    shop = Shop()
+    shop = Shop(defined())
     refused(shop, edited(shop, target="prod"), TargetMismatchError)
     with pytest.raises(ParentNotBuiltError):
         shop.run("staging", failing=[STG])
@@ -128,7 +128,7 @@ def test_nothing_is_kept_for_a_run_that_is_refused_or_that_moves_nothing() -> No
 
 
 def test_a_run_that_ended_in_the_future_is_refused() -> None:
-    shop = Shop()
+    shop = Shop(defined())
     error = refused(shop, edited(shop, finished_at=shop.clock() + timedelta(minutes=6)), ClockError)
     assert "set the clock right" in str(error)
     assert shop.workshop.kept == {}
@@ -140,7 +140,7 @@ def test_a_run_that_ended_in_the_future_is_refused() -> None:
 
 def promoted(**production: object) -> Shop:
     """Return a shop whose production holds the first release, while the checkout has moved on."""
-    shop = Shop(environments=path(**production))
+    shop = Shop(defined(), path(**production))
     shop.engine.baseline("production")
     shop.clock.pass_by(DAY)
     shop.change(defined(code={"orders": "select 2"}))

@@ -30,7 +30,7 @@ MERGED = defined(code={"orders": "select 2"})
 
 def serving() -> Shop:
     """Return a shop whose production holds the first release, while the checkout has moved on."""
-    shop = Shop()
+    shop = Shop(defined())
     shop.engine.baseline("production")
     shop.clock.pass_by(DAY)
     shop.change(MERGED)
