@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import Change, ChangeKind
 from airflow_dbt_promotion.core.company import Company
@@ -69,7 +71,7 @@ class Needs:
             for need in self.of(waiting.pop()):
                 if need.still:
                     if self.clashes(need, chosen):
-                        found[need.model] = Need(need.model, need.direction, possible=False)
+                        found[need.model] = replace(need, possible=False)
                     continue
                 if need.model in chosen and need.possible:
                     continue

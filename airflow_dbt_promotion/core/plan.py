@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.code_gate import Code
 from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, IncrementalChange, Strategy
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, digest_of
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 
@@ -162,8 +162,12 @@ def exposures_reached(project: Release | None, changes: Mapping[ModelId, Change]
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked for: these models (None: all that may go), under this requirement, with these choices."""
+    """What is asked for: these models (None: all that may go), under this requirement, with these choices.
+
+    `pinned` are models of which no other version than this may go, as where a plan is computed again.
+    """
 
     models: tuple[ModelId, ...] | None
     requirement: Requirement
     choices: Choices
+    pinned: Mapping[ModelId, Version] = {}

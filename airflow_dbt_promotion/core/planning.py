@@ -50,6 +50,8 @@ def _candidates(situation: Situation, question: Question, source: EnvironmentSta
     def ready(model: ModelId, entry: Entry) -> bool:
         if only_current and entry is not source.current[model]:
             return False
+        if entry.version != question.pinned.get(model, entry.version):
+            return False
         verdicts = judge(model, source, question.requirement, situation.now, situation.others, entry)
         return all(verdict.passed for verdict in verdicts)
 

@@ -155,7 +155,10 @@ class Weighing:
         if model in apart:
             return (apart[model],)
         if causes.get(model) in self._needs.companies:
-            return tuple(verdict for verdict in self._together(model, chosen) if not verdict.passed)
+            missing = (need.model for need in self._needs.missing(model, chosen) if need.model in self._all)
+            shut = [other for other in missing if not all(verdict.passed for verdict in self._own_verdicts(other))]
+            told = tuple(verdict for verdict in self._together(model, chosen) if not verdict.passed)
+            return (*told, self._because(shut[0])) if shut else told
         return (self._because(causes[model]),) if model in causes else ()
 
     def _because(self, cause: ModelId) -> Verdict:

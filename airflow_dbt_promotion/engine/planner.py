@@ -73,15 +73,18 @@ class Planner:
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
 
-        `keep_models` asks for exactly the models that were in the plan, so that the two plans can be compared.
+        `keep_models` asks for exactly the models that were in the plan at their versions, so that the two plans can be
+        compared.
         """
         before = planned.situation
         situation = self._situation(
             before.source, before.target, planned.question.choices.strategy, project=before.project
         )
         question = planned.question
-        if keep_models and question.models is None:
-            question = replace(question, models=tuple(change.model for change in planned.plan.changes))
+        if keep_models:
+            changes = planned.plan.changes
+            pinned = {change.model: change.after.version for change in changes if change.after is not None}
+            question = replace(question, models=tuple(change.model for change in changes), pinned=pinned)
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
         return self._computed(situation, question, planned.shelf)
