@@ -56,6 +56,7 @@ class PromotionOptions(PlaceOptions, total=False):
     run_tests: bool
     include_upstream: bool
     include_downstream: bool
+    include_macro_users: bool
     allow_stale_downstream: bool
     allow_removals: bool
     force: bool
@@ -269,6 +270,7 @@ def request_of(
         run_tests=options.get("run_tests", False),
         include_upstream=options.get("include_upstream", False),
         include_downstream=options.get("include_downstream", False),
+        include_macro_users=options.get("include_macro_users", False),
         allow_stale_downstream=options.get("allow_stale_downstream", False),
         allow_removals=options.get("allow_removals", False),
         force=options.get("force", False),

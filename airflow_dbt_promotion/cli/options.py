@@ -143,6 +143,11 @@ def promote(parser: argparse.ArgumentParser) -> None:
         "--include-downstream", action="store_true", help="add the children that would be left on an older parent"
     )
     what.add_argument(
+        "--include-macro-users",
+        action="store_true",
+        help="add the models in the target that rely on another text of a macro, or another value of a var",
+    )
+    what.add_argument(
         "--allow-stale-downstream",
         action="store_true",
         help="leave these children; the target is marked as not whole until they follow",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from msgspec.structs import replace
 
@@ -77,7 +77,8 @@ def record_run(environment: str, **project: Unpack[ProjectOptions]) -> Callable[
 
     Use it as `operator_args={"callback": record_run("staging", dbt_project_dir="/srv/shop")}`.
     Cosmos runs dbt in a copy that it deletes, so name the real project (`dbt_project_dir` or `project_config`); state
-    lies there, or where promotion.yml or `state` say. A failed run is recorded, too: it revokes.
+    lies there, or where promotion.yml or `state` say. A failed run is recorded, too: it revokes. Drift is an event
+    where the operators have the outlet `drift_alias(environment)` of `hooks/drift.py`.
     """
     return RunRecorder(environment, project)
 
@@ -89,12 +90,14 @@ class RunRecorder:
         """Take the environment, and where the real project is."""
         self.environment, self.project = environment, project
 
-    def __call__(self, project_dir: str, **_: object) -> None:
+    def __call__(self, project_dir: str, context: Mapping[str, Any] | None = None, **_: object) -> None:
         """Record the run that Cosmos left in its copy of the project.
 
-        Raises AirflowFailException for a run that is no evidence, MachineError where state cannot be written.
+        Raises AirflowFailException for a run that is no evidence, or that policy refuses since it drifted;
+        MachineError where state cannot be written.
         """
-        from airflow_dbt_promotion.hooks.endings import airflow_errors  # noqa: PLC0415 - Airflow, once it is needed
+        from airflow_dbt_promotion.hooks import drift  # noqa: PLC0415 - Airflow, once it is needed
+        from airflow_dbt_promotion.hooks.endings import airflow_errors, fail  # noqa: PLC0415 - Airflow, once it is needed
         from airflow_dbt_promotion.hooks.promotion import PromotionHook  # noqa: PLC0415 - it imports this module
         from airflow_dbt_promotion.render import recording, table  # noqa: PLC0415 - as late
 
@@ -108,6 +111,11 @@ class RunRecorder:
             hook.warn(engine)
         for line in recording.text(done, table.Page(), baseline=False).splitlines():
             log.info(line)
+        for warning in recording.warnings(done):
+            log.warning(warning)
+        drift.emit(context or {}, done)
+        if done.refused:
+            raise fail(recording.headline(done, baseline=False))
 
 
 def _target_path(copy: Path, environ: dict[str, str]) -> Path:

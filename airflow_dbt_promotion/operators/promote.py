@@ -21,6 +21,7 @@ _FLAGS = (
     "run_tests",
     "include_upstream",
     "include_downstream",
+    "include_macro_users",
     "allow_stale_downstream",
     "allow_removals",
     "force",
@@ -71,6 +72,7 @@ class PromoteOperator(AtProject):
         run_tests: bool | str = False,
         include_upstream: bool | str = False,
         include_downstream: bool | str = False,
+        include_macro_users: bool | str = False,
         allow_stale_downstream: bool | str = False,
         allow_removals: bool | str = False,
         force: bool | str = False,
@@ -86,6 +88,7 @@ class PromoteOperator(AtProject):
         self.plan_only = dry_run
         self.reason, self.strategy, self.on_incremental_change = reason, strategy, on_incremental_change
         self.run_tests, self.include_upstream, self.include_downstream = run_tests, include_upstream, include_downstream
+        self.include_macro_users = include_macro_users
         self.allow_stale_downstream, self.allow_removals = allow_stale_downstream, allow_removals
         self.force, self.lock_timeout = force, lock_timeout
         self.on_refused = OnRefused(on_refused).value

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_dbt_promotion.hooks.at_project import AtProject
-from airflow_dbt_promotion.hooks.endings import airflow_errors
+from airflow_dbt_promotion.hooks.drift import drift_alias
+from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,6 +24,10 @@ class RecordRunOperator(AtProject):
     begins at the project. Run it where that folder is, after dbt and before another dbt command writes there; with
     `trigger_rule="all_done"`, so that a failed run is recorded, too: it revokes. The XCom is the document of
     `dbt-promote record --output-format json`.
+
+    A run of code that was never promoted, in an environment that only promotions may move, is drift: it is logged, and
+    an event of the alias `dbt_promotion:<environment>:drift`, which is an outlet of this task (see `hooks/drift.py`).
+    Where policy blocks it (`on_drift: block`), the task fails without a retry.
     """
 
     template_fields: Sequence[str] = (*AtProject.template_fields, "environment", "target_path", "baseline")
@@ -36,12 +41,15 @@ class RecordRunOperator(AtProject):
         baseline: bool | str = False,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
-        super().__init__(**kwargs)
+        outlets = _listed(kwargs.pop("outlets", None))
+        if isinstance(environment, str) and "{" not in environment:  # what a template makes of it is not known yet
+            outlets.append(drift_alias(environment))
+        super().__init__(outlets=outlets, **kwargs)
         self.environment, self.target_path, self.baseline = environment, target_path, baseline
 
-    def execute(self, context: Context) -> dict[str, object]:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> dict[str, object]:
         """Record, and tell what entered, passed and failed."""
-        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - DAG files import this module
+        from airflow_dbt_promotion.hooks import drift, rendered  # noqa: PLC0415 - DAG files import this module
         from airflow_dbt_promotion.operators import telling  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.render import recording, table  # noqa: PLC0415 - as late
 
@@ -51,7 +59,14 @@ class RecordRunOperator(AtProject):
             stored = engine.observer.state(self.environment)
             self.hook.warn(engine)
         telling.write(self.log, recording.text(done, table.Page(), baseline=baseline))
-        return recording.document(done, stored.serial if stored else done.state.serial, baseline=baseline)
+        for warning in recording.warnings(done):
+            self.log.warning(warning)
+        drift.emit(context, done)
+        answer = recording.document(done, stored.serial if stored else done.state.serial, baseline=baseline)
+        if done.refused:
+            context["ti"].xcom_push(key="return_value", value=answer)
+            raise fail(recording.headline(done, baseline=baseline))
+        return answer
 
     def _adopt(self, engine: Engine) -> Recording:
         """Adopt the release of the folder that was named, or of the project parsed now."""
@@ -61,3 +76,10 @@ class RecordRunOperator(AtProject):
         """Return the folder in which dbt left its artifacts."""
         config = self.hook.config()
         return config.target_path if self.target_path is None else config.project_dir / self.target_path
+
+
+def _listed(outlets: Any) -> list[Any]:  # noqa: ANN401 - whatever Airflow takes
+    """Return outlets as a list: Airflow takes one, or several."""
+    if outlets is None:
+        return []
+    return list(outlets) if isinstance(outlets, (list, tuple)) else [outlets]

@@ -7,9 +7,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.engine import Promotion
+from airflow_dbt_promotion.engine import Promotion, RunOutcome, ServedRun
 from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
-from airflow_dbt_promotion.render import text
+from airflow_dbt_promotion.render import serving, table, text
 from airflow_dbt_promotion.render.documents import Instant, builtins
 
 _MOST_REFUSALS = 50
@@ -99,6 +99,68 @@ def summary(told: Promotion, link: str | None) -> dict[str, object]:
             link=link,
         )
     )
+
+
+class RunFailure(Struct, frozen=True, kw_only=True):
+    """A model or a test that failed."""
+
+    unique_id: str
+    name: str
+    status: str
+    message: str
+
+
+class RunSummary(Struct, frozen=True, kw_only=True):
+    """A run of what was promoted as other tasks read it from XCom: small, and the same for every outcome.
+
+    `counts` says how many nodes ended in which way; the first fifty failures are told. `link` is the run in the UI.
+    """
+
+    outcome: RunOutcome
+    environment: str
+    command: str
+    counts: dict[str, int]
+    failed: tuple[RunFailure, ...]
+    releases: tuple[str, ...]
+    warnings: tuple[str, ...]
+    started_at: Instant
+    finished_at: Instant
+    link: str | None
+
+
+def run_summary(told: ServedRun, link: str | None) -> dict[str, object]:
+    """Return the XCom of a run: a `RunSummary` as dicts, lists and text."""
+    return builtins(
+        RunSummary(
+            outcome=told.outcome,
+            environment=told.environment,
+            command=told.order.command.value,
+            counts=serving.counts(told),
+            failed=tuple(
+                RunFailure(unique_id=one.id, name=one.name, status=one.status.value, message=one.message)
+                for one in told.failed[:_MOST_REFUSALS]
+            ),
+            releases=told.releases,
+            warnings=told.warnings,
+            started_at=told.started_at,
+            finished_at=told.finished_at,
+            link=link,
+        )
+    )
+
+
+def run(told: ServedRun) -> str:
+    """Return a run for the task's log: how it ended, and what failed."""
+    return serving.text(told, table.Page())
+
+
+def run_ending(told: ServedRun) -> Exception | None:
+    """Return the exception with which the task ends, None where it succeeds."""
+    match told.outcome:
+        case RunOutcome.FAILED:
+            return fail(serving.headline(told))
+        case RunOutcome.PASSED | RunOutcome.LISTED:
+            return None
 
 
 def promotion(told: Promotion) -> str:

@@ -69,7 +69,7 @@ def document(recording: Recording, serial: int, *, baseline: bool) -> dict[str, 
 
 def text(recording: Recording, page: Page, *, baseline: bool) -> str:
     """Return a recording as text."""
-    lines = [page.paint(_headline(recording, baseline=baseline), Tone.BOLD)]
+    lines = [page.paint(headline(recording, baseline=baseline), Tone.BOLD)]
     for told, models, tone in _parts(recording):
         if models:
             sentence = page.paragraph(f"{count(len(models))} {told}: {_names(models)}", "  ", "    ")
@@ -79,7 +79,7 @@ def text(recording: Recording, page: Page, *, baseline: bool) -> str:
 
 def as_markdown(recording: Recording, *, baseline: bool) -> str:
     """Return a recording as markdown."""
-    heading = f"## {markdown.escaped(_headline(recording, baseline=baseline))}\n"
+    heading = f"## {markdown.escaped(headline(recording, baseline=baseline))}\n"
     parts = [
         f"- {count(len(models))} {told}: {markdown.escaped(_names(models))}"
         for told, models, _ in _parts(recording)
@@ -88,7 +88,7 @@ def as_markdown(recording: Recording, *, baseline: bool) -> str:
     return "\n".join([heading, *parts]) + "\n" if parts else heading
 
 
-def _headline(recording: Recording, *, baseline: bool) -> str:
+def headline(recording: Recording, *, baseline: bool) -> str:
     """Return in one sentence what was done."""
     name = recording.state.environment
     if baseline:

@@ -45,6 +45,8 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
                 "Add them with --include-downstream, or leave them behind with --allow-stale-downstream: "
                 "{target} is marked as not whole until they follow."
             ),
+            "macro_conflict": "Add them with --include-macro-users, or let them follow in {source} first.",
+            "project_conflict": "Add them with --include-macro-users, or let them follow in {source} first.",
             "parent_moved_on": "Build it in {source} on the parents that are there now, and record the run.",
             "needs_other": "See what holds the other back, with `dbt-promote why`.",
             "tested_beside_others": "Promote with --strategy build, which runs these tests in {target}.",
@@ -57,6 +59,11 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
             "bypass_forbidden": "Leave the bypass out, or change `forbid` of {target} in promotion.yml.",
         },
         GateName.CODE: {
+            "code_not_kept": f"Build it in {{source}} with its code at hand, {_RECORD}: that keeps its sources.",
+            "code_lost": f"Bring the release store back, or build it in {{source}} with its code at hand, {_RECORD}.",
+            "not_in_target": "Enable it for {target} in the project, then build it in {source} and record the run.",
+            "versions_moved": f"Run the dbt that built it, or build it in {{source}} with this dbt, {_RECORD}.",
+            "not_reproducible": "Promote what it stands beside from one newer release, too; the reason names it.",
             "code_moved": "Check out the code that soaked in {source}, or build and record what is at hand there.",
         },
     }

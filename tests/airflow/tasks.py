@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,6 +27,23 @@ class FakeTaskInstance:
 
     def xcom_push(self, key: str, value: object) -> None:
         self.pushed[key] = value
+
+
+class LogOfLines:
+    """Keeps what is logged for people."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(message)
+
+    def warning(self, message: str) -> None:
+        self.lines.append(f"warning: {message}")
+
+    def log(self, level: int, message: str, *arguments: object) -> None:
+        if level >= logging.INFO:
+            self.lines.append(message % arguments)
 
 
 def a_context(ti: FakeTaskInstance | None = None, user: str | None = None) -> Any:

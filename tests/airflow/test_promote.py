@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_dbt_promotion.core.errors import LockHeldError
 from airflow_dbt_promotion.operators.promote import PromoteOperator
-from tests.airflow.tasks import FakeTaskInstance, a_context, shop
+from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.scenarios import DAY, Shop, model_id
 
 __all__ = ["shop"]
@@ -139,23 +138,6 @@ def test_skipped_tests_and_a_short_soak_are_bypasses_with_a_reason(shop: Shop) -
         ("skip_tests", "ada", "a hot fix"),
         ("short_soak", "ada", "a hot fix"),
     }
-
-
-class LogOfLines:
-    """Keeps what is logged for people."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, message: str) -> None:
-        self.lines.append(message)
-
-    def warning(self, message: str) -> None:
-        """Airflow says that no task runner is there."""
-
-    def log(self, level: int, message: str, *arguments: object) -> None:
-        if level >= logging.INFO:
-            self.lines.append(message % arguments)
 
 
 def test_the_plan_is_a_table_in_the_log(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,11 @@ from types import ModuleType
 
 import pytest
 
+import airflow_dbt_promotion.core.code_gate
 import airflow_dbt_promotion.core.eligibility
+import airflow_dbt_promotion.core.incoherence
 import airflow_dbt_promotion.core.planning
+import airflow_dbt_promotion.core.weighing
 import airflow_dbt_promotion.engine.promoter
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, waiting
 from airflow_dbt_promotion.render.remedies import REMEDIES, Ends, moment, remedy, when
@@ -16,7 +19,10 @@ from tests.scenarios import NOON
 
 ENDS = Ends(source="staging", target="production", now=NOON)
 MODULES = (
+    airflow_dbt_promotion.core.code_gate,
     airflow_dbt_promotion.core.eligibility,
+    airflow_dbt_promotion.core.incoherence,
+    airflow_dbt_promotion.core.weighing,
     airflow_dbt_promotion.core.planning,
     airflow_dbt_promotion.engine.promoter,
 )
@@ -29,10 +35,16 @@ def codes_in(module: ModuleType) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"blocked", "waiting"}:
             found.update(word.value for word in node.args[1:2] if isinstance(word, ast.Constant))
-        if isinstance(node, ast.FunctionDef) and node.name == "_incoherent":
+        if isinstance(node, ast.FunctionDef) and node.name == "incoherent":
             returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
-            found.update(value.elts[0].value for value in returned if isinstance(value, ast.Tuple))
+            codes = [value.elts[0] for value in returned if isinstance(value, ast.Tuple)]
+            codes += [part.value for part in ast.walk(node) if isinstance(part, ast.Assign) and _is_code(part)]
+            found.update(word.value for one in codes for word in ast.walk(one) if isinstance(word, ast.Constant))
     return found
+
+
+def _is_code(assigned: ast.Assign) -> bool:
+    return any(isinstance(name, ast.Name) and name.id == "code" for name in assigned.targets)
 
 
 def test_each_code_that_shuts_a_gate_has_a_remedy_and_each_remedy_a_code() -> None:
