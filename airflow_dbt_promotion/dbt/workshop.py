@@ -1,37 +1,43 @@
-"""The project at hand: parsed for an environment, and built there, by dbt."""
+"""dbt at work: on the project at hand, and on code that was kept, for one environment or another."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.errors import DbtError, ExecutedElseError, InvalidNameError
-from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, OnProgress
+from airflow_dbt_promotion.core.errors import DbtError, InvalidNameError, SourcesError
+from airflow_dbt_promotion.core.fingerprint import release_of
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.ports import (
+    BuildReport,
+    BuildRequest,
+    CodeAtHand,
+    Kept,
+    OnProgress,
+    RunRequest,
+)
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
-from airflow_dbt_promotion.dbt.invocation import (
-    DbtCommand,
-    DbtInvocation,
-    DbtOutcome,
-    DbtProject,
-    DbtRunner,
-    IndirectSelection,
-)
-from airflow_dbt_promotion.dbt.selection import SelectableNode, selectors_for
+from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of
+from airflow_dbt_promotion.dbt.exactness import build_invocation, check_executed, check_unmoved, check_versions
+from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner
+from airflow_dbt_promotion.dbt.keeper import Keeper
+from airflow_dbt_promotion.dbt.released import Releases
+from airflow_dbt_promotion.dbt.selection import selectors_in
+from airflow_dbt_promotion.dbt.serving import Served, Serving
 
 WORK_FOLDER = "promotion_runs"
 """Where dbt's artifacts of our own runs lie, below the project's target folder: one folder for each environment."""
 
 _PARSED = "partial_parse.msgpack"
-_HOOKS = "operation."
 _REFUSED = "Runtime Error"
 
 
@@ -41,75 +47,146 @@ class DbtWorkshop:
     Each environment has a target folder of its own, since dbt parses everything anew where two targets share one.
     """
 
-    def __init__(self, project: DbtProject, runner: DbtRunner, dbt_targets: Mapping[str, str] | None = None) -> None:
-        """Take the project (its `target_path` is the project's own target folder), and how dbt is run.
+    def __init__(
+        self, project: DbtProject, runner: DbtRunner, keeper: Keeper, dbt_targets: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the project (its `target_path` is the project's own target folder), how dbt is run, and what keeps code.
 
         `dbt_targets` says which dbt target stands for an environment where it is not the environment's own, such as the
         one of a profile that was made on the spot.
         """
         self._project, self._runner, self._targets = project, runner, dict(dbt_targets or {})
+        self._keeper = keeper
         self._artifacts = DbtArtifacts(project.project_dir)
+        self._releases = Releases(keeper.store, project, runner)
+        self._serving = Serving(self._releases, runner)
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the release of the project at hand, parsed now with the environment's target; see `ports.Workshop`."""
-        with self._folder(environment, dry=dry) as project:
-            self._invoke(
-                project,
-                DbtInvocation(command=DbtCommand.PARSE, target=self._target(environment), vars=environment.vars),
-            )
+        with self._parsed(environment, dry=dry) as project:
             return self._artifacts.release(project.target_path)
+
+    def at_hand(self, environment: Environment, *, dry: bool) -> CodeAtHand:
+        """Return the project at hand with the id of its sources; see `ports.Workshop`."""
+        before = self._keeper.sources().tree
+        with self._parsed(environment, dry=dry) as project:
+            definition = read_definition(project.target_path, project.project_dir)
+        after = self._keeper.sources().tree
+        if after != before:
+            changed = sorted(dict(before.files.items() ^ after.files.items()))
+            raise SourcesError(changed[0], "changed while dbt parsed the project; let the checkout be still, try again")
+        self._keeper.parsed_as(before.id, definition)
+        return CodeAtHand(release=before.id, definition=definition)
+
+    def keep(self, expected: ReleaseId) -> None:
+        """Keep the sources at hand; see `ports.Workshop`."""
+        self._keeper.keep(expected)
+
+    def keep_run(self, target_path: Path, release: Release) -> Kept:
+        """Keep the sources of a run, if they are still at hand; see `ports.Workshop`."""
+        return self._keeper.run(target_path, release)
+
+    def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
+        """Return a kept release, parsed with the environment's target; see `ports.Workshop`."""
+        return self._releases.parsed(release, self._target(environment), environment.vars, dry=dry).definition
 
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes; see `ports.Workshop`."""
+        if request.composition is not None:
+            return self._build_composed(request, request.composition, on_progress)
         environment = request.environment
         # What is selected is told apart among all that there is, so the parse that stays is made first.
         self.release(environment, dry=False)
         project = self._kept(environment)
         definition = read_definition(project.target_path, project.project_dir)
-        invocation = DbtInvocation(
-            command=DbtCommand.BUILD if request.models else DbtCommand.TEST,
-            target=self._target(environment),
-            select=_selectors(definition, request),
-            indirect_selection=IndirectSelection.EMPTY,
-            full_refresh=request.full_refresh and bool(request.models),
-            vars=environment.vars,
+        outcome = self._runner.invoke(
+            project, build_invocation(request, definition, self._target(environment)), on_progress
         )
-        outcome = self._runner.invoke(project, invocation, on_progress)
         run, release = self._artifacts.run(project.target_path)
-        executed = {result.id for result in run.results if not result.id.startswith(_HOOKS)}
-        planned = {*(model.id for model in request.models), *(test.id for test in request.tests)}
-        if executed - planned or (outcome.success and planned - executed):
-            raise ExecutedElseError(sorted(planned - executed), sorted(executed - planned))
-        _check_unmoved(request, release)
+        check_executed(request, run, success=outcome.success)
+        check_unmoved(request, release)
         return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
 
-    def select(self, environment: Environment, selector: str) -> tuple[ModelId, ...]:
+    def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
+        """Execute what a selector names of a composition; see `ports.Workshop`."""
+        invocation = invocation_of(request, self._target(request.environment))
+        with self._served(request.composition, request.environment) as served:
+            self._listed(served, request, invocation)
+            outcome = served.invoke(invocation, on_progress)
+            return self._report(served, outcome, release_of(request.composition.definition))
+
+    def listed(self, request: RunRequest) -> tuple[str, ...]:
+        """Return the unique ids that a run would execute; see `ports.Workshop`."""
+        invocation = invocation_of(request, self._target(request.environment))
+        with self._served(request.composition, request.environment) as served:
+            return self._listed(served, request, invocation)
+
+    def select(
+        self, environment: Environment, selector: str, composition: Composition | None = None
+    ) -> tuple[ModelId, ...]:
         """Return the models that a dbt selector names; see `ports.Workshop`."""
-        if not selector.strip() or any(part.startswith("-") for part in selector.split()):
-            raise InvalidNameError("selector", selector, "give a dbt selector such as tag:nightly or +orders")
-        with self._folder(environment, dry=True) as project:
-            invocation = DbtInvocation(
-                command=DbtCommand.LS,
-                target=self._target(environment),
-                select=tuple(selector.split()),
-                vars=environment.vars,
-            )
-            try:
-                listed = set(self._invoke(project, invocation).listed)
-            except DbtError as error:
-                # The project was read, and no warehouse is asked: what dbt itself refuses then is the selector.
-                if not any(_REFUSED in word for word in error.words):
-                    raise
-                raise InvalidNameError("selector", selector, f"dbt says: {' | '.join(error.words)}") from error
-            models = self._artifacts.release(project.target_path).models
+        invocation = DbtInvocation(
+            command=DbtCommand.LS,
+            target=self._target(environment),
+            select=parts_of("selector", selector),
+            vars=environment.vars,
+        )
+        if composition is not None:
+            models: Collection[ModelId] = release_of(composition.definition).models
+            with self._served(composition, environment) as served, _refusing("selector", selector):
+                listed = set(_done(served.invoke(invocation, None), served.told).listed)
+        else:
+            with self._folder(environment, dry=True) as project:
+                with _refusing("selector", selector):
+                    listed = set(self._invoke(project, invocation).listed)
+                models = self._artifacts.release(project.target_path).models
         return tuple(sorted(model for model in models if model in listed))
+
+    def exact(self, environment: Environment, models: Sequence[ModelId]) -> tuple[str, ...]:
+        """Return dbt's selectors of exactly these models of the project at hand; see `ports.Workshop`."""
+        with self._parsed(environment, dry=True) as project:
+            return selectors_in(read_definition(project.target_path, project.project_dir), models)
+
+    def _build_composed(self, request: BuildRequest, composition: Composition, on_progress: OnProgress) -> BuildReport:
+        """Execute exactly the requested nodes of a composition."""
+        release = release_of(composition.definition)
+        check_versions(request, release)
+        invocation = build_invocation(request, composition.definition, self._target(request.environment))
+        with self._served(composition, request.environment) as served:
+            report = self._report(served, served.invoke(invocation, on_progress), release)
+        check_executed(request, report.run, success=report.success)
+        return report
+
+    def _report(self, served: Served, outcome: DbtOutcome, release: Release) -> BuildReport:
+        """Return what a run on a composition did."""
+        run, release = self._artifacts.run(served.project.target_path, handed=release)
+        return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
+
+    def _listed(self, served: Served, request: RunRequest, invocation: DbtInvocation) -> tuple[str, ...]:
+        """Return what a run would execute."""
+        typed = " ".join(part for part in (request.select, request.exclude) if part is not None)
+        with _refusing("select", typed):
+            listing = replace(invocation, command=DbtCommand.LS, full_refresh=False)
+            return executed_of(_done(served.invoke(listing, None), served.told).listed, request)
+
+    @contextmanager
+    def _served(self, composition: Composition, environment: Environment) -> Iterator[Served]:
+        """Yield a composition that lies ready; its artifacts go to the environment's own target folder."""
+        target, project = self._target(environment), self._kept(environment)
+        with self._serving.serve(composition, environment, target, project) as served:
+            yield served
+
+    @contextmanager
+    def _parsed(self, environment: Environment, *, dry: bool) -> Iterator[DbtProject]:
+        """Yield the project at hand with the target folder that holds its parse, made now."""
+        with self._folder(environment, dry=dry) as project:
+            target = self._target(environment)
+            self._invoke(project, DbtInvocation(command=DbtCommand.PARSE, target=target, vars=environment.vars))
+            yield project
 
     def _invoke(self, project: DbtProject, invocation: DbtInvocation) -> DbtOutcome:
         """Run a command that executes no node; anything but success is an error."""
-        outcome = self._runner.invoke(project, invocation, None)
-        if not outcome.success:
-            raise DbtError(f"`dbt {invocation.command.value}` failed in {project.project_dir}", outcome.messages)
-        return outcome
+        return _done(self._runner.invoke(project, invocation, None), str(project.project_dir), invocation.command)
 
     def _target(self, environment: Environment) -> str:
         """Return the dbt target of an environment."""
@@ -136,52 +213,22 @@ class DbtWorkshop:
             yield replace(kept, target_path=Path(folder))
 
 
-def _selectors(definition: Definition, request: BuildRequest) -> tuple[str, ...]:
-    """Return selectors that dbt understands as exactly the requested nodes."""
-    every = {
-        node.unique_id: SelectableNode(
-            unique_id=node.unique_id,
-            resource_type=node.resource_type,
-            package=node.package_name,
-            fqn=node.fqn,
-            file=node.original_file_path,
-            parents=node.depends_on.nodes,
-        )
-        for node in definition.nodes.values()
-    }
-    for kind, others in (("unit_test", definition.unit_tests), ("exposure", definition.exposures)):
-        every.update(
-            (
-                id_,
-                SelectableNode(
-                    unique_id=id_,
-                    resource_type=kind,
-                    package=other.package_name,
-                    fqn=other.fqn,
-                    file=other.original_file_path,
-                    parents=other.depends_on.nodes,
-                ),
-            )
-            for id_, other in others.items()
-            if other.fqn
-        )
-    wanted = [*(model.id for model in request.models), *(test.id for test in request.tests)]
-    missing = [id_ for id_ in wanted if id_ not in every]
-    if missing:
-        raise ExecutedElseError(missing, ())
-    return selectors_for((every[id_] for id_ in wanted), every.values())
+def _done(outcome: DbtOutcome, where: str, command: DbtCommand = DbtCommand.LS) -> DbtOutcome:
+    """Return the outcome of a command that executes no node; anything but success is an error."""
+    if not outcome.success:
+        raise DbtError(f"`dbt {command.value}` failed in {where}", outcome.messages)
+    return outcome
 
 
-def _check_unmoved(request: BuildRequest, release: Release) -> None:
-    """Refuse a run on code that changed between plan and run: somebody edited the project meanwhile."""
-    moved = [
-        model.id
-        for model in request.models
-        if model.id not in release.models or release.models[model.id].version != model.version
-    ]
-    if moved:
-        raise DbtError(
-            f"the project changed between the plan and the run ({', '.join(moved[:8])}); nothing of it counts as "
-            f"promoted. Let the checkout be "
-            f"still while a promotion runs, and promote again"
-        )
+@contextmanager
+def _refusing(what: str, typed: str) -> Iterator[None]:
+    """Turn what dbt says of a selector into InvalidNameError.
+
+    The project was read, and no warehouse is asked: what dbt itself refuses then is the selector.
+    """
+    try:
+        yield
+    except DbtError as error:
+        if not any(_REFUSED in word for word in error.words):
+            raise
+        raise InvalidNameError(what, typed, f"dbt says: {' | '.join(error.words)}") from error

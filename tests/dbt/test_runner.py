@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from msgspec import structs
 
 from airflow_dbt_promotion.core.errors import ConfigError, DbtError, DbtProjectError, EmptySelectionError
 from airflow_dbt_promotion.core.ports import Progress
+from airflow_dbt_promotion.dbt.interpreter import interpreter_of
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject, DbtRunner, IndirectSelection
 from airflow_dbt_promotion.dbt.remote import SubprocessRunner
 from airflow_dbt_promotion.dbt.runner import InProcessRunner
@@ -321,3 +324,105 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def parsed(project: DbtProject) -> Path:
+    """Parse a project and return dbt's kept parse."""
+    InProcessRunner().invoke(project, DbtInvocation(command=DbtCommand.PARSE, target="dev"))
+    return project.target_path / "partial_parse.msgpack"
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_parse_that_is_handed_to_dbt_is_what_runs(project: DbtProject, tmp_path: Path, name: str) -> None:
+    handed = parsed(project)
+    workspace = tmp_path / "workspace"
+    write(workspace / "dbt_project.yml", "name: shop\nversion: '1.0'\nprofile: shop\nvars: {colour: green}\n")
+    (project.project_dir / "models" / "orders.sql").write_text("no SQL")
+    elsewhere = structs.replace(
+        project,
+        project_dir=workspace,
+        target_path=tmp_path / "t",
+        working_dir=project.project_dir,
+        profiles_dir=project.project_dir,
+    )
+    heard: list[Progress] = []
+
+    outcome = RUNNERS[name]().invoke(
+        elsewhere, DbtInvocation(command=DbtCommand.BUILD, target="dev", manifest=handed), heard.append
+    )
+
+    assert (outcome.success, outcome.exit_code) == (True, 0)
+    assert query(project, "select colour from dev.orders") == [("green",)]
+    assert ("model.shop.orders", "success") in [(one.node, one.status) for one in heard]
+    assert sorted(path.name for path in workspace.iterdir()) == ["dbt_project.yml"]
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+@pytest.mark.parametrize("data", [b"", b"not msgpack", b"\x81\xa5nodes\x81\xa1x\x01"])
+def test_a_parse_that_dbt_cannot_read(project: DbtProject, tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / "handed.msgpack").write_bytes(data)
+    invocation = DbtInvocation(command=DbtCommand.LS, target="dev", manifest=tmp_path / "handed.msgpack")
+    with pytest.raises(DbtError, match="cannot read the parse that it was handed"):
+        RUNNERS[name]().invoke(project, invocation)
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_test_that_fails_on_a_parse_that_was_handed_is_an_outcome(project: DbtProject, name: str) -> None:
+    write(project.project_dir / "models" / "orders.sql", "select 1 as id union all select 1")
+    invocation = DbtInvocation(command=DbtCommand.BUILD, target="dev", manifest=parsed(project))
+    outcome = RUNNERS[name]().invoke(project, invocation)
+    assert (outcome.success, outcome.exit_code) == (False, 1)
+    assert any("unique_orders_id" in word for word in outcome.messages)
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_profile_without_the_target_is_its_fault_on_a_parse_that_was_handed(project: DbtProject, name: str) -> None:
+    invocation = DbtInvocation(command=DbtCommand.BUILD, target="nowhere", manifest=parsed(project))
+    with pytest.raises(DbtProjectError, match="nowhere"):
+        RUNNERS[name]().invoke(project, invocation)
+
+
+def test_versions_are_told_without_starting_dbt() -> None:
+    told = InProcessRunner().versions()
+    assert told is not None
+    assert "dbt-core==1." in told
+    assert "dbt-duckdb==1." in told
+    assert {SubprocessRunner(DBT).versions(), SubprocessRunner(Path(sys.executable)).versions()} == {told}
+
+
+def test_an_executable_that_does_not_say_its_python_runs_no_kept_code(project: DbtProject, tmp_path: Path) -> None:
+    runner = SubprocessRunner(script(tmp_path / "dbt", f'#!/bin/sh\nexec "{DBT}" "$@"\n'))
+    assert runner.versions() is None
+    assert runner.invoke(project, DbtInvocation(command=DbtCommand.PARSE, target="dev")).success
+    with pytest.raises(ConfigError, match="does not say which Python"):
+        runner.invoke(project, DbtInvocation(command=DbtCommand.LS, target="dev", manifest=parsed(project)))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "#!{python}\n",
+        "#!{python} -sE\n",
+        "#!/bin/sh\n'''exec' {python} \"$0\" \"$@\"\n' '''\n",
+        "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n",
+        "#!/bin/sh\n'''exec' '{python}' \"$0\" \"$@\"\n' '''\n",
+    ],
+)
+def test_the_python_that_an_executable_names(tmp_path: Path, head: str) -> None:
+    folder = tmp_path / ("far away" if "'{" in head or '"{' in head else "near")
+    folder.mkdir()
+    python = script(folder / "python3.11", "#!/bin/sh\n")
+    assert interpreter_of(script(tmp_path / "dbt", head.format(python=python))) == python
+
+
+def test_the_python_of_the_surroundings(tmp_path: Path) -> None:
+    found = shutil.which("python3")
+    assert found is not None
+    assert interpreter_of(script(tmp_path / "dbt", "#!/usr/bin/env python3\n")) == Path(found)
+
+
+def test_a_python_beside_an_executable(tmp_path: Path) -> None:
+    dbt = script(tmp_path / "dbt", "\x7fELF")
+    assert interpreter_of(dbt) is None
+    python = script(tmp_path / "python3", "#!/bin/sh\n")
+    assert interpreter_of(dbt) == python
