@@ -9,7 +9,7 @@ from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version
 from airflow_dbt_promotion.core.recording import record
 from airflow_dbt_promotion.core.state import Bypass, EnvironmentState, PromotedModel, PromotionOutcome, PromotionRecord
-from airflow_dbt_promotion.core.status import Following, ModelStatus, statuses
+from airflow_dbt_promotion.core.status import Following, ModelStatus, drifted, statuses
 from tests.scenarios import BY_NOBODY, DAY, NOON, dbt_run, empty_state, model_id, recorded, release, with_tests
 
 ORDERS, RAW = model_id("orders"), model_id("raw_orders")
@@ -93,3 +93,15 @@ def test_the_bypasses_by_which_a_version_came_in_are_told() -> None:
         BUILT, bypasses=(bypass(BypassKind.SKIP_TESTS, version), bypass(BypassKind.SHORT_SOAK, Version("old")))
     )
     assert status(state).bypassed == ("skip_tests",)
+
+
+def test_drift_is_told_of_each_model_with_what_was_promoted_if_anything_was() -> None:
+    more = release({"raw_orders": (), "stg_orders": ("raw_orders",), "new": ()}, code={"stg_orders": "select 2"})
+    state = record(PRODUCTION, more, dbt_run(more, NOON + DAY, name="theirs"), BY_NOBODY).state
+    new, stg = model_id("new"), model_id("stg_orders")
+    assert [(one.model, one.name, one.promoted, one.by) for one in drifted(state)] == [
+        (new, "new", None, "theirs"),
+        (stg, "stg_orders", SHOP.models[stg].version, "theirs"),
+    ]
+    assert {one.version for one in drifted(state, [new])} == {more.models[new].version}
+    assert drifted(PRODUCTION) == ()

@@ -132,3 +132,17 @@ def test_a_document_is_there_to_be_looked_at() -> None:
     assert state is not None
     assert ORDERS in state.current
     assert shop.engine.observer.state("development") is None
+
+
+def test_drift_goes_along_the_path_and_knows_models_that_no_environment_holds() -> None:
+    shop = story()
+    shop.change(release({"raw_orders": (), "more": ()}, code={"raw_orders": "1,2"}))
+    shop.run("production")
+    observer = shop.engine.observer
+    found = observer.drift(None, None)
+    assert [(one.environment, one.name) for one in found] == [("production", "more"), ("production", "raw_orders")]
+    assert [one.name for one in observer.drift("production", ["more"])] == ["more"]
+    assert observer.drift("staging", None) == ()
+    assert shop.engine.status(None, ["more"]) == ()
+    with pytest.raises(UnknownModelError):
+        observer.drift(None, ["ordesr"])

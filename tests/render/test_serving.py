@@ -1,0 +1,62 @@
+"""Runs, exclusions and waste: what is told where there is much, or nothing, or something odd."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.kept import Waste
+from airflow_dbt_promotion.core.run import ResultStatus
+from airflow_dbt_promotion.engine import RunOrder, RunOutcome, ServedRun
+from airflow_dbt_promotion.engine.request import FailedNode
+from airflow_dbt_promotion.render import serving, waste
+from airflow_dbt_promotion.render.table import Page
+from tests.scenarios import DAY, Shop, defined, model_id
+
+
+@pytest.fixture
+def told() -> ServedRun:
+    shop = Shop(defined())
+    shop.engine.baseline("production")
+    shop.clock.pass_by(DAY)
+    return shop.engine.run(RunOrder(environment="production"))
+
+
+def test_a_long_list_is_cut_as_text_and_not_as_json(told: ServedRun) -> None:
+    dry = replace(told, outcome=RunOutcome.LISTED, nodes=tuple(f"model.shop.m{n}" for n in range(300)), recording=None)
+    written = serving.text(dry, Page())
+    assert "and 100 more: json lists all" in written
+    assert len(written.splitlines()) == 203
+    assert len(serving.document(dry)["nodes"]) == 300  # type: ignore[arg-type]  # a list
+
+
+def test_what_broke_outside_of_models_is_told_in_dbts_words(told: ServedRun) -> None:
+    hook = replace(told, outcome=RunOutcome.FAILED, counts={}, words=("on-run-end broke",))
+    assert "  dbt: on-run-end broke\n" in serving.text(hook, Page())
+    assert "nothing was executed" in serving.headline(hook)
+
+
+def test_what_stands_on_an_older_parent_has_no_evidence_and_that_is_told(told: ServedRun) -> None:
+    assert told.recording is not None
+    stale = replace(told, recording=replace(told.recording, unmatched=(model_id("orders"),)))
+    assert "Without evidence, since they stand on an older parent: orders." in serving.text(stale, Page())
+
+
+def test_what_dbt_says_is_no_markup(told: ServedRun) -> None:
+    failed = FailedNode(
+        id="model.shop.orders", name="orders", status=ResultStatus.FAILED, message="<b>|boom|</b>\n## no heading"
+    )
+    odd = replace(told, outcome=RunOutcome.FAILED, failed=(failed,), warnings=("*not bold*",))
+    written = serving.as_markdown(odd)
+    assert "<b>" not in written
+    assert "\n## no heading" not in written
+    assert "- \\*not bold\\*" in written
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (5 * 1024**3, "5.0 GiB")]
+)
+def test_sizes_are_readable(size: int, shown: str) -> None:
+    found = Waste(blobs=1, bytes=size, names=("blobs/a",))
+    assert waste.text(found, Page(), deleted=True).startswith(f"Deleted 0 releases, 1 file, 0 cached parses: {shown}.")
+    assert "| `blobs/a` |" in waste.as_markdown(found, deleted=True)
