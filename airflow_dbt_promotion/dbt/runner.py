@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -46,8 +47,14 @@ class InProcessRunner:
 
     def versions(self) -> str | None:
         """Return the versions of dbt and its adapters; see DbtRunner."""
-        found = {(one.metadata["Name"] or "", one.version) for one in metadata.distributions()}
-        return " ".join(sorted(f"{name}=={version}" for name, version in found if name.lower().startswith("dbt")))
+        return _versions() or None
+
+
+@functools.cache
+def _versions() -> str:
+    """Return what is installed of dbt; asked once, since every package that is installed has to be looked at."""
+    found = {(one.metadata["Name"] or "", one.version) for one in metadata.distributions()}
+    return " ".join(sorted(f"{name}=={version}" for name, version in found if name.lower().startswith("dbt")))
 
 
 def _run(said: list[str], listener: Listener, manifest: Path | None) -> int:

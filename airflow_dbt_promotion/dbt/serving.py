@@ -56,14 +56,14 @@ class Serving:
 
     @contextmanager
     def serve(
-        self, composition: Composition, environment: Environment, target: str, project: DbtProject
+        self, composition: Composition, environment: Environment, target: str, project: DbtProject, *, dry: bool
     ) -> Iterator[Served]:
         """Yield a composition that lies ready for a dbt target; `project` is the one at hand, for its profile.
 
-        Raises ReleaseError and its kin, and whatever parsing a release raises.
+        `dry` leaves nothing in the release store. Raises ReleaseError and its kin, and what parsing a release raises.
         """
         parses = {
-            release: self._releases.parsed(release, target, environment.vars, dry=False).packed
+            release: self._releases.parsed(release, target, environment.vars, dry=dry).packed
             for release in {composition.base, *composition.origins.values()}
         }
         layouts = {release: self._releases.layout(release) for release in composition.releases}

@@ -110,7 +110,7 @@ class DbtWorkshop:
     def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
         """Execute what a selector names of a composition; see `ports.Workshop`."""
         invocation = invocation_of(request, self._target(request.environment))
-        with self._served(request.composition, request.environment) as served:
+        with self._served(request.composition, request.environment, dry=False) as served:
             self._listed(served, request, invocation)
             outcome = served.invoke(invocation, on_progress)
             return self._report(served, outcome, release_of(request.composition.definition))
@@ -118,7 +118,7 @@ class DbtWorkshop:
     def listed(self, request: RunRequest) -> tuple[str, ...]:
         """Return the unique ids that a run would execute; see `ports.Workshop`."""
         invocation = invocation_of(request, self._target(request.environment))
-        with self._served(request.composition, request.environment) as served:
+        with self._served(request.composition, request.environment, dry=True) as served:
             return self._listed(served, request, invocation)
 
     def select(
@@ -133,7 +133,7 @@ class DbtWorkshop:
         )
         if composition is not None:
             models: Collection[ModelId] = release_of(composition.definition).models
-            with self._served(composition, environment) as served, _refusing("selector", selector):
+            with self._served(composition, environment, dry=True) as served, _refusing("selector", selector):
                 listed = set(_done(served.invoke(invocation, None), served.told).listed)
         else:
             with self._folder(environment, dry=True) as project:
@@ -152,7 +152,7 @@ class DbtWorkshop:
         release = release_of(composition.definition)
         check_versions(request, release)
         invocation = build_invocation(request, composition.definition, self._target(request.environment))
-        with self._served(composition, request.environment) as served:
+        with self._served(composition, request.environment, dry=False) as served:
             report = self._report(served, served.invoke(invocation, on_progress), release)
         check_executed(request, report.run, success=report.success)
         return report
@@ -170,10 +170,10 @@ class DbtWorkshop:
             return executed_of(_done(served.invoke(listing, None), served.told).listed, request)
 
     @contextmanager
-    def _served(self, composition: Composition, environment: Environment) -> Iterator[Served]:
+    def _served(self, composition: Composition, environment: Environment, *, dry: bool) -> Iterator[Served]:
         """Yield a composition that lies ready; its artifacts go to the environment's own target folder."""
         target, project = self._target(environment), self._kept(environment)
-        with self._serving.serve(composition, environment, target, project) as served:
+        with self._serving.serve(composition, environment, target, project, dry=dry) as served:
             yield served
 
     @contextmanager

@@ -163,6 +163,17 @@ def test_all_that_is_promoted_runs_where_nothing_is_selected(kept: Kept) -> None
     assert listed == nodes | definition.unit_tests.keys()
 
 
+def test_listing_leaves_nothing_in_the_release_store_either(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    composition = shop.mixed(shop.keep(), {})
+    shop.store.parses.clear()
+    before = files_below(shop.folder)
+    request = RunRequest(environment=PRODUCTION, composition=composition, select="customers")
+    assert "model.shop.customers" in shop.another_workshop().listed(request)
+    assert shop.another_workshop().select(PRODUCTION, "orders", composition) == ("model.shop.orders",)
+    assert (shop.store.parses, files_below(shop.folder)) == ({}, before)
+
+
 def test_a_full_refresh_is_passed_on(kept: Kept) -> None:
     report = kept.shop.workshop.run(kept.request("days", full_refresh=True), lambda _: None)
     assert report.run.full_refresh
