@@ -97,7 +97,7 @@ class Candidates:
 
     def has_older(self, model: ModelId, than: datetime) -> bool:
         """Say whether a model has a version that may go by itself and entered before an instant."""
-        return model in self._source.current and any(option.since < than for option in self.ready(model))
+        return any(option.since < than for option in self.ready(model))
 
 
 def aligned(target: EnvironmentState, releases: Iterable[Release]) -> dict[ModelId, ReleaseId]:

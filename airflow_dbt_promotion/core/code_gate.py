@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,8 @@ from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.reliance import Reliances
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
 
 class Code(Struct, frozen=True, kw_only=True):
     """Kept releases that a plan is made of, parsed for its target, with their fingerprints.
@@ -32,11 +34,8 @@ class Code(Struct, frozen=True, kw_only=True):
     lost: Mapping[ReleaseId, str] = {}
 
 
-def of_kept(change: Change, code: Code) -> Verdict | None:
+def of_kept(model: ModelId, after: Entry, code: Code) -> Verdict | None:
     """Say why a version cannot be built from its kept sources, None where it can, or where they were not read yet."""
-    after = change.after
-    if after is None:
-        return None
     release = after.release
     if release is None:
         reason = "its sources were not kept when it was recorded; build it in the source again, and record that"
@@ -46,7 +45,7 @@ def of_kept(change: Change, code: Code) -> Verdict | None:
     made = code.releases.get(release)
     if made is None:
         return None
-    found = made.models.get(change.model)
+    found = made.models.get(model)
     if found is None:
         reason = f"release {release[:8]}, parsed for the target, does not have it (disabled there?)"
         return blocked(GateName.CODE, "not_in_target", reason)
@@ -60,12 +59,9 @@ def of_kept(change: Change, code: Code) -> Verdict | None:
     return None
 
 
-def of_checkout(change: Change, project: Release) -> Verdict | None:
+def of_checkout(model: ModelId, after: Entry, project: Release) -> Verdict | None:
     """Say why the project at hand is not what soaked, None where it is."""
-    after = change.after
-    if after is None:
-        return None
-    at_hand = project.models.get(change.model)
+    at_hand = project.models.get(model)
     if at_hand is None:
         reason = "the project at hand does not have it any more; check out the code that soaked"
     elif at_hand.version.startswith(MANIFEST_ONLY) != after.version.startswith(MANIFEST_ONLY):
@@ -94,10 +90,8 @@ def served_after(target: EnvironmentState, changes: tuple[Change, ...]) -> dict[
             served.pop(change.model, None)
         else:
             served[change.model] = replace(change.after, stale_since=None)
-    latest = max((entry.since for entry in served.values()), default=None)
-    if latest is None:
-        return served
     moved = {change.model for change in changes}
+    latest = max((entry.since for entry in served.values()), default=_BEGINNING)
     then = latest + timedelta(microseconds=1)
     return {model: replace(entry, since=then) if model in moved else entry for model, entry in served.items()}
 

@@ -64,8 +64,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `changes` would go, together; `held` would not, each with the verdicts that say why; `already_current` costs
     nothing. `verdicts` are about the plan as a whole. `tests_in_target` have to run in the target, since in the source
-    they saw other models than they will meet. `unmatched` are models that were asked for and that the source does not
-    hold.
+    they saw other models than they will meet. `rests_on` are the candidates of the source over the plan's closure.
     """
 
     plan_id: PlanId
@@ -81,6 +80,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     stale_after: tuple[ModelId, ...] = ()
     exposures: tuple[Exposure, ...] = ()
     choices: Choices = Choices()
+    rests_on: Mapping[ModelId, Version] = {}
     computed_at: datetime
 
     @property

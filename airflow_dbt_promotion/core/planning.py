@@ -12,7 +12,7 @@ from airflow_dbt_promotion.core.plan import Plan, Question, Situation, plan_id
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState
 from airflow_dbt_promotion.core.weighing import Weighing
 
-_TRIES = 40
+_MOST_TRIES = 40
 """How often older candidates are tried where newer ones cannot stand together."""
 
 
@@ -28,19 +28,20 @@ def plan(situation: Situation, question: Question) -> Plan:
         return _never_recorded(situation, question)
     candidates = _candidates(situation, question, situation.source_state)
     before: dict[ModelId, datetime] = {}
-    best, best_score = None, -1
-    for _ in range(_TRIES):
+    tries: list[tuple[int, Plan]] = []
+    while len(tries) < _MOST_TRIES:
         weighing = Weighing(situation, question, candidates.view(before), situation.source_state)
         found = weighing.plan()
-        if (score := weighing.score(found)) > best_score:
-            best, best_score = found, score
+        tries.append((weighing.score(found), found))
         stuck = {model: since for model, since in weighing.stuck(found).items() if candidates.has_older(model, since)}
-        if not stuck or situation.target.candidate is Candidate.CURRENT:
+        if not stuck:
             break
-        newest = max(stuck.values())
-        before |= dict.fromkeys(stuck, newest)
-    assert best is not None  # noqa: S101 - for the type checker; the first try is better than none
-    return best
+        before |= dict.fromkeys(stuck, max(stuck.values()))
+    return max(tries, key=_first)[1]
+
+
+def _first(scored: tuple[int, Plan]) -> int:
+    return scored[0]
 
 
 def _candidates(situation: Situation, question: Question, source: EnvironmentState) -> Candidates:

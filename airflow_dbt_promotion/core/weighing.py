@@ -81,6 +81,7 @@ class Weighing:
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
             choices=self._choices,
+            rests_on={model: self._source.current[model].version for model in closure if model in self._source.current},
             computed_at=situation.now,
         )
 
@@ -233,11 +234,12 @@ class Weighing:
 
     def _code(self, change: Change) -> tuple[Verdict, ...]:
         """Ask whether the code that soaked is at hand (`build` needs it), and tell where the source has moved on."""
-        situation, verdict = self._situation, None
-        if self._choices.strategy is Strategy.BUILD and situation.code is not None:
-            verdict = of_kept(change, situation.code)
-        elif self._choices.strategy is Strategy.BUILD and situation.project is not None:
-            verdict = of_checkout(change, situation.project)
+        situation, after, verdict = self._situation, change.after, None
+        if after is not None and self._choices.strategy is Strategy.BUILD:
+            if situation.code is not None:
+                verdict = of_kept(change.model, after, situation.code)
+            elif situation.project is not None:
+                verdict = of_checkout(change.model, after, situation.project)
         return (verdict,) if verdict is not None else self._moved_on(change)
 
     def _moved_on(self, change: Change) -> tuple[Verdict, ...]:

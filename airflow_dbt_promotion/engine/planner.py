@@ -73,8 +73,8 @@ class Planner:
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
 
-        `keep_models` asks for exactly the models that were in the plan at their versions, so that the two plans can be
-        compared.
+        `keep_models` asks for exactly the models that were in the plan, and for the candidates on which it rests, so
+        that the two plans can be compared.
         """
         before = planned.situation
         situation = self._situation(
@@ -82,9 +82,8 @@ class Planner:
         )
         question = planned.question
         if keep_models:
-            changes = planned.plan.changes
-            pinned = {change.model: change.after.version for change in changes if change.after is not None}
-            question = replace(question, models=tuple(change.model for change in changes), pinned=pinned)
+            models = tuple(change.model for change in planned.plan.changes)
+            question = replace(question, models=models, pinned=planned.plan.rests_on)
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
         return self._computed(situation, question, planned.shelf)
@@ -108,7 +107,8 @@ class Planner:
             situation = replace(situation, code=code, target_state=target_state)
             found = make_plan(situation, question)
         planned = Planned(plan=found, situation=situation, question=question, shelf=shelf, aligned=aligned)
-        return _composed(planned) if found.allowed and found.changes else planned
+        builds = any(change.after is not None for change in found.changes)
+        return _composed(planned) if found.allowed and builds else planned
 
     def _situation(
         self, source: Environment, target: Environment, strategy: Strategy, *, project: Release | None = None

@@ -161,6 +161,8 @@ class Promoter:
         match planned.plan.strategy:
             case Strategy.RECORD:
                 return Built()
+            case Strategy.BUILD if all(change.after is None for change in planned.plan.changes):
+                return Built()
             case Strategy.BUILD:
                 release = planned.made or planned.situation.project
                 if release is None:

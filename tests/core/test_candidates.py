@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.candidates import Candidates, aligned, newer, options, with_releases
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, Version
+from airflow_dbt_promotion.core.identity import ReleaseId, Version
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Stay
 from tests.scenarios import DAY, NOON, dbt_run, empty_state, model_id, recorded, release
 
@@ -88,7 +88,6 @@ def test_the_view_holds_the_newest_that_is_ready_else_what_is_held() -> None:
     assert ready("2").view({ORDERS: NOON + DAY}).current[ORDERS].version == version("3")
     assert ready("2").view({ORDERS: NOON + DAY + timedelta(seconds=1)}).current[ORDERS].version == version("2")
     assert (ready("2").has_older(ORDERS, NOON + DAY), ready("1").has_older(ORDERS, NOON + DAY)) == (False, True)
-    assert not ready("1").has_older(ModelId("model.shop.unknown"), NOON)
 
 
 def test_what_is_the_same_in_a_release_that_comes_is_taken_from_it() -> None:

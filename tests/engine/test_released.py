@@ -295,3 +295,62 @@ def test_a_selector_is_asked_of_the_newest_release_of_the_source() -> None:
     shop.workshop.selected = ()
     with pytest.raises(EmptySelectionError):
         promote(shop, select="tag:nothing")
+
+
+def test_what_the_source_let_go_of_is_removed_and_the_last_model_too() -> None:
+    shop = KeptShop(definition([node("a"), node("d")]))
+    built(shop)
+    promote(shop)
+    built(shop, without(shop.definition, D))
+    assert codes(promote(shop, "d")) == {"removal"}
+    assert promote(shop, "d", allow_removals=True).outcome is PromotionOutcome.PROMOTED
+    assert set(shop.versions()) == {A}
+    assert set(shop.served().definition.nodes) == {A}
+    shop.edit(definition([node("d")]))
+    shop.run("staging")
+    assert promote(shop, "a", allow_removals=True).outcome is PromotionOutcome.PROMOTED
+    assert shop.versions() == {}
+
+
+def test_all_go_from_the_older_release_where_one_of_them_cannot_go_from_the_newer() -> None:
+    shop = KeptShop(shop_definition())
+    built(shop)
+    first = shop.versions(STAGING)
+    shop.edit(with_macro(shop.definition, "cents", "1000"))
+    shop.run("staging", failing=["test.shop.not_null_d"])
+    shop.clock.pass_by(DAY)
+    assert promote(shop).outcome is PromotionOutcome.PROMOTED
+    assert shop.versions() == first
+
+
+def test_models_of_two_releases_that_differ_in_a_macro_do_not_go_at_once() -> None:
+    shop = KeptShop(shop_definition())
+    built(shop)
+    assert promote(shop, "a", "b", "c").outcome is PromotionOutcome.PROMOTED
+    shop.edit(with_macro(shop.definition, "cents", "1000"))
+    shop.run("staging", failing=["test.shop.not_null_d"])
+    shop.clock.pass_by(DAY)
+    found = promote(shop, "b", "c", "d")
+    assert codes(found, D) >= {"macro_conflict"}
+    assert "differs between the release that it comes from and that of" in str(found.plan.changes)
+
+
+def test_a_place_that_two_models_write_is_told_and_nothing_is_built() -> None:
+    shop = promoted()
+    same = replace(shop.definition.nodes[A], unique_id="model.shop.again", name="again")
+    built(shop, replace(shop.definition, nodes={**shop.definition.nodes, "model.shop.again": same}))
+    assert codes(promote(shop, "again")) == {"not_reproducible"}
+    assert len(shop.workshop.orders) == 1
+
+
+def test_a_child_whose_standing_parent_was_not_kept_says_so() -> None:
+    shop = promoted()
+    state = shop.state()
+    unkept = {model: replace(entry, release=None) for model, entry in state.current.items()}
+    shop.store.write(replace(state, current=unkept), state.serial)
+    edited = with_text(with_text(shop.definition, "c", "select 'c2'"), "a", "select 'a2'")
+    shop.edit(edited)
+    shop.run("staging", failing=["test.shop.not_null_a"])
+    shop.clock.pass_by(DAY)
+    found = promote(shop, "d", force=True)
+    assert found.outcome is PromotionOutcome.PROMOTED
