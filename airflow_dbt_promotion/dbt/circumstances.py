@@ -26,7 +26,8 @@ _BY_DEFAULT = "DBT_DEFAULT_PLACEHOLDER"
 """What dbt writes down for a variable that was not set, where a default stood in."""
 
 _ASKED = re.compile(r"\benv_var\s*\(")
-_NAMED = re.compile(r"\benv_var\s*\(\s*(['\"])([^'\"]+)\1\s*[,)]")
+# Within YAML's own quotes, those of Jinja are doubled or have a backslash.
+_NAMED = re.compile(r"\benv_var\s*\(\s*(''|\\?['\"])([^'\"\\]+)\1\s*[,)]")
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
