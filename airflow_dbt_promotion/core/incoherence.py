@@ -29,15 +29,19 @@ def incoherent(direction: Direction, needs: list[Need]) -> tuple[str, str]:
             reason = f"a required test reads {names}{more}, which the target does not hold"
             return "test_needs_model", f"{reason}; include_upstream adds them"
         case Direction.MACRO | Direction.PROJECT:  # pragma: no branch - the last ones
-            code = "macro_conflict" if direction is Direction.MACRO else "project_conflict"
-            things = ", ".join(sorted({told(need.thing) for need in needs}))
-            reason = (
-                f"it was validated with {things} as the source has it, and {names}{more} in the target with another"
+            return ("macro_conflict" if direction is Direction.MACRO else "project_conflict"), _apart(
+                needs, names + more
             )
-            if impossible:
-                gone = bare_name(impossible[0].model)
-                return (
-                    code,
-                    f"{reason}; {gone} has no version that may go and agrees. Let it follow in the source first",
-                )
-            return code, f"{reason}; include_macro_users adds them"
+
+
+def _apart(needs: list[Need], names: str) -> str:
+    """Return the sentence for models that rely on different states of one thing."""
+    things = ", ".join(sorted({told(need.thing) for need in needs}))
+    if any(need.still for need in needs):
+        reason = f"{things} differs between the release that it comes from and that of {names}"
+        return f"{reason}; promote them one after the other, or wait until newer versions of both may go"
+    reason = f"it was validated with {things} as the source has it, and {names} in the target with another"
+    impossible = next((need for need in needs if not need.possible), None)
+    if impossible is None:
+        return f"{reason}; include_macro_users adds them"
+    return f"{reason}; {bare_name(impossible.model)} has no version that may go and agrees: build and promote it first"

@@ -156,11 +156,19 @@ class Weighing:
         if model in apart:
             return (apart[model],)
         if causes.get(model) in self._needs.companies:
-            missing = (need.model for need in self._needs.missing(model, chosen) if need.model in self._all)
-            shut = [other for other in missing if not all(verdict.passed for verdict in self._own_verdicts(other))]
-            told = tuple(verdict for verdict in self._together(model, chosen) if not verdict.passed)
-            return (*told, self._because(shut[0])) if shut else told
+            return self._apart(model, chosen)
         return (self._because(causes[model]),) if model in causes else ()
+
+    def _apart(self, model: ModelId, chosen: set[ModelId]) -> tuple[Verdict, ...]:
+        """Return why a change cannot stand beside others that share something with it, in the target or on the way."""
+        missing = (need.model for need in self._needs.missing(model, chosen) if need.model in self._all)
+        shut = [other for other in missing if not all(verdict.passed for verdict in self._own_verdicts(other))]
+        told = tuple(verdict for verdict in self._together(model, chosen) if not verdict.passed)
+        if told:
+            return (*told, self._because(shut[0])) if shut else told
+        companies = (need.model for need in self._needs.of(model) if need.model in self._needs.companies)
+        against = [need for company in companies for need in self._needs.of(company) if need.still]
+        return (blocked(GateName.COHERENCE, *incoherent(against[0].direction, against)),)
 
     def _because(self, cause: ModelId) -> Verdict:
         """Say on which other model a change waits, and until when where that is known."""
