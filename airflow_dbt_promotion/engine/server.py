@@ -68,7 +68,8 @@ class Server:
             composition = self.composition(environment, dry=False)
             report = self._workshop.run(_request(order, environment, composition), on_progress)
             recording = self._record(environment, report)
-        failed = tuple(_failed(result, report) for result in report.run.results if result.status in _FAILED)
+        results = [result for result in report.run.results if _is_told(result, report)]
+        failed = tuple(_failed(result, report) for result in results if result.status in _FAILED)
         return ServedRun(
             order=order,
             environment=environment.name,
@@ -76,8 +77,8 @@ class Server:
             started_at=started,
             finished_at=self._clock(),
             releases=tuple(sorted(composition.releases)),
-            nodes=tuple(result.id for result in report.run.results),
-            counts=Counter(result.status for result in report.run.results),
+            nodes=tuple(result.id for result in results),
+            counts=Counter(result.status for result in results),
             failed=failed,
             words=report.words,
             recording=recording,
@@ -185,6 +186,12 @@ def _check_deployed(environment: Environment) -> None:
             f"environment {environment.name}",
             "people work there: it has no promoted code, but what is checked out; run dbt itself there",
         )
+
+
+def _is_told(result: NodeResult, report: BuildReport) -> bool:
+    """Say whether a result is of interest: models and tests are, hooks that failed too; dbt lists exposures as well."""
+    release = report.release
+    return ModelId(result.id) in release.models or TestId(result.id) in release.tests or result.status in _FAILED
 
 
 def _failed(result: NodeResult, report: BuildReport) -> FailedNode:

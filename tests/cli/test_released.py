@@ -77,9 +77,7 @@ def test_a_run_that_failed_is_1_and_says_what_in_dbts_words(shop: Shop, run: Run
     shop.workshop.failing = [test_id("orders")]
     done = run("run --environment production")
     assert done.code == 1
-    assert (
-        "promoted to production did not go through: 4 success, 3 pass, 1 fail." in done.out
-    )
+    assert "promoted to production did not go through: 4 success, 3 pass, 1 fail." in done.out
     assert "  not_null_orders_id (fail): it broke\n" in done.out
     assert "What was earned is void: orders." in done.out
     told = run("run --environment production --output-format json").document("run")
