@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.composing import compose
 from airflow_dbt_promotion.core.composition import Composition, verify, whole
-from airflow_dbt_promotion.core.definition import Definition, Exposure, Lineage, Other
+from airflow_dbt_promotion.core.definition import AsWritten, Definition, Exposure, Lineage, Other
 from airflow_dbt_promotion.core.errors import UnservableError, VersionsMovedError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
@@ -254,3 +254,36 @@ def test_only_what_differs_is_relied_on() -> None:
     assert found.of(OLD, ModelId(B)) == {}
     assert found.of(NEW, ModelId(A)) == found.of(NEWEST, ModelId(A)) != found.of(OLD, ModelId(A))
     assert Reliances({OLD: project()}).of(OLD, ModelId(A)) == {}
+
+
+def test_children_of_children_of_what_is_not_there_cannot_be_had_either() -> None:
+    known = definition([node("a"), node("b", A), node("c", B), node("d")])
+    entries = served({A: OLD, B: OLD, C: OLD, "model.shop.d": OLD}, {OLD: known})
+    del entries[ModelId(A)]
+    found = compose(PRODUCTION, entries, {OLD: known})
+    assert set(found.unserved) == {B, C}
+    assert "reads model.shop.b" in found.unserved[ModelId(C)]
+
+
+def test_an_ephemeral_model_of_two_readers_is_that_of_the_newer() -> None:
+    def read_by_two(text: str = "select 'b'") -> Definition:
+        inner = node("e", materialized="ephemeral", relation_name=None)
+        return definition([inner, node("a", E), node("b", E, raw_code=text)])
+
+    definitions = {OLD: read_by_two(), NEW: read_by_two("select 'new b'")}
+    assert composed({A: OLD, B: NEW}, definitions).origins[E] == NEW
+    assert composed({A: NEW, B: OLD}, definitions).origins[E] == NEW
+
+
+def test_without_the_releases_at_hand_the_reason_is_the_company() -> None:
+    definitions = {OLD: project()}
+    entries = served({A: OLD}, definitions)
+    now = {OLD: touched(project(), A)}
+    with pytest.raises(VersionsMovedError, match="cannot stand together"):
+        verify(compose(PRODUCTION, entries, now), PRODUCTION, entries)
+
+
+def test_config_as_written_comes_along() -> None:
+    written = {A: AsWritten(config={"materialized": "table"})}
+    known = definition([node("a"), node("b", A)], written=written)
+    assert composed({A: OLD}, {OLD: known}).definition.written == written
