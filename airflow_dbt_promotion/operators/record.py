@@ -42,7 +42,7 @@ class RecordRunOperator(AtProject):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         outlets = _listed(kwargs.pop("outlets", None))
-        if isinstance(environment, str) and "{" not in environment:  # what a template makes of it is not known yet
+        if "{" not in str(environment):  # what a template, or another task, makes of it is not known yet
             outlets.append(drift_alias(environment))
         super().__init__(outlets=outlets, **kwargs)
         self.environment, self.target_path, self.baseline = environment, target_path, baseline

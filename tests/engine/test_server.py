@@ -14,10 +14,10 @@ from airflow_dbt_promotion.core.errors import (
     UnservableError,
     VersionsMovedError,
 )
-from airflow_dbt_promotion.core.identity import EnvironmentName
+from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId
 from airflow_dbt_promotion.core.ports import Progress, RunCommand
 from airflow_dbt_promotion.core.run import ResultStatus
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import EnvironmentState, Journal, Unfinalized
 from airflow_dbt_promotion.engine import RunOrder, RunOutcome, ServedRun
 from airflow_dbt_promotion.engine.server import NOTHING
 from tests.fakes import id_of
@@ -176,6 +176,25 @@ def test_an_environment_that_is_not_whole_runs_and_says_so() -> None:
     told = run(shop)
     assert told.outcome is RunOutcome.PASSED
     assert any("production is not whole: these models stand on an older parent: revenue" in w for w in told.warnings)
+
+
+def test_what_a_promotion_left_undone_is_told() -> None:
+    shop = serving()
+    state = held(shop)
+    left = Unfinalized(plan_id=PlanId("p"), since=shop.clock(), models=(ORDERS,), why="a promotion broke")
+    began = Journal(
+        plan_id=PlanId("p"),
+        actor="ann",
+        started_at=shop.clock(),
+        source=EnvironmentName("staging"),
+        strategy="build",
+        models={},
+    )
+    shop.store.write(replace(state, unfinalized=left, journal=began), state.serial)
+    told = run(shop, select="raw_orders")
+    assert "production is not whole: a promotion broke (orders)" in told.warnings
+    assert "a promotion into production by ann broke off; promote again, or look at status" in told.warnings
+    assert run(shop, dry_run=True).warnings == told.warnings
 
 
 def test_a_run_mends_the_drift_of_what_it_builds_and_tells_of_the_rest() -> None:
