@@ -48,10 +48,10 @@ class Recording(Struct, frozen=True, kw_only=True):
     """What a run changed: the new document, and the models that entered, passed, failed, or drifted, by unique id.
 
     `incomplete` are models that the run touched and whose evidence still lacks tests; `unmatched` were tested at
-    another version than they hold. `sourced` stood already, and their sources are kept from now on. `release` are the
-    kept sources of the run, None where they were not kept; `not_kept` says why, and is empty where nothing was to be
-    kept. `refused`: policy takes no evidence from this run, so that nothing but its drift was noted. `run` is its
-    invocation id.
+    another version than they hold, or over drift. `sourced` stood already, and their sources are kept from now on.
+    `release` are the kept sources of the run, None where they were not kept; `not_kept` says why, and is empty where
+    nothing was to be kept. `refused`: policy takes no evidence from this run, so that nothing but its drift was noted.
+    `run` is its invocation id.
     """
 
     state: EnvironmentState
@@ -264,9 +264,9 @@ class _Recorder:
 
     def _weigh(self) -> dict[ModelId, Evidence]:
         """Add what this run proves to the ledger; return the evidence of every model that it says something of."""
-        ledgers, touched = dict(self._state.evidence), {}
+        ledgers, touched, afloat = dict(self._state.evidence), {}, self._afloat()
         for model in sorted({*self._built, *self._broken, *self._tried}):
-            proof = self._proof(model)
+            proof = self._proof(model, afloat)
             if proof is None:
                 continue
             before = ledger.of_version(self._state, model, proof.version)
@@ -277,15 +277,27 @@ class _Recorder:
         self._state = replace(self._state, evidence=ledgers)
         return touched
 
-    def _proof(self, model: ModelId) -> ledger.Proof | None:
-        """Return what this run proves of a model, None where the environment holds another version than the run was
-        about.
-        """
+    def _afloat(self) -> set[ModelId]:
+        """Return the models that drifted, or stand on one that did: what is there is not what their versions name."""
+        waiting = [model for model in self._state.drift if self._adrift(model)]
+        children: dict[ModelId, list[ModelId]] = {}
+        for model in self._release.models.values() if waiting else ():
+            for parent in model.parents:
+                children.setdefault(parent, []).append(model.id)
+        afloat = set(waiting)
+        while waiting:
+            fresh = [child for child in children.get(waiting.pop(), ()) if child not in afloat]
+            afloat.update(fresh)
+            waiting.extend(fresh)
+        return afloat
+
+    def _proof(self, model: ModelId, afloat: Collection[ModelId]) -> ledger.Proof | None:
+        """Return what this run proves of a model, None where the environment holds another version, or it is afloat."""
         described = self._release.models[model]
         held = self._state.current.get(model)
         built, broken = self._built.get(model), self._broken.get(model)
         holds = held is not None and held.version == described.version
-        holds = holds and (built is not None or (self._held_then(model, described.version) and not self._adrift(model)))
+        holds = holds and model not in afloat and (built is not None or self._held_then(model, described.version))
         if not holds and broken is None:
             return None
         return ledger.Proof(
@@ -299,9 +311,7 @@ class _Recorder:
         )
 
     def _adrift(self, model: ModelId) -> bool:
-        """Say whether others had built another version over what is held when this run ended: tests of it say nothing
-        of what is held.
-        """
+        """Say whether others had built another version over what is held when this run ended."""
         drift = self._state.drift.get(model)
         return drift is not None and drift.seen_at <= self._run.finished_at
 

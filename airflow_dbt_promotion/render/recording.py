@@ -18,9 +18,10 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     `entered` are current now at a version that they were not before, `passed` have complete passing evidence, `failed`
     lost theirs, `incomplete` lack tests. `ended` stand on a parent that moved, `gone` are not in the project any more,
     `drifted` were built at a version that was never promoted, `unmatched` were tested at another version than the
-    environment holds. `sourced` stood already, and their sources are kept from now on. `serial` is the document's now.
-    `refused`: policy takes no evidence from a run that drifted (`on_drift: block`). `run` is its invocation id,
-    `release` its kept sources; `not_kept` says why there are none, and is empty where nothing was to be kept.
+    environment holds, or where it, or a parent, drifted. `sourced` stood already, and their sources are kept from now
+    on. `serial` is the document's now. `refused`: policy takes no evidence from a run that drifted (`on_drift: block`).
+    `run` is its invocation id, `release` its kept sources; `not_kept` says why there are none, and is empty where
+    nothing was to be kept.
     """
 
     schema_version: int
@@ -109,7 +110,11 @@ def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone],
         ("left, gone from the project", recording.gone, Tone.PLAIN),
         ("without results of all required tests", recording.incomplete, Tone.WAIT),
         ("on a parent that moved; the stay ended", recording.ended, Tone.WAIT),
-        (f"tested at another version than {name} holds, which proves nothing", recording.unmatched, Tone.WAIT),
+        (
+            f"tested at another version than {name} holds, or over drift, which proves nothing",
+            recording.unmatched,
+            Tone.WAIT,
+        ),
         ("built at a version that was never promoted (drift)", recording.drifted, Tone.BAD),
         ("failed; what was earned is void", recording.failed, Tone.BAD),
     )

@@ -150,7 +150,7 @@ def notes(told: ServedRun) -> tuple[str, ...]:
             found.append(f"{count(len(told.recording.passed))} passed all required tests.")
         if told.recording.unmatched:
             names = listed([bare_name(m) for m in told.recording.unmatched])
-            found.append(f"Without evidence, since they stand on an older parent: {names}.")
+            found.append(f"Without evidence, since they stand on an older parent, or on drift: {names}.")
     releases = listed([short(release) for release in told.releases])
     took = readable(told.finished_at - told.started_at)
     found.append(f"From {count(len(told.releases), 'kept release')} ({releases}), took {took}.")

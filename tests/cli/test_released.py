@@ -18,7 +18,7 @@ from airflow_dbt_promotion.core.ports import RunCommand
 from airflow_dbt_promotion.engine.server import NOTHING
 from airflow_dbt_promotion.render.schemas import schema
 from tests.fakes import id_of
-from tests.scenarios import DAY, Shop, defined, model_id, path, test_id
+from tests.scenarios import DAY, PARENTS, Shop, defined, model_id, path, test_id
 
 ORDERS, REVENUE = map(model_id, ("orders", "revenue"))
 MERGED = defined(code={"orders": "select 2"})
@@ -193,6 +193,14 @@ def test_why_tells_of_drift_and_of_what_failed_in_the_target(shop: Shop, run: Ru
     told = run("why orders --target-environment production --output-format json").document("why")
     assert told["failed_in_target"]["failure"] == "the build failed: boom"
     assert told["drift"]["by"] == "run-2"
+
+
+def test_why_tells_of_drift_of_what_was_never_promoted(shop: Shop, run: Run) -> None:
+    shop.change(defined({**PARENTS, "more": ()}))
+    shop.run("staging")
+    shop.run("production")
+    told = run("why more --target-environment production").out
+    assert "and was never promoted; promote it, or drop it" in " ".join(told.split())
 
 
 # --- exclude ----------------------------------------------------------------------------------------------------------

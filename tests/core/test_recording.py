@@ -318,12 +318,23 @@ def test_tests_say_nothing_of_what_is_held_while_another_version_lies_over_it() 
     drifted = record(state, CHANGED, dbt_run(CHANGED, NOON + DAY, only=[ORDERS]), BY_NOBODY).state
     tests = dbt_run(together, NOON + 2 * DAY, only=together.tests)
     told = record(drifted, together, tests, BY_NOBODY)
-    assert told.unmatched == (ORDERS,)
+    assert told.unmatched == (ORDERS, REVENUE)
     assert told.state.evidence[ORDERS] == drifted.evidence[ORDERS]
     beside = evidence(told.state, STG, together).outcomes[joint_test_id("stg_orders", "orders")]
     assert beside.others == {ORDERS: CHANGED.models[ORDERS].version}
     built = record(told.state, together, dbt_run(together, NOON + 3 * DAY), BY_NOBODY)
     assert (built.unmatched, built.state.drift) == ((), {})
+
+
+def test_what_was_built_on_what_drifted_proves_nothing() -> None:
+    drifted = record(promoted(), CHANGED, dbt_run(CHANGED, NOON + DAY, only=[ORDERS]), BY_NOBODY).state
+    told = record(drifted, SHOP, dbt_run(SHOP, NOON + 2 * DAY, only=[REVENUE, test_id("revenue"), STG]), BY_NOBODY)
+    assert (told.unmatched, told.incomplete, told.passed) == ((REVENUE,), (STG,), ())
+    assert told.state.evidence[REVENUE] == drifted.evidence[REVENUE]
+    far = record(promoted(), ROOTED, dbt_run(ROOTED, NOON + DAY, only=[RAW]), BY_NOBODY).state
+    assert record(far, SHOP, dbt_run(SHOP, NOON + 2 * DAY, without=[RAW]), BY_NOBODY).passed == ()
+    whole = record(far, SHOP, dbt_run(SHOP, NOON + 2 * DAY), BY_NOBODY)
+    assert set(whole.passed) == set(SHOP.models)
 
 
 def test_of_a_refused_run_the_drift_alone_is_noted() -> None:

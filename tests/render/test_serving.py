@@ -39,7 +39,7 @@ def test_what_broke_outside_of_models_is_told_in_dbts_words(told: ServedRun) -> 
 def test_what_stands_on_an_older_parent_has_no_evidence_and_that_is_told(told: ServedRun) -> None:
     assert told.recording is not None
     stale = replace(told, recording=replace(told.recording, unmatched=(model_id("orders"),)))
-    assert "Without evidence, since they stand on an older parent: orders." in serving.text(stale, Page())
+    assert "Without evidence, since they stand on an older parent, or on drift: orders." in serving.text(stale, Page())
 
 
 def test_what_dbt_says_is_no_markup(told: ServedRun) -> None:
