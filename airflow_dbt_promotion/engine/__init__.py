@@ -71,7 +71,7 @@ class Engine:
         self._planner = Planner(memory, workshop, clock)
         self._promoter = Promoter(memory, self._planner, workshop, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
-        self._server = Server(memory, workshop, clock)
+        self.server = Server(memory, workshop, clock)
         self.cleaner = Cleaner(memory, releases, clock)
         self.observer = Observer(memory, clock)
 
@@ -87,11 +87,11 @@ class Engine:
 
     def run(self, order: RunOrder, on_progress: OnProgress = quiet) -> ServedRun:
         """Run what was promoted to an environment; see `Server.run`."""
-        return self._server.run(order, on_progress)
+        return self.server.run(order, on_progress)
 
     def exclusion(self, environment: str) -> Exclusion:
         """Return what of the checkout is not what was promoted to an environment; see `Server.exclusion`."""
-        return self._server.exclusion(environment)
+        return self.server.exclusion(environment)
 
     def record(self, environment: str, target_path: Path) -> Recording:
         """Record the dbt run in a target folder for an environment."""

@@ -274,13 +274,15 @@ def test_every_option_of_a_promotion_arrives(run: Run, shop: Shop, monkeypatch: 
     monkeypatch.setattr(shop.engine, "promote", promote)
     run(
         f"{PROMOTE} --source-environment staging --models a --include-upstream --include-downstream "
-        "--allow-stale-downstream --allow-removals --force --min-days-in-staging PT12H --min-successful-runs 3 "
+        "--include-macro-users --allow-stale-downstream --allow-removals --force "
+        "--min-days-in-staging PT12H --min-successful-runs 3 "
         "--run-tests --skip-tests --reason why --dry-run --no-update-state --strategy record "
         "--on-incremental-change full_refresh --lock-timeout 1.5 --actor ann --link https://example.com/1"
     )
     (request,) = asked
     assert (request.target, request.source, request.models, request.select) == ("production", "staging", ("a",), None)
-    for name in ("include_upstream", "include_downstream", "allow_stale_downstream", "allow_removals", "force"):
+    widened = ("include_upstream", "include_downstream", "include_macro_users")
+    for name in (*widened, "allow_stale_downstream", "allow_removals", "force"):
         assert getattr(request, name) is True
     assert (request.soak, request.min_successful_runs) == (DAY / 2, 3)
     assert (request.run_tests, request.require_tests, request.reason) == (True, False, "why")
