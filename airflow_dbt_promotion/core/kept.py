@@ -64,7 +64,8 @@ class Waste(Struct, frozen=True, kw_only=True):
     """What nothing refers to any more.
 
     `releases` are kept sources by id, `blobs` how many files of theirs no other release has, `parses` how many cached
-    parses; `bytes` is what all of it takes. `names` are the addresses below the root of the store, sorted.
+    parses; `bytes` is what all of it takes. `names` are the addresses below the root of the store, trees first.
+    `before` is the instant since which nobody may have touched it.
     """
 
     releases: tuple[ReleaseId, ...] = ()
@@ -72,3 +73,4 @@ class Waste(Struct, frozen=True, kw_only=True):
     parses: int = 0
     bytes: int = 0
     names: tuple[str, ...] = ()
+    before: datetime | None = None

@@ -7,14 +7,14 @@ A root is a folder (`target/promotion_states`, relative to the dbt project) or a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, cast
 
 from airflow_dbt_promotion.core.errors import ConfigError
-from airflow_dbt_promotion.core.ports import StateStore
+from airflow_dbt_promotion.core.ports import ReleaseStore, StateStore
 
 STORES: Mapping[str, str] = MappingProxyType(
     {
@@ -25,6 +25,15 @@ STORES: Mapping[str, str] = MappingProxyType(
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """At least two characters, so that a Windows drive is no scheme."""
+
+
+RELEASES: Mapping[str, str] = MappingProxyType(
+    {
+        "file": "airflow_dbt_promotion.stores.release_files.open_in_files",
+        "memory": "airflow_dbt_promotion.stores.release_files.open_in_memory",
+    }
+)
+"""What opens the release store of each kind of place."""
 
 
 class OpenableStore(Protocol):
@@ -41,6 +50,20 @@ def open_store(root: str, base: Path, endangered: tuple[Path, ...] = ()) -> Stat
     A relative folder is relative to `base`, the folder of the dbt project. `endangered` are folders that other tools
     delete (dbt's clean-targets); a store in one of them says so in its `warnings`. Raises ConfigError.
     """
+    scheme = _scheme(root)
+    module, _, name = STORES[scheme].rpartition(".")
+    store = cast("type[OpenableStore]", getattr(import_module(module), name))
+    return store.open(root, base, endangered)
+
+
+def open_releases(root: str, base: Path) -> ReleaseStore:
+    """Return the store of kept sources that lies beside the state at a root; raises as `open_store` does."""
+    module, _, name = RELEASES[_scheme(root)].rpartition(".")
+    return cast("Callable[[str, Path], ReleaseStore]", getattr(import_module(module), name))(root, base)
+
+
+def _scheme(root: str) -> str:
+    """Return the scheme of a root. Raises ConfigError where it is no place, or of a kind that is not known."""
     if not root.strip() or "\0" in root:
         raise ConfigError("state", f"{root!r} is no place; give a folder, or an address ({_known()})")
     if "{{" in root or "{%" in root:
@@ -52,9 +75,7 @@ def open_store(root: str, base: Path, endangered: tuple[Path, ...] = ()) -> Stat
             "state",
             f"{root!r}: there is no store for {scheme!r}; known: {_known()}. A folder of that name is `./{root}`",
         )
-    module, _, name = STORES[scheme].rpartition(".")
-    store = cast("type[OpenableStore]", getattr(import_module(module), name))
-    return store.open(root, base, endangered)
+    return scheme
 
 
 def _known() -> str:

@@ -1,0 +1,191 @@
+"""Blobs: bytes under a name that never change once they are there; what a release store is built on.
+
+A name is a relative path of plain parts. Whoever writes a name that is there already means the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from airflow_dbt_promotion.core.errors import ReleaseError, ReleaseUnwritableError
+from airflow_dbt_promotion.stores import durable
+
+_ONE_BY_ONE = 32
+"""Up to so many files are made durable one by one; more of them by one flush of everything."""
+
+_TEMPORARY = ".tmp"
+
+
+class Listed(NamedTuple):
+    """A blob: its size in bytes, and when it was written or last touched (seconds since the epoch)."""
+
+    name: str
+    size: int
+    touched: float
+
+
+class Blobs(Protocol):
+    """Keeps blobs. Errors are ReleaseError and its kin."""
+
+    def where(self, name: str) -> str:
+        """Return how people find a blob."""
+
+    def write(self, blobs: Mapping[str, bytes]) -> None:
+        """Write blobs, each as a whole or not at all; durable once returned. Raises ReleaseUnwritableError."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a blob, None where there is none."""
+
+    def touch(self, name: str) -> bool:
+        """Note that a blob is in use; say whether it is there."""
+
+    def names(self, folder: str) -> Iterator[Listed]:
+        """Yield what lies below a folder, unfinished writes too."""
+
+    def delete(self, name: str) -> None:
+        """Delete a blob; one that is gone already is no error. Raises ReleaseUnwritableError."""
+
+
+class FileBlobs:
+    """Blobs as files below one folder, which the first write creates."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder."""
+        self._root = root
+
+    def where(self, name: str) -> str:
+        """Return the path of a blob."""
+        return str(self._root / name)
+
+    def write(self, blobs: Mapping[str, bytes]) -> None:
+        """Write all to temporary files, flush these, and only then put each in place."""
+        written: list[tuple[Path, Path]] = []
+        with self._unwritable():
+            try:
+                for name, data in blobs.items():
+                    path = self._root / name
+                    durable.make_folder(path.parent)
+                    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+                    written.append((temporary, path))
+                    _put(temporary, data, flush=len(blobs) <= _ONE_BY_ONE)
+                if len(blobs) > _ONE_BY_ONE:
+                    os.sync()
+                for temporary, path in written:
+                    temporary.replace(path)
+                for folder in sorted({path.parent for _, path in written}):
+                    durable.make_durable(folder)
+            except BaseException:
+                for temporary, _ in written:
+                    with suppress(OSError):
+                        temporary.unlink(missing_ok=True)
+                raise
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's bytes, None where there is no such file."""
+        path = self._root / name
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise ReleaseError(
+                str(path), f"cannot be read: {error.strerror}; make it readable, and try again"
+            ) from error
+
+    def touch(self, name: str) -> bool:
+        """Set a file's time to now; where that is not allowed, its being there must do."""
+        path = self._root / name
+        try:
+            os.utime(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return path.is_file()
+        return True
+
+    def names(self, folder: str) -> Iterator[Listed]:
+        """Yield the files below a folder."""
+        for above, _, files in os.walk(self._root / folder):
+            for file in files:
+                path = Path(above) / file
+                with suppress(FileNotFoundError):
+                    found = path.stat()
+                    yield Listed(path.relative_to(self._root).as_posix(), found.st_size, found.st_mtime)
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        with self._unwritable():
+            (self._root / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _unwritable(self) -> Iterator[None]:
+        """Tell what the operating system refuses as what it means here."""
+        try:
+            yield
+        except OSError as error:
+            problem = f"kept sources cannot be written there: {error.strerror or error}; make room, or make it writable"
+            raise ReleaseUnwritableError(str(self._root), problem) from error
+
+
+class MemoryBlobs:
+    """Blobs in memory, gone when the process ends."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._blobs: dict[str, tuple[bytes, float]] = {}
+        self._changing = threading.Lock()
+
+    def where(self, name: str) -> str:
+        """Return how errors name a blob."""
+        return f"memory://releases/{name}"
+
+    def write(self, blobs: Mapping[str, bytes]) -> None:
+        """Take the bytes."""
+        with self._changing:
+            self._blobs.update((name, (bytes(data), time.time())) for name, data in blobs.items())
+
+    def read(self, name: str) -> bytes | None:
+        """Return the bytes, None where there are none."""
+        found = self._blobs.get(name)
+        return None if found is None else found[0]
+
+    def touch(self, name: str) -> bool:
+        """Note the time."""
+        with self._changing:
+            if name not in self._blobs:
+                return False
+            self._blobs[name] = (self._blobs[name][0], time.time())
+            return True
+
+    def names(self, folder: str) -> Iterator[Listed]:
+        """Yield what lies below a folder."""
+        for name, (data, touched) in list(self._blobs.items()):
+            if name.startswith(f"{folder}/"):
+                yield Listed(name, len(data), touched)
+
+    def delete(self, name: str) -> None:
+        """Forget a blob."""
+        with self._changing:
+            self._blobs.pop(name, None)
+
+
+def is_unfinished(name: str) -> bool:
+    """Say whether a file is what a write left that was interrupted."""
+    return name.endswith(_TEMPORARY)
+
+
+def _put(path: Path, data: bytes, *, flush: bool) -> None:
+    """Write a new file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        if flush:
+            file.flush()
+            os.fsync(descriptor)

@@ -1,0 +1,223 @@
+"""Release stores: in memory, and in files that can be damaged, full, or written by several at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from airflow_dbt_promotion.core.errors import (
+    ConfigError,
+    CorruptReleaseError,
+    MissingReleaseError,
+    ReleaseUnwritableError,
+)
+from airflow_dbt_promotion.core.ports import ReleaseStore
+from airflow_dbt_promotion.stores import open_releases
+from airflow_dbt_promotion.stores.blobs import FileBlobs
+from airflow_dbt_promotion.stores.releases import BlobReleaseStore
+from tests.stores.release_contract import ABOUT, PROJECT, FilesAtHand, ReleaseStoreContract, all_of, later
+
+
+class TestMemory(ReleaseStoreContract):
+    """The store in memory."""
+
+    @pytest.fixture
+    def store(self) -> ReleaseStore:
+        """Return an empty store."""
+        return open_releases("memory://here", Path())
+
+
+class TestFiles(ReleaseStoreContract):
+    """The store in files."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ReleaseStore:
+        """Return an empty store."""
+        return open_releases("states", tmp_path)
+
+
+def in_files(folder: Path) -> BlobReleaseStore:
+    return BlobReleaseStore(FileBlobs(folder / "releases"))
+
+
+def file_of(folder: Path, path: str) -> Path:
+    """Return where one file of the project is kept."""
+    digest = hashlib.sha256(PROJECT[path]).hexdigest()
+    return folder / "releases" / "files" / digest[:2] / f"{digest[2:]}.zst"
+
+
+def all_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_place_is_beside_the_state(tmp_path: Path) -> None:
+    open_releases("states", tmp_path).keep(FilesAtHand(PROJECT), ABOUT)
+    assert {path.name for path in (tmp_path / "states" / "releases").iterdir()} == {"trees", "folders", "files"}
+    with pytest.raises(ConfigError, match="no store for 's4'"):
+        open_releases("s4://bucket", tmp_path)
+
+
+def test_reading_creates_nothing(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    assert not store.has(FilesAtHand(PROJECT).tree.id)
+    assert store.parse(FilesAtHand(PROJECT).tree.id, "key") is None
+    assert store.waste((), later()).names == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "said"),
+    [
+        (lambda path: path.unlink(), MissingReleaseError, "are not there"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-8]), CorruptReleaseError, "damaged|changed"),
+        (lambda path: path.write_bytes(b""), CorruptReleaseError, "damaged|changed"),
+        (lambda path: path.write_bytes(b"select 2"), CorruptReleaseError, "damaged"),
+        (lambda path: path.write_bytes(zstandard.compress(b"select 2")), CorruptReleaseError, "were changed"),
+    ],
+)
+def test_a_file_that_is_missing_or_tampered_with_is_told_by_path(
+    tmp_path: Path, damage: Callable[[Path], None], error: type[Exception], said: str
+) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    damage(file_of(tmp_path, "dbt_project.yml"))
+    with pytest.raises(error, match=rf"dbt_project\.yml.*({said})"):
+        all_of(store, release)
+    with pytest.raises(error, match="restore it from a backup"):
+        all_of(store, release)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b'{"format":2,"folder":"x","provenance":{"kept_at":"2026-01-01T00:00:00Z"}}']
+)
+def test_a_tree_that_is_damaged_is_told(tmp_path: Path, content: bytes) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    (tmp_path / "releases" / "trees" / f"{release}.json").write_bytes(content)
+    with pytest.raises(CorruptReleaseError, match=release):
+        store.tree(release)
+    with pytest.raises(CorruptReleaseError, match=release):
+        store.waste({release}, later())
+
+
+def test_the_tree_of_another_release_is_told(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    other = store.keep(FilesAtHand({"dbt_project.yml": b"name: other\n"}), ABOUT)
+    trees = tmp_path / "releases" / "trees"
+    (trees / f"{release}.json").write_bytes((trees / f"{other}.json").read_bytes())
+    with pytest.raises(CorruptReleaseError, match="is not what was kept"):
+        store.tree(release)
+
+
+def test_a_damaged_parse_is_none(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    store.keep_parse(release, "key", {"manifest.json": b"{}"})
+    (path,) = (tmp_path / "releases" / "parses").rglob("*.zst")
+    path.write_bytes(path.read_bytes()[:-2] + b"xx")
+    assert store.parse(release, "key") is None
+
+
+def test_parses_that_nobody_reads_go(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    for key in ("read", "idle"):
+        store.keep_parse(release, key, {"manifest.json": b"{}"})
+    for path in (tmp_path / "releases" / "parses").rglob("*.zst"):
+        os.utime(path, (0, 0))
+    store.parse(release, "read")
+    found = store.waste({release}, datetime.now(tz=UTC))
+    assert found.names == (f"parses/{release}/idle.zst",)
+
+
+def test_what_an_interrupted_write_left_goes(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    (tmp_path / "releases" / "files" / ".x.zst.1234.tmp").write_bytes(b"half")
+    (tmp_path / "releases" / "trees" / ".y.json.1234.tmp").write_bytes(b"half")
+    found = store.waste({release}, later())
+    assert sorted(found.names) == ["files/.x.zst.1234.tmp", "trees/.y.json.1234.tmp"]
+    store.remove(found)
+    assert all_of(store, release) == PROJECT
+
+
+def test_nothing_but_what_was_found_is_deleted(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    strangers = [tmp_path / "staging.json", tmp_path / "releases" / "README.txt"]
+    for stranger in strangers:
+        stranger.write_text("mine")
+    store.remove(store.waste((), later()))
+    assert not store.has(release)
+    assert all(stranger.read_text() == "mine" for stranger in strangers)
+
+
+def test_a_place_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "releases").write_text("not a folder")
+    with pytest.raises(ReleaseUnwritableError, match="cannot be written"):
+        in_files(tmp_path).keep(FilesAtHand(PROJECT), ABOUT)
+    in_files(tmp_path).keep_parse(FilesAtHand(PROJECT).tree.id, "key", {"manifest.json": b"{}"})
+    assert (tmp_path / "releases").read_text() == "not a folder"
+
+
+def test_many_processes_keep_the_same_and_others_at_once(tmp_path: Path) -> None:
+    code = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from tests.stores.test_releases import in_files
+        from tests.stores.release_contract import ABOUT, PROJECT, FilesAtHand
+
+        store = in_files(Path(sys.argv[1]))
+        for round_ in range(5):
+            store.keep(FilesAtHand({**PROJECT, "models/r.sql": str(round_).encode()}), ABOUT)
+            store.keep(FilesAtHand({**PROJECT, "models/me.sql": sys.argv[2].encode() * round_}), ABOUT)
+        """
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(index)], cwd=Path(__file__).parents[2])
+        for index in range(4)
+    ]
+    assert [process.wait() for process in running] == [0] * 4
+    store = in_files(tmp_path)
+    for round_ in range(5):
+        files = {**PROJECT, "models/r.sql": str(round_).encode()}
+        assert all_of(store, FilesAtHand(files).tree.id) == files
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_hundred_small_edits_cost_little_more_than_one_release(tmp_path: Path) -> None:
+    def text(name: object) -> bytes:
+        return f"{hashlib.sha512(str(name).encode()).hexdigest()} {{{{ ref('m_{name}') }}}}".encode()
+
+    files = {f"models/area_{index % 80}/m_{index}.sql": text(index) for index in range(4_000)}
+    store = in_files(tmp_path)
+    store.keep(FilesAtHand(files), ABOUT)
+    one = all_bytes(tmp_path)
+    for edit in range(99):
+        files[f"models/area_{edit % 80}/m_{edit}.sql"] = text(f"edit {edit}")
+        store.keep(FilesAtHand(files), ABOUT)
+    assert all_bytes(tmp_path) < 3 * one
+
+
+def test_the_age_guard_is_of_each_file(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    fresh = file_of(tmp_path, "dbt_project.yml")
+    for path in (tmp_path / "releases").rglob("*"):
+        if path.is_file() and path != fresh:
+            os.utime(path, (0, 0))
+    found = store.waste((), datetime.now(tz=UTC) - timedelta(hours=1))
+    assert found.releases == (release,)
+    store.remove(found)
+    assert fresh.exists()
