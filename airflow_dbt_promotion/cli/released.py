@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from typing import TYPE_CHECKING, cast
 
@@ -11,9 +12,13 @@ from airflow_dbt_promotion.cli.failures import ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.engine import Engine, RunOutcome
 from airflow_dbt_promotion.functions import order_of
+from airflow_dbt_promotion.wiring import actor_here
 
 if TYPE_CHECKING:
     from airflow_dbt_promotion.functions import RunOptions
+
+_PATIENCE = 60.0
+"""Seconds that `clean` waits for each promotion or run that is going on."""
 
 EXIT_CODES = {
     RunOutcome.PASSED: ExitCode.DONE,
@@ -69,7 +74,7 @@ def clean(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
     if deletes and found.names:
         if terminal.reads_text:
             terminal.say(telling.text(found, terminal.page(terminal.err), deleted=False).rstrip())
-        engine.cleaner.remove(found)
+        engine.cleaner.remove(found, actor_here(os.environ), _PATIENCE)
     terminal.answer(
         Told(
             text=lambda page: telling.text(found, page, deleted=deletes),

@@ -66,6 +66,11 @@ def environment_name(name: str) -> EnvironmentName:
     return EnvironmentName(name)
 
 
+def is_environment_name(name: str) -> bool:
+    """Say whether a name can name an environment."""
+    return _ENVIRONMENT.fullmatch(name) is not None
+
+
 def model_name(name: str) -> str:
     """Return the name if dbt could have written it.
 

@@ -49,6 +49,9 @@ class StateStore(Protocol):
         most `timeout` seconds and then raises LockHeldError that names the owner.
         """
 
+    def environments(self) -> tuple[EnvironmentName, ...]:
+        """Return the environments of which there is a document, sorted; whoever collects waste asks all of them."""
+
     def warnings(self) -> tuple[str, ...]:
         """Return what people should know of this place, such as that `dbt clean` would delete it."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Waste
@@ -23,19 +26,31 @@ class Cleaner:
         self._memory, self._releases, self._clock = memory, releases, clock
 
     def waste(self) -> Waste:
-        """Return what no environment of the path refers to any more; deletes nothing.
+        """Return what no environment refers to any more; deletes nothing.
 
-        Every document is read first: one that cannot be read stops it, for nobody knows what it refers to.
+        Every document is read first, those of environments that the path has no more among them: one that cannot be
+        read stops it, for nobody knows what it refers to.
         """
         needed: set[ReleaseId] = set()
-        for environment in self._memory.path.environments:
-            state = self._memory.read(environment.name)
+        for environment in self._memory.store.environments():
+            state = self._memory.read(environment)
             needed.update(() if state is None else _named(state))
         return self._releases.waste(needed, self._clock() - GRACE)
 
-    def remove(self, waste: Waste) -> None:
-        """Delete what was found."""
-        self._releases.remove(waste)
+    def remove(self, waste: Waste, owner: str, timeout: float) -> Waste:
+        """Delete of what was found what is waste still, and return that.
+
+        Nobody promotes or runs anything meanwhile: every lock is held, for at most `timeout` seconds waited for each.
+        Raises LockHeldError.
+        """
+        with ExitStack() as locks:
+            for environment in self._memory.store.environments():
+                locks.enter_context(self._memory.store.lock(environment, owner, timeout))
+            still = self.waste()
+            names = tuple(name for name in waste.names if name in set(still.names))
+            found = replace(still, names=names, releases=tuple(r for r in still.releases if r in waste.releases))
+            self._releases.remove(found)
+        return found
 
 
 def _named(state: EnvironmentState) -> Iterator[ReleaseId]:

@@ -26,7 +26,7 @@ from airflow_dbt_promotion.core.errors import (
     StateError,
     StateUnwritableError,
 )
-from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name, is_environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import durable
 
@@ -94,6 +94,14 @@ class JsonFileStore:
             with suppress(OSError):
                 told.unlink(missing_ok=True)
             held.release()
+
+    def environments(self) -> tuple[EnvironmentName, ...]:
+        """Return the environments of which there is a file; StateError where the folder cannot be read."""
+        try:
+            names = sorted(path.stem for path in self.root.glob("*.json"))
+        except OSError as error:
+            raise StateError(str(self.root), f"cannot be listed: {error.strerror}") from error
+        return tuple(EnvironmentName(name) for name in names if is_environment_name(name))
 
     def warnings(self) -> tuple[str, ...]:
         """Say so where the folder lies in one that other tools delete."""

@@ -64,6 +64,10 @@ class MemoryStore:
             self._owners.pop(environment, None)
             lock.release()
 
+    def environments(self) -> tuple[EnvironmentName, ...]:
+        """Return the environments that were written."""
+        return tuple(sorted(self._documents))
+
     def warnings(self) -> tuple[str, ...]:
         """Return nothing: whoever keeps state in memory knows that it goes."""
         return ()

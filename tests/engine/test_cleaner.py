@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dbt_promotion.core.errors import CorruptStateError
-from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.errors import CorruptStateError, LockHeldError
+from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId
 from airflow_dbt_promotion.core.kept import Waste
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.engine.cleaner import GRACE
@@ -30,8 +30,27 @@ def test_every_release_that_is_named_is_needed() -> None:
     assert waste.releases == ("old",)
     assert shop.releases.needed == {id_of(defined()), id_of(MERGED)}
     assert (shop.releases.before, shop.releases.removed) == (shop.clock() - GRACE, [])
-    shop.engine.cleaner.remove(waste)
+    assert shop.engine.cleaner.remove(waste, "ann", 0) == waste
     assert shop.releases.removed == [waste]
+
+
+def test_nothing_is_deleted_while_somebody_promotes() -> None:
+    shop = Shop(defined())
+    shop.run("staging")
+    shop.releases.found = Waste(releases=(ReleaseId("old"),), names=("trees/old.json",))
+    waste = shop.engine.cleaner.waste()
+    with shop.store.lock(EnvironmentName("staging"), "ben", 0), pytest.raises(LockHeldError, match="ben"):
+        shop.engine.cleaner.remove(waste, "ann", 0)
+    assert shop.releases.removed == []
+
+
+def test_what_is_needed_by_now_is_not_deleted() -> None:
+    shop = Shop(defined())
+    shop.run("staging")
+    shop.releases.found = Waste(releases=(ReleaseId("old"), ReleaseId("x")), names=("trees/old.json", "trees/x.json"))
+    waste = shop.engine.cleaner.waste()
+    shop.releases.found = Waste(releases=(ReleaseId("old"),), names=("trees/old.json",))
+    assert shop.engine.cleaner.remove(waste, "ann", 0) == Waste(releases=(ReleaseId("old"),), names=("trees/old.json",))
 
 
 def test_a_version_that_left_is_needed_as_long_as_its_stay_is_kept() -> None:

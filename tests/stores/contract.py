@@ -103,6 +103,12 @@ def entries(count: int, letter: str = "a") -> dict[ModelId, Entry]:
 class StoreContract:
     """One process, several threads."""
 
+    def test_every_environment_with_a_document_is_listed(self, store: StateStore) -> None:
+        assert store.environments() == ()
+        for name in (STAGING, PRODUCTION):
+            store.write(EnvironmentState(project=ProjectIdentity("shop"), environment=name, lineage="one"), None)
+        assert store.environments() == (PRODUCTION, STAGING)
+
     def test_what_was_never_written_is_none(self, store: StateStore) -> None:
         assert store.read(STAGING) is None
 

@@ -373,3 +373,10 @@ def test_a_root_that_leads_into_an_endangered_folder(tmp_path: Path, root: Path)
     link = tmp_path / "states"
     link.symlink_to(root)
     assert JsonFileStore(link, (root.parent,)).warnings()
+
+
+def test_what_is_no_document_of_an_environment_is_not_listed(tmp_path: Path) -> None:
+    for name in ("no name.json", ".hidden.json", "staging.json.lock", "README.md"):
+        (tmp_path / name).write_text("{}")
+    assert JsonFileStore(tmp_path).environments() == ()
+    assert JsonFileStore(tmp_path / "nowhere").environments() == ()

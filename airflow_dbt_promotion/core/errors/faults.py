@@ -54,7 +54,7 @@ class StateUnwritableError(StateError):
 
 
 class LockHeldError(MachineError):
-    """Another promotion of the same environment is going on."""
+    """Another promotion, or a run, of the same environment is going on."""
 
     code = "locked"
 
@@ -62,8 +62,8 @@ class LockHeldError(MachineError):
         """Take the environment and what is known of the owner."""
         self.environment, self.owner = environment, owner
         super().__init__(
-            f"another promotion to {environment} is going on ({owner or 'owner unknown'}); wait for it, or raise the "
-            f"lock timeout"
+            f"another promotion or run of {environment} is going on ({owner or 'owner unknown'}); wait for it, or "
+            f"raise the lock timeout"
         )
 
 
