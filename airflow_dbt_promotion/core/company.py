@@ -52,7 +52,6 @@ class Company:
         self._companies = {
             _name(thing, state): (thing, state) for goes in self._goes.values() for thing, state in goes.items()
         }
-        self._known: dict[ModelId, tuple[Need, ...]] = {}
 
     @property
     def names(self) -> tuple[ModelId, ...]:
@@ -62,9 +61,7 @@ class Company:
     def of(self, model: ModelId) -> tuple[Need, ...]:
         """Return the companies that a change joins, or what must be so for a company to stand."""
         if model in self._companies:
-            if model not in self._known:
-                self._known[model] = tuple(self._asked(*self._companies[model]))
-            return self._known[model]
+            return tuple(self._asked(*self._companies[model]))
         return tuple(
             Need(_name(thing, state), _direction(thing), thing=thing)
             for thing, state in self._goes.get(model, {}).items()

@@ -29,12 +29,12 @@ def plan(situation: Situation, question: Question) -> Plan:
     candidates = _candidates(situation, question, situation.source_state)
     before: dict[ModelId, datetime] = {}
     tries: list[tuple[int, Plan]] = []
-    while len(tries) < _MOST_TRIES:
+    while True:
         weighing = Weighing(situation, question, candidates.view(before), situation.source_state)
         found = weighing.plan()
         tries.append((weighing.score(found), found))
         stuck = {model: since for model, since in weighing.stuck(found).items() if candidates.has_older(model, since)}
-        if not stuck:
+        if not stuck or len(tries) == _MOST_TRIES:
             break
         before |= dict.fromkeys(stuck, max(stuck.values()))
     return max(tries, key=_first)[1]

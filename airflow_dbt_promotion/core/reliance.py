@@ -59,10 +59,6 @@ class _Difference(Struct, frozen=True):
     settings: frozenset[str]
     sources: frozenset[str]
 
-    def __bool__(self) -> bool:
-        """Say whether they differ at all."""
-        return bool(self.macros or self.vars or self.settings or self.sources)
-
 
 class Reliances:
     """What the models of several releases rely on, as far as these releases differ in it."""

@@ -10,7 +10,7 @@ from msgspec import Raw
 from airflow_dbt_promotion.core.definition import Definition, Node, TestMetadata, UnitTest
 from airflow_dbt_promotion.core.graph import Graph
 from airflow_dbt_promotion.core.identity import Digest, TestId, digest_of
-from airflow_dbt_promotion.core.macros import NOTHING, MacroIndex, Reached, jinja, jinja_of
+from airflow_dbt_promotion.core.macros import MacroIndex, Reached, jinja, jinja_of
 from airflow_dbt_promotion.core.release import NO_TESTS, Test
 from airflow_dbt_promotion.core.vars import DeclaredVars, vars_read
 
@@ -87,10 +87,8 @@ class Testing:
         return id_, test.namespace, test.name, kwargs, config, self._reached_by[test.name]
 
     def reached(self, id_: TestId) -> Reached:
-        """Return the macros that a data test reaches; a unit test has none but those of its model."""
-        node = self._definition.nodes.get(id_)
-        if node is None:
-            return NOTHING
+        """Return the macros that a data test reaches."""
+        node = self._definition.nodes[id_]
         written = self._definition.written.get(id_) if self._definition.written else None
         config = value_of(node.unrendered_config) if written is None else [written.config, written.test]
         code = value_of(node.test_metadata.kwargs) if node.test_metadata is not None else None

@@ -287,3 +287,12 @@ def test_config_as_written_comes_along() -> None:
     written = {A: AsWritten(config={"materialized": "table"})}
     known = definition([node("a"), node("b", A)], written=written)
     assert composed({A: OLD}, {OLD: known}).definition.written == written
+
+
+def test_a_child_of_two_that_are_not_there_is_told_once() -> None:
+    known = definition([node("a"), node("b", A), node("c", A), node("d", B, C)])
+    d = "model.shop.d"
+    entries = served({A: OLD, B: OLD, C: OLD, d: OLD}, {OLD: known})
+    del entries[ModelId(A)]
+    with pytest.raises(UnservableError, match="nothing that could be run"):
+        compose(PRODUCTION, entries, {OLD: known})

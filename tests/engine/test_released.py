@@ -9,7 +9,7 @@ from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Candidate
 from airflow_dbt_promotion.core.errors import EmptySelectionError, ReleaseError, SourcesError
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import Digest, ModelId
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest
 from tests.core.definitions import definition, generic_test, macro, node
@@ -354,3 +354,37 @@ def test_a_child_whose_standing_parent_was_not_kept_says_so() -> None:
     shop.clock.pass_by(DAY)
     found = promote(shop, "d", force=True)
     assert found.outcome is PromotionOutcome.PROMOTED
+
+
+def test_who_used_the_macro_as_it_was_and_is_gone_by_now_comes_along_as_a_removal() -> None:
+    shop = promoted()
+    built(shop, without(with_macro(shop.definition, "cents", "1000"), D))
+    refused = promote(shop, "b", include_downstream=True)
+    assert "macro_conflict" in codes(refused, B)
+    wide = {"include_downstream": True, "include_macro_users": True}
+    assert "removal" in codes(promote(shop, "b", **wide), D)
+    assert promote(shop, "b", allow_removals=True, **wide).outcome is PromotionOutcome.PROMOTED
+    assert set(shop.versions()) == {A, B, C}
+    assert shop.served().definition.macros["macro.shop.cents"].macro_sql == "1000"
+
+
+def test_a_model_whose_parent_in_the_target_has_lost_its_sources_cannot_go() -> None:
+    shop = promoted()
+    built(shop, with_text(shop.definition, "c", "select 'c2'"))
+    state = shop.state()
+    lost = {model: replace(state.current[model], release=None, meta=Digest("x")) for model in (A, B)}
+    shop.store.write(replace(state, current={**state.current, **lost}), state.serial)
+    refused = promote(shop, "c")
+    assert codes(refused) == {"code_not_kept"}
+    assert "c cannot be put together: it reads model.shop.b" in refused.message
+
+
+def test_a_macro_that_was_only_tried_for_a_while_cannot_come_by_a_version_of_that_time() -> None:
+    shop = promoted()
+    first = shop.definition
+    built(shop, with_macro(first, "cents", "1000"))
+    shop.edit(with_text(first, "d", "select {{ cents() }} as newer"))
+    shop.run("staging")
+    refused = promote(shop, "d")
+    assert "macro_conflict" in codes(refused, D)
+    assert "b has no version that may go and agrees" in str(refused.plan.changes)
