@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from airflow_dbt_promotion.config import load_config
-from airflow_dbt_promotion.core.ports import Clock
+from airflow_dbt_promotion.core.kept import Provenance
+from airflow_dbt_promotion.core.ports import Clock, Kept
+from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.engine import Engine
-from airflow_dbt_promotion.stores import open_store
+from airflow_dbt_promotion.stores import open_releases, open_store
 
 if TYPE_CHECKING:
     from airflow_dbt_promotion.dbt.invocation import DbtRunner
@@ -49,7 +51,11 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
     Raises ConfigError and its kin for configuration that cannot be used; touches no state and runs nothing.
     """
     from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts  # noqa: PLC0415
+    from airflow_dbt_promotion.dbt.commit import commit_of  # noqa: PLC0415
     from airflow_dbt_promotion.dbt.invocation import DbtProject  # noqa: PLC0415
+    from airflow_dbt_promotion.dbt.keeper import Keeper  # noqa: PLC0415
+    from airflow_dbt_promotion.dbt.source_tree import sources_of  # noqa: PLC0415
+    from airflow_dbt_promotion.dbt.verification import keep_run  # noqa: PLC0415
     from airflow_dbt_promotion.dbt.workshop import DbtWorkshop  # noqa: PLC0415
 
     surroundings = {**(os.environ if environ is None else environ), **place.env}
@@ -62,6 +68,25 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
         profile=None if made else place.profile,
         environ=surroundings,
     )
+    releases = open_releases(place.state or config.state, base=project_dir)
+    clock = place.clock or now
+
+    def keep(target_path: Path, release: Release) -> Kept:
+        provenance = Provenance(
+            kept_at=clock(),
+            dbt_version=release.dbt_version,
+            adapter_type=release.adapter_type,
+            commit=commit_of(project_dir),
+        )
+        return keep_run(releases, target_path, project_dir, release, provenance, config.kept_paths)
+
+    keeper = Keeper(
+        store=releases,
+        sources=lambda: sources_of(project_dir, config.kept_paths),
+        clock=clock,
+        commit=lambda: commit_of(project_dir),
+        run=keep,
+    )
     project = DbtProject(
         project_dir=project_dir,
         target_path=config.target_path,
@@ -72,9 +97,10 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
     return Engine(
         path=config.path,
         store=open_store(place.state or config.state, base=project_dir, endangered=config.clean_targets),
-        workshop=DbtWorkshop(project, runner_for(place), place.targets),
+        releases=releases,
+        workshop=DbtWorkshop(project, runner_for(place), keeper, place.targets),
         reader=DbtArtifacts(project_dir),
-        clock=place.clock or now,
+        clock=clock,
         project=config.project_name,
     )
 

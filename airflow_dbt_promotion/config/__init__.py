@@ -32,7 +32,8 @@ class Config(Struct, frozen=True, kw_only=True):
 
     `state` is the root as written, relative to `project_dir`. `target_path` is dbt's target folder, `clean_targets` are
     the folders that `dbt clean` deletes. `origin` says, for people, where the path comes from. `profiles_dir` is where
-    profiles.yml is, None where it was not found.
+    profiles.yml is, None where it was not found. `kept_paths` are the patterns of the sources that are kept (none: all
+    that dbt reads).
     """
 
     project_dir: Path
@@ -44,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True):
     profile: str | None = None
     profiles_dir: Path | None = None
     clean_targets: tuple[Path, ...] = ()
+    kept_paths: tuple[str, ...] = ()
 
 
 def load_config(
@@ -82,6 +84,7 @@ def load_config(
         profile=profile,
         profiles_dir=folder,
         clean_targets=project.endangered(project_dir, target_path),
+        kept_paths=said.kept_paths if said is not None else (),
     )
 
 

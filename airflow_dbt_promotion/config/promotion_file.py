@@ -67,10 +67,14 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file as written: `version`, `state` (where it is kept), `environments` in the order of the path."""
+    """The whole file as written: `version`, `state` (where it is kept), `environments` in the order of the path.
+
+    `kept_paths` are patterns: which sources are kept at most (default: all that dbt reads).
+    """
 
     version: int
     state: str | UnsetType = UNSET
+    kept_paths: tuple[str, ...] | UnsetType = UNSET
     environments: dict[str, EnvironmentEntry | None] | UnsetType = UNSET
 
 
@@ -80,6 +84,7 @@ class Promotions(Struct, frozen=True, kw_only=True):
     path: PromotionPath | None
     state: str | None
     where: Path
+    kept_paths: tuple[str, ...] = ()
 
 
 def find_promotion_file(project_dir: Path) -> Path | None:
@@ -104,7 +109,12 @@ def read_promotion_file(path: Path) -> Promotions:
     environments = None
     if "environments" in top:
         environments = _path(document, text_keyed(document, top["environments"], ("environments",)))
-    return Promotions(path=environments, state=cast("str | None", state), where=path)
+    kept = cast("tuple[str, ...]", said.get("kept_paths", ()))
+    if any(not pattern.strip() for pattern in kept):
+        raise ConfigError(
+            document.place("kept_paths"), "a pattern is empty; leave the key out to keep all that dbt reads"
+        )
+    return Promotions(path=environments, state=cast("str | None", state), where=path, kept_paths=kept)
 
 
 def _check_version(document: YamlFile, top: Mapping[str, object]) -> None:

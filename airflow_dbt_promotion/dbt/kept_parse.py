@@ -84,6 +84,20 @@ class KeptParse(msgspec.Struct):
         file = self.files.get(file_id)
         return SchemaFile(file.dfy) if file is not None and file.dfy != NOTHING else None
 
+    def read_files(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield every file that dbt read: its package, its path there, and dbt's checksum of the stripped text.
+
+        The checksum is None for a seed over 1 MiB, of which dbt took none.
+        """
+        for id_, file in self.files.items():
+            package, _, path = id_.partition("://")
+            if path:
+                yield (
+                    package,
+                    path.replace(os.sep, "/"),
+                    file.checksum.checksum if file.checksum.name == "sha256" else None,
+                )
+
     def project_digests(self) -> Mapping[str, str]:
         """Return the SHA-256 of each package's dbt_project.yml, as text that was read with universal newlines."""
         return {name: checksum.checksum for name, checksum in self.state_check.project_hashes.items()}

@@ -28,6 +28,18 @@ SECTIONS = {
 _JOINED = frozenset({"pre_hook", "post_hook", "tags", "packages"})
 """Config that dbt collects over its levels, instead of taking the nearest."""
 
+_SOURCE_PATHS = {
+    "model-paths": "models",
+    "macro-paths": "macros",
+    "seed-paths": "seeds",
+    "snapshot-paths": "snapshots",
+    "test-paths": "tests",
+    "analysis-paths": "analyses",
+    "function-paths": "functions",
+    "docs-paths": None,
+}
+"""Where dbt looks for sources, and its defaults. Docs are looked for in all of them."""
+
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The fast loader, where PyYAML was built with it."""
 
@@ -129,6 +141,7 @@ class ProjectFile:
         self.dispatch = plain(document.get("dispatch")) or None
         self.quoting = plain(document.get("quoting")) or None
         self.packages_path = str(document.get("packages-install-path") or "dbt_packages")
+        self.source_paths = tuple(path for key in _SOURCE_PATHS for path in _paths(document, key))
         self._document = document
         self._vars = {**_mapping(document.get("vars")), **(extra_vars or {})}
         self._levels: dict[tuple[str, ...], tuple[Mapping[str, Any], ...]] = {}
@@ -200,3 +213,12 @@ def _own_config(level: Mapping[Any, Any]) -> Mapping[str, Any]:
         elif not isinstance(value, dict):
             own[key_text(key)] = plain(value)
     return own
+
+
+def _paths(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the folders that one key names, else dbt's default."""
+    written = document.get(key)
+    if isinstance(written, list):
+        return tuple(str(path) for path in written)
+    default = _SOURCE_PATHS[key]
+    return (default,) if default is not None and written is None else ()
