@@ -32,7 +32,9 @@ SUFFIXES = frozenset({".sql", ".py", ".yml", ".yaml", ".csv", ".md"})
 """How the names of dbt's sources end."""
 
 _NEVER_FILES = frozenset({"profiles.yml", "profiles.yaml"})
-_NEVER_FOLDERS = frozenset({"target", "logs", "__pycache__", "node_modules", "venv", "site-packages"})
+_NEVER_FOLDERS = frozenset({"target", "logs", "__pycache__", "node_modules", "venv"})
+"""Beside dbt_project.yml, where a source folder is the project's own."""
+
 _HIDDEN = (".", "#", "~")
 
 
@@ -92,21 +94,17 @@ def _paths(project_dir: Path) -> Iterator[PurePosixPath]:
 def _own(folder: Path, project: ProjectFile) -> Iterator[PurePosixPath]:
     """Yield the files of one project, without those of its packages."""
     yield from (PurePosixPath(name) for name in BESIDE if (folder / name).is_file())
-    packages = os.path.normpath(project.packages_path)
+    others = _NEVER_FOLDERS | {os.path.normpath(project.packages_path)}
     for written in project.source_paths:
         top = _inside(folder, written, "a source path")
         for above, folders, files in os.walk(folder / top):
             here = os.path.relpath(above, folder)
-            folders[:] = sorted(
-                name
-                for name in folders
-                if name not in _NEVER_FOLDERS
-                and not name.startswith(_HIDDEN)
-                and os.path.normpath(os.path.join(here, name)) != packages  # noqa: PTH118 - text, not a place
-            )
+            folders.sort()
+            if here == os.curdir:
+                folders[:] = [name for name in folders if name not in others and not name.startswith(_HIDDEN)]
             for name in sorted(files):
                 if _is_source(name):
-                    yield PurePosixPath(Path(os.path.normpath(here)).as_posix()) / name
+                    yield PurePosixPath(Path(here).as_posix()) / name
 
 
 def _is_source(name: str) -> bool:

@@ -72,7 +72,11 @@ def _differences(kept: KeptParse, sources: ProjectSources, project_dir: Path, re
         known.add(path)
         if path not in files:
             there = (project_dir / path).is_file()
-            yield f"{path} is left out by kept_paths" if there else f"{path} is not there any more"
+            yield (
+                f"{path} is left out of what is kept (kept_paths, or by its name)"
+                if there
+                else f"{path} is not there any more"
+            )
         elif digest is not None and _stripped(sources.read(path)) != digest:
             yield f"{path} changed since dbt parsed it"
     for package, digest in kept.project_digests().items():
