@@ -9,16 +9,16 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from airflow_dbt_promotion.core.errors import ReleaseError, ReleaseUnwritableError
+from airflow_dbt_promotion.core.errors import ReleaseError, ReleaseUnwritableError, StateError
 from airflow_dbt_promotion.stores import durable
 
 _ONE_BY_ONE = 32
-"""Up to so many files are made durable one by one; more of them by one flush of everything."""
+"""Up to so many files are flushed one by one; more of them by one flush of the file system, which is faster."""
 
 _TEMPORARY = ".tmp"
 
@@ -37,8 +37,11 @@ class Blobs(Protocol):
     def where(self, name: str) -> str:
         """Return how people find a blob."""
 
-    def write(self, blobs: Mapping[str, bytes]) -> None:
-        """Write blobs, each as a whole or not at all; durable once returned. Raises ReleaseUnwritableError."""
+    def write(self, blobs: Iterable[tuple[str, bytes]]) -> None:
+        """Write blobs, each as a whole or not at all; durable once returned.
+
+        They are asked for one by one, so that they need not fit into memory. Raises ReleaseUnwritableError.
+        """
 
     def read(self, name: str) -> bytes | None:
         """Return a blob, None where there is none."""
@@ -49,8 +52,12 @@ class Blobs(Protocol):
     def names(self, folder: str) -> Iterator[Listed]:
         """Yield what lies below a folder, unfinished writes too."""
 
-    def delete(self, name: str) -> None:
-        """Delete a blob; one that is gone already is no error. Raises ReleaseUnwritableError."""
+    def delete(self, name: str, before: float) -> bool:
+        """Delete a blob that nobody has touched since an instant; say whether it is gone, as one that never was.
+
+        Whoever touches it at the same time finds it in place, or is told that it is not there. Raises
+        ReleaseUnwritableError.
+        """
 
 
 class FileBlobs:
@@ -64,28 +71,36 @@ class FileBlobs:
         """Return the path of a blob."""
         return str(self._root / name)
 
-    def write(self, blobs: Mapping[str, bytes]) -> None:
+    def write(self, blobs: Iterable[tuple[str, bytes]]) -> None:
         """Write all to temporary files, flush these, and only then put each in place."""
         written: list[tuple[Path, Path]] = []
+        changed: set[Path] = set()
         with self._unwritable():
             try:
-                for name, data in blobs.items():
+                for name, data in blobs:
                     path = self._root / name
-                    durable.make_folder(path.parent)
-                    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+                    if path.parent not in changed:
+                        changed.update(_made(path.parent))
+                    temporary = _beside(path)
                     written.append((temporary, path))
-                    _put(temporary, data, flush=len(blobs) <= _ONE_BY_ONE)
-                if len(blobs) > _ONE_BY_ONE:
-                    os.sync()
+                    _put(temporary, data)
+                self._flush([temporary for temporary, _ in written], durable.flush)
                 for temporary, path in written:
                     temporary.replace(path)
-                for folder in sorted({path.parent for _, path in written}):
-                    durable.make_durable(folder)
+                self._flush(sorted(changed), durable.make_durable)
             except BaseException:
                 for temporary, _ in written:
                     with suppress(OSError):
                         temporary.unlink(missing_ok=True)
                 raise
+
+    def _flush(self, paths: Sequence[Path], one_by_one: Callable[[Path], None]) -> None:
+        """Let files, or the names in folders, survive a loss of power."""
+        if len(paths) > _ONE_BY_ONE:
+            durable.flush_everything(self._root)
+        else:
+            for path in paths:
+                one_by_one(path)
 
     def read(self, name: str) -> bytes | None:
         """Return a file's bytes, None where there is no such file."""
@@ -119,10 +134,20 @@ class FileBlobs:
                     found = path.stat()
                     yield Listed(path.relative_to(self._root).as_posix(), found.st_size, found.st_mtime)
 
-    def delete(self, name: str) -> None:
-        """Delete a file."""
+    def delete(self, name: str, before: float) -> bool:
+        """Move a file aside, look at its time, and delete it or put it back."""
+        path = self._root / name
+        aside = _beside(path)
         with self._unwritable():
-            (self._root / name).unlink(missing_ok=True)
+            try:
+                path.rename(aside)
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+            if aside.stat().st_mtime >= before:
+                aside.replace(path)
+                return False
+            aside.unlink()
+            return True
 
     @contextmanager
     def _unwritable(self) -> Iterator[None]:
@@ -132,6 +157,10 @@ class FileBlobs:
         except OSError as error:
             problem = f"kept sources cannot be written there: {error.strerror or error}; make room, or make it writable"
             raise ReleaseUnwritableError(str(self._root), problem) from error
+        except StateError as error:
+            raise ReleaseUnwritableError(
+                error.where, f"kept sources cannot be written there: {error.problem}"
+            ) from error
 
 
 class MemoryBlobs:
@@ -146,10 +175,11 @@ class MemoryBlobs:
         """Return how errors name a blob."""
         return f"memory://releases/{name}"
 
-    def write(self, blobs: Mapping[str, bytes]) -> None:
+    def write(self, blobs: Iterable[tuple[str, bytes]]) -> None:
         """Take the bytes."""
+        written = [(name, bytes(data)) for name, data in blobs]
         with self._changing:
-            self._blobs.update((name, (bytes(data), time.time())) for name, data in blobs.items())
+            self._blobs.update((name, (data, time.time())) for name, data in written)
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes, None where there are none."""
@@ -170,10 +200,14 @@ class MemoryBlobs:
             if name.startswith(f"{folder}/"):
                 yield Listed(name, len(data), touched)
 
-    def delete(self, name: str) -> None:
-        """Forget a blob."""
+    def delete(self, name: str, before: float) -> bool:
+        """Forget a blob that nobody has touched since."""
         with self._changing:
+            found = self._blobs.get(name)
+            if found is not None and found[1] >= before:
+                return False
             self._blobs.pop(name, None)
+            return True
 
 
 def is_unfinished(name: str) -> bool:
@@ -181,11 +215,22 @@ def is_unfinished(name: str) -> bool:
     return name.endswith(_TEMPORARY)
 
 
-def _put(path: Path, data: bytes, *, flush: bool) -> None:
+def _beside(path: Path) -> Path:
+    """Return where a file is while it is written or deleted."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
+
+
+def _made(folder: Path) -> Iterator[Path]:
+    """Make a folder and those above it; yield every folder that has a new name in it, or is about to."""
+    missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        yield one.parent
+    yield folder
+
+
+def _put(path: Path, data: bytes) -> None:
     """Write a new file."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-        if flush:
-            file.flush()
-            os.fsync(descriptor)

@@ -3,7 +3,8 @@
 Below the root of the store lie
 
     trees/<release id>.json             the top folder of a release, and where the release comes from
-    folders/ab/cdef....zst              one folder of some release: the SHA-256 of each file and folder in it
+    folders/ab/cdef....zst              one folder of some release, or a part of a large one: the SHA-256 of each file
+                                        and folder in it
     files/ab/cdef....zst                one file of some release
     parses/<release id>/<key>.zst       a cached parse, which may be gone the next time
 
@@ -14,9 +15,10 @@ them store them once; an edit of one file costs that file, the folders above it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
+from functools import partial
 
 import msgspec
 import zstandard
@@ -32,6 +34,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.stores.blobs import Blobs, Listed, is_unfinished
+from airflow_dbt_promotion.stores.folders import Folder, folders_of
 
 FORMAT = 1
 MOST_BYTES = 1 << 30
@@ -40,15 +43,16 @@ MOST_BYTES = 1 << 30
 IDLE = timedelta(days=30)
 """How long a cached parse is kept that nobody reads."""
 
-_BATCH = 400
-_HINT = "restore it from a backup; or build the models anew in the source, record that, and promote them"
+_CHUNK = 1 << 20
+_AGAIN = "record a run of the same sources again, which keeps them again, or promote newer versions"
+_HINT = f"restore it from a backup; or {_AGAIN}"
+_DAMAGED = f"restore it from a backup; or delete that file, and {_AGAIN}"
 
-
-class _Folder(Struct, frozen=True):
-    """One folder: its files and folders by name, each with the SHA-256 of what it holds."""
-
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
+_OURS = re.compile(
+    r"trees/[0-9a-f]+\.json|(?:folders|files)/[0-9a-f]{2}/[0-9a-f]{62}\.zst|parses/[0-9a-f]+/[^/]+\.zst"
+    r"|(?:trees|folders|files|parses)/(?:[0-9a-f]+/)?\.[^/]+\.[0-9a-f]+\.tmp"
+)
+"""The names of what this store writes; anything else is of others, and is left alone."""
 
 
 class _Tree(Struct, frozen=True, kw_only=True):
@@ -69,29 +73,30 @@ class BlobReleaseStore:
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def keep(self, sources: Sources, provenance: Provenance) -> ReleaseId:
-        """Keep sources: files, then folders, then the tree; see `ports.ReleaseStore`."""
+        """Keep sources: files, then folders, then the tree; see `ports.ReleaseStore`.
+
+        Of what is kept already, what was lost meanwhile is written again.
+        """
         tree = sources.tree
-        if self._blobs.touch(_tree_name(tree.id)):
-            return tree.id
-        self._write((_file_name(digest), _read(sources, path, digest)) for path, digest in _by_content(tree))
-        top, folders = _folders(tree)
-        self._write((_folder_name(digest), data) for digest, data in folders.items())
-        head = _Tree(format=FORMAT, folder=top, provenance=provenance)
-        self._blobs.write({_tree_name(tree.id): msgspec.json.format(msgspec.json.encode(head), indent=1) + b"\n"})
+        top, folders = folders_of(tree)
+        self._blobs.write(self._new(_files(sources, tree), folders))
+        name = _tree_name(tree.id)
+        if not self._blobs.touch(name):
+            head = _Tree(format=FORMAT, folder=top, provenance=provenance)
+            self._blobs.write([(name, msgspec.json.format(msgspec.json.encode(head), indent=1) + b"\n")])
         return tree.id
 
-    def _write(self, blobs: Iterable[tuple[str, bytes | Iterator[bytes]]]) -> None:
-        """Write what is not there yet, in batches; what is there is marked as in use."""
-        batch: dict[str, bytes] = {}
-        for name, data in blobs:
-            if self._blobs.touch(name):
-                continue
-            batch[name] = _packed(data if isinstance(data, bytes) else next(data))
-            if len(batch) >= _BATCH:
-                self._blobs.write(batch)
-                batch = {}
-        if batch:
-            self._blobs.write(batch)
+    def _new(
+        self, files: Iterable[tuple[str, Callable[[], bytes]]], folders: Mapping[str, bytes]
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield the files, then the folders, that are not there yet; mark those that are as in use."""
+        compressor = _compressor()
+        for digest, read in files:
+            if not self._blobs.touch(_file_name(digest)):
+                yield _file_name(digest), compressor.compress(read())
+        for digest, data in folders.items():
+            if not self._blobs.touch(_folder_name(digest)):
+                yield _folder_name(digest), compressor.compress(data)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class BlobReleaseStore:
         """Return the files of a release, and insist that they make its id."""
         tree = SourceTree(dict(self._files(self._head(release).folder, "")))
         if tree.id != release:
-            raise CorruptReleaseError(self._blobs.where(_tree_name(release)), f"is not what was kept; {_HINT}")
+            raise CorruptReleaseError(self._blobs.where(_tree_name(release)), f"is not what was kept; {_DAMAGED}")
         return tree
 
     def read(self, digest: str, path: str) -> bytes:
@@ -122,7 +127,7 @@ class BlobReleaseStore:
         try:
             head = msgspec.json.decode(data, type=_Tree)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise CorruptReleaseError(self._blobs.where(name), f"is damaged ({error}); {_HINT}") from error
+            raise CorruptReleaseError(self._blobs.where(name), f"is damaged ({error}); {_DAMAGED}") from error
         if head.format != FORMAT:
             problem = f"has format {head.format}, and this release of the package reads {FORMAT}; upgrade it"
             raise CorruptReleaseError(self._blobs.where(name), problem)
@@ -134,13 +139,15 @@ class BlobReleaseStore:
         yield from ((f"{above}{name}", content) for name, content in folder.files.items())
         for name, inner in folder.folders.items():
             yield from self._files(inner, f"{above}{name}/")
+        for part in folder.parts:
+            yield from self._files(part, above)
 
-    def _folder(self, digest: str, path: str) -> _Folder:
+    def _folder(self, digest: str, path: str) -> Folder:
         name = _folder_name(digest)
         try:
-            return msgspec.json.decode(self._content(name, digest, path), type=_Folder)
+            return msgspec.json.decode(self._content(name, digest, path), type=Folder)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise CorruptReleaseError(self._blobs.where(name), f"is no folder ({error}); {_HINT}") from error
+            raise CorruptReleaseError(self._blobs.where(name), f"is no folder ({error}); {_DAMAGED}") from error
 
     def _content(self, name: str, digest: str, path: str) -> bytes:
         """Return what a blob holds, and insist that it is what it is called."""
@@ -150,10 +157,10 @@ class BlobReleaseStore:
         try:
             content = _unpacked(data)
         except zstandard.ZstdError as error:
-            problem = f"the kept sources of {path} are damaged ({error}); {_HINT}"
+            problem = f"the kept sources of {path} are damaged ({error}); {_DAMAGED}"
             raise CorruptReleaseError(self._blobs.where(name), problem) from error
         if hashlib.sha256(content).hexdigest() != digest:
-            raise CorruptReleaseError(self._blobs.where(name), f"the kept sources of {path} were changed; {_HINT}")
+            raise CorruptReleaseError(self._blobs.where(name), f"the kept sources of {path} were changed; {_DAMAGED}")
         return content
 
     # --- cached parses ------------------------------------------------------------------------------------------------
@@ -174,23 +181,29 @@ class BlobReleaseStore:
     def keep_parse(self, release: ReleaseId, key: str, files: Mapping[str, bytes]) -> None:
         """Cache a parse, if it can be written."""
         try:
-            self._blobs.write({_parse_name(release, key): _packed(msgspec.msgpack.encode(dict(files)))})
+            packed = _compressor().compress(msgspec.msgpack.encode(dict(files)))
+            self._blobs.write([(_parse_name(release, key), packed)])
         except ReleaseUnwritableError:
             return
 
     # --- waste --------------------------------------------------------------------------------------------------------
 
     def waste(self, needed: Collection[ReleaseId], before: datetime) -> Waste:
-        """Return what no needed release refers to; raises CorruptReleaseError where it cannot be told."""
-        used = {name for release in needed for name in self._used(release)}
-        old = [one for one in self._everything() if one.touched < before.timestamp()]
+        """Return what neither a needed release nor one that was touched lately refers to.
+
+        Raises CorruptReleaseError or MissingReleaseError where it cannot be told what such a release refers to.
+        """
+        there = list(self._everything())
+        young = (_release_of(one) for one in there if one.touched >= before.timestamp())
+        used: set[str] = set()
+        for release in {*needed, *(one for one in young if one is not None)}:
+            self._use(release, used)
+        old = [one for one in there if one.touched < before.timestamp()]
         idle = (before - IDLE).timestamp()
         unused = [one for one in old if _is_waste(one, used, needed, idle)]
-        blobs = sum(one.name.startswith("files/") for one in unused)
-        releases = (ReleaseId(one.name[6:-5]) for one in unused if one.name.startswith("trees/"))
         return Waste(
-            releases=tuple(sorted(release for release in releases if not is_unfinished(f"{release}.json"))),
-            blobs=blobs,
+            releases=tuple(sorted(found for one in unused if (found := _release_of(one)) is not None)),
+            blobs=sum(one.name.startswith("files/") for one in unused),
             parses=sum(one.name.startswith("parses/") for one in unused),
             bytes=sum(one.size for one in unused),
             names=tuple(sorted((one.name for one in unused), key=_trees_first)),
@@ -200,38 +213,40 @@ class BlobReleaseStore:
     def remove(self, waste: Waste) -> None:
         """Delete what was found, trees first; what somebody has touched since stays, and with a tree all that follows.
 
-        So nobody who keeps a release meanwhile loses a file of it.
+        So nobody who keeps a release meanwhile loses a file of it: whoever finds its tree gone keeps all of it again.
         """
-        touched = {one.name: one.touched for one in self._everything()}
         before = waste.before.timestamp() if waste.before is not None else float("inf")
-        for name in sorted(waste.names, key=_trees_first):
-            if name not in touched:
-                continue
-            if touched[name] >= before:
-                if name.startswith("trees/"):
-                    return
-                continue
-            self._blobs.delete(name)
+        for name in sorted(filter(_OURS.fullmatch, waste.names), key=_trees_first):
+            if not self._blobs.delete(name, before) and name.startswith("trees/"):
+                return
 
     def _everything(self) -> Iterator[Listed]:
         for folder in ("trees", "folders", "files", "parses"):
-            yield from self._blobs.names(folder)
+            yield from (one for one in self._blobs.names(folder) if _OURS.fullmatch(one.name))
 
-    def _used(self, release: ReleaseId) -> Iterator[str]:
-        """Yield the names of all that a release is made of; nothing where it is not kept."""
+    def _use(self, release: ReleaseId, used: set[str]) -> None:
+        """Add the names of all that a release is made of; nothing where it is not kept."""
         try:
             head = self._head(release)
         except MissingReleaseError:
             return
-        yield _tree_name(release)
-        yield from self._used_below(head.folder)
+        used.add(_tree_name(release))
+        self._use_folder(head.folder, used)
 
-    def _used_below(self, digest: str) -> Iterator[str]:
-        yield _folder_name(digest)
+    def _use_folder(self, digest: str, used: set[str]) -> None:
+        """Add a folder and all below it, which were added before where the folder was."""
+        if _folder_name(digest) in used:
+            return
+        used.add(_folder_name(digest))
         folder = self._folder(digest, digest)
-        yield from (_file_name(content) for content in folder.files.values())
-        for inner in folder.folders.values():
-            yield from self._used_below(inner)
+        used.update(_file_name(content) for content in folder.files.values())
+        for inner in (*folder.folders.values(), *folder.parts):
+            self._use_folder(inner, used)
+
+
+def _release_of(one: Listed) -> ReleaseId | None:
+    """Return the release whose tree this is, None for anything else."""
+    return ReleaseId(one.name[6:-5]) if one.name.startswith("trees/") and not is_unfinished(one.name) else None
 
 
 def _is_waste(one: Listed, used: Collection[str], needed: Collection[ReleaseId], idle: float) -> bool:
@@ -263,14 +278,14 @@ def _parse_name(release: ReleaseId, key: str) -> str:
     return f"parses/{release}/{key}.zst"
 
 
-def _by_content(tree: SourceTree) -> Iterator[tuple[str, str]]:
-    """Yield each content of a tree once, with a path that has it."""
+def _files(sources: Sources, tree: SourceTree) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield each content of a tree once, with what reads it."""
     for digest, path in {digest: path for path, digest in tree.files.items()}.items():
-        yield path, digest
+        yield digest, partial(_read, sources, path, digest)
 
 
-def _read(sources: Sources, path: str, digest: str) -> Iterator[bytes]:
-    """Yield the bytes of a file once they are asked for. Raises SourcesError where they are not what the tree says."""
+def _read(sources: Sources, path: str, digest: str) -> bytes:
+    """Return the bytes of a file. Raises SourcesError where they are not what the tree says."""
     data = sources.read(path)
     if len(data) > MOST_BYTES:
         raise SourcesError(
@@ -278,38 +293,20 @@ def _read(sources: Sources, path: str, digest: str) -> Iterator[bytes]:
         )
     if hashlib.sha256(data).hexdigest() != digest:
         raise SourcesError(path, "changed while it was being kept; let the project be still, and try again")
-    yield data
+    return data
 
 
-def _folders(tree: SourceTree) -> tuple[str, dict[str, bytes]]:
-    """Return the digest of the top folder, and every folder of a tree by digest."""
-    top = _Folder({}, {})
-    inner: dict[str, _Folder] = {"": top}
-    for path in sorted(tree.files):
-        parts = PurePosixPath(path).parts
-        for depth in range(1, len(parts)):
-            inner.setdefault("/".join(parts[:depth]), _Folder({}, {}))
-        inner["/".join(parts[:-1])].files[parts[-1]] = tree.files[path]
-    packed: dict[str, bytes] = {}
-    digest = ""
-    for path in sorted(inner, key=lambda path: (-path.count("/") - bool(path), path)):
-        data = msgspec.json.encode(inner[path], order="sorted")
-        digest = hashlib.sha256(data).hexdigest()
-        packed[digest] = data
-        if path:
-            above, _, name = path.rpartition("/")
-            inner[above].folders[name] = digest
-    return digest, packed
-
-
-def _packed(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor(level=9, write_checksum=True).compress(data)
+def _compressor() -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=9, write_checksum=True)
 
 
 def _unpacked(data: bytes) -> bytes:
-    """Return what was compressed, up to the most that is kept. Raises ZstdError."""
+    """Return what was compressed, up to the most that is kept, whatever size it claims to have. Raises ZstdError."""
+    found, size = list[bytes](), 0
     with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-        found = stream.read(MOST_BYTES + 1)
-    if len(found) > MOST_BYTES:
-        raise zstandard.ZstdError("it holds more than was ever kept")
-    return found
+        while part := stream.read(_CHUNK):
+            found.append(part)
+            size += len(part)
+            if size > MOST_BYTES:
+                raise zstandard.ZstdError("it holds more than was ever kept")
+    return b"".join(found)

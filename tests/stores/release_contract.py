@@ -159,6 +159,26 @@ class ReleaseStoreContract:
         store.remove(found)
         assert all_of(store, release) == PROJECT
 
+    def test_what_was_kept_again_before_the_question_stays_whole(self, store: ReleaseStore) -> None:
+        # Somebody keeps once more what was waste, and has not told any document yet.
+        store.keep(FilesAtHand(PROJECT), ABOUT)
+        time.sleep(0.05)
+        before = datetime.now(tz=UTC)
+        time.sleep(0.05)
+        release = store.keep(FilesAtHand(PROJECT), ABOUT)
+        store.remove(store.waste((), before))
+        assert all_of(store, release) == PROJECT
+
+    def test_a_new_release_holds_on_to_old_files_that_it_shares(self, store: ReleaseStore) -> None:
+        store.keep(FilesAtHand(PROJECT), ABOUT)
+        time.sleep(0.05)
+        found = store.waste((), datetime.now(tz=UTC))
+        time.sleep(0.05)
+        edited = {**PROJECT, "models/orders.sql": b"select 2"}
+        release = store.keep(FilesAtHand(edited), ABOUT)
+        store.remove(found)
+        assert all_of(store, release) == edited
+
     def test_a_release_that_is_needed_but_gone_hides_no_waste(self, store: ReleaseStore) -> None:
         release = store.keep(FilesAtHand(PROJECT), ABOUT)
         assert store.waste({ReleaseId("f" * 32)}, later()).releases == (release,)

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import zstandard
@@ -20,6 +21,7 @@ from airflow_dbt_promotion.core.errors import (
     MissingReleaseError,
     ReleaseUnwritableError,
 )
+from airflow_dbt_promotion.core.kept import Waste
 from airflow_dbt_promotion.core.ports import ReleaseStore
 from airflow_dbt_promotion.stores import open_releases
 from airflow_dbt_promotion.stores.blobs import FileBlobs
@@ -53,6 +55,12 @@ def file_of(folder: Path, path: str) -> Path:
     """Return where one file of the project is kept."""
     digest = hashlib.sha256(PROJECT[path]).hexdigest()
     return folder / "releases" / "files" / digest[:2] / f"{digest[2:]}.zst"
+
+
+def run_python(code: str, folder: Path) -> str:
+    """Return what a program printed that was given a folder."""
+    ran = [sys.executable, "-c", code, str(folder)]
+    return subprocess.run(ran, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True).stdout
 
 
 def all_bytes(folder: Path) -> int:
@@ -196,18 +204,34 @@ def test_many_processes_keep_the_same_and_others_at_once(tmp_path: Path) -> None
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_a_hundred_small_edits_cost_little_more_than_one_release(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folders", [1, 80])
+def test_a_hundred_small_edits_cost_little_more_than_one_release(tmp_path: Path, folders: int) -> None:
     def text(name: object) -> bytes:
         return f"{hashlib.sha512(str(name).encode()).hexdigest()} {{{{ ref('m_{name}') }}}}".encode()
 
-    files = {f"models/area_{index % 80}/m_{index}.sql": text(index) for index in range(4_000)}
+    files = {f"models/area_{index % folders}/m_{index}.sql": text(index) for index in range(2_000)}
     store = in_files(tmp_path)
-    store.keep(FilesAtHand(files), ABOUT)
+    first = store.keep(FilesAtHand(files), ABOUT)
     one = all_bytes(tmp_path)
+    before = dict(files)
     for edit in range(99):
-        files[f"models/area_{edit % 80}/m_{edit}.sql"] = text(f"edit {edit}")
+        files[f"models/area_{edit % folders}/m_{edit}.sql"] = text(f"edit {edit}")
         store.keep(FilesAtHand(files), ABOUT)
     assert all_bytes(tmp_path) < 3 * one
+    assert store.tree(first) == FilesAtHand(before).tree
+    assert store.tree(FilesAtHand(files).tree.id).files.keys() == files.keys()
+
+
+def test_a_folder_of_many_names_is_kept_and_collected_in_parts(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    files = {f"m_{index}.sql": b"select 1" for index in range(500)} | {f"d_{index}/a.sql": b"" for index in range(300)}
+    first = store.keep(FilesAtHand(files), ABOUT)
+    assert all_of(store, first) == files
+    second = store.keep(FilesAtHand({**files, "m_1.sql": b"select 2"}), ABOUT)
+    store.remove(store.waste({second}, later()))
+    assert not store.has(first)
+    assert all_of(store, second) == {**files, "m_1.sql": b"select 2"}
+    assert store.waste({second}, later()).names == ()
 
 
 def test_the_age_guard_is_of_each_file(tmp_path: Path) -> None:
@@ -221,3 +245,130 @@ def test_the_age_guard_is_of_each_file(tmp_path: Path) -> None:
     assert found.releases == (release,)
     store.remove(found)
     assert fresh.exists()
+
+
+def test_a_file_that_was_lost_comes_back_when_the_same_sources_are_kept_again(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    file_of(tmp_path, "models/orders.sql").unlink()
+    for folder in (tmp_path / "releases" / "folders").rglob("*.zst"):
+        folder.unlink()
+    again = FilesAtHand(PROJECT)
+    assert store.keep(again, ABOUT) == release
+    assert all_of(store, release) == PROJECT
+    assert len(again.reads) == 1
+
+
+def test_a_young_tree_alone_holds_all_of_its_release(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    for path in (tmp_path / "releases").rglob("*.zst"):
+        os.utime(path, (0, 0))
+    store.remove(store.waste((), datetime.now(tz=UTC) - timedelta(hours=1)))
+    assert all_of(store, release) == PROJECT
+
+
+def test_files_of_others_in_its_folders_are_left_alone(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    store.keep(FilesAtHand(PROJECT), ABOUT)
+    root = tmp_path / "releases"
+    strangers = [root / "files" / "README.txt", root / "trees" / "notes.json", root / "files" / "ab" / "x.zst"]
+    for stranger in strangers:
+        stranger.parent.mkdir(exist_ok=True)
+        stranger.write_text("mine")
+    found = store.waste((), later())
+    store.remove(found)
+    assert not set(found.names) & {stranger.relative_to(root).as_posix() for stranger in strangers}
+    assert all(stranger.read_text() == "mine" for stranger in strangers)
+
+
+@pytest.mark.parametrize("name", ["../staging.json", "/etc/passwd", "trees/../../staging.json", "parses/../../x.zst"])
+def test_waste_that_names_another_place_deletes_nothing_there(tmp_path: Path, name: str) -> None:
+    store = in_files(tmp_path)
+    store.keep(FilesAtHand(PROJECT), ABOUT)
+    for stranger in ("staging.json", "x.zst"):
+        (tmp_path / stranger).write_text("mine")
+    store.remove(Waste(names=(name,)))
+    assert (tmp_path / "staging.json").exists()
+    assert (tmp_path / "x.zst").exists()
+
+
+def test_what_is_touched_while_it_is_deleted_is_put_back(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    blobs.write([("files/ab/c.zst", b"x")])
+    before = (tmp_path / "files/ab/c.zst").stat().st_mtime
+    assert not blobs.delete("files/ab/c.zst", before)
+    assert blobs.read("files/ab/c.zst") == b"x"
+    assert blobs.delete("files/ab/c.zst", before + 1)
+    assert blobs.delete("files/ab/c.zst", before + 1)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_disk_without_room_keeps_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    code = textwrap.dedent(
+        """
+        import os, resource, signal, sys
+        from pathlib import Path
+        from airflow_dbt_promotion.core.errors import ReleaseUnwritableError
+        from tests.stores.test_releases import in_files
+        from tests.stores.release_contract import ABOUT, PROJECT, FilesAtHand
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        noise = os.urandom(200_000)
+        store = in_files(Path(sys.argv[1]))
+        try:
+            store.keep(FilesAtHand({**PROJECT, "seeds/noise.csv": noise}), ABOUT)
+        except ReleaseUnwritableError as error:
+            print(error)
+        store.keep_parse(FilesAtHand(PROJECT).tree.id, "key", {"manifest.json": noise})
+        """
+    )
+    assert "cannot be written there: File too large" in run_python(code, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_that_may_only_be_read_serves_and_takes_nothing() -> None:
+    code = textwrap.dedent(
+        """
+        import os, sys
+        from pathlib import Path
+        from airflow_dbt_promotion.core.errors import ReleaseUnwritableError
+        from tests.stores.test_releases import in_files
+        from tests.stores.release_contract import ABOUT, PROJECT, FilesAtHand, all_of, later
+
+        root = Path(sys.argv[1])
+        if os.geteuid() == 0:  # nothing is forbidden to root
+            os.setgid(65534)
+            os.setuid(65534)
+        store = in_files(root)
+        assert all_of(store, store.keep(FilesAtHand(PROJECT), ABOUT)) == PROJECT
+        for act in (
+            lambda: store.keep(FilesAtHand({**PROJECT, "a.sql": b"new"}), ABOUT),
+            lambda: store.remove(store.waste((), later())),
+        ):
+            try:
+                act()
+            except ReleaseUnwritableError as error:
+                print(error)
+        """
+    )
+    with TemporaryDirectory() as folder:  # pytest's own is closed to everybody else
+        root = Path(folder)
+        release = in_files(root).keep(FilesAtHand(PROJECT), ABOUT)
+        for one in [root, *(path for path in root.rglob("*") if path.is_dir())]:
+            one.chmod(0o555)
+        told = run_python(code, root)
+        assert told.count("cannot be written there: Permission denied") == 2
+        assert all_of(in_files(root), release) == PROJECT
+
+
+def test_a_file_that_claims_to_be_huge_asks_for_no_memory(tmp_path: Path) -> None:
+    store = in_files(tmp_path)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    bomb = zstandard.ZstdCompressor(level=19).compressobj()
+    zeros = bytes(1 << 24)
+    packed = b"".join(bomb.compress(zeros) for _ in range(66)) + bomb.flush()
+    file_of(tmp_path, "models/orders.sql").write_bytes(packed)
+    with pytest.raises(CorruptReleaseError, match="more than was ever kept"):
+        all_of(store, release)
