@@ -40,6 +40,9 @@ _SOURCE_PATHS = {
 }
 """Where dbt looks for sources, and its defaults. Docs are looked for in all of them."""
 
+_OLD_NAMES = {"model-paths": "source-paths", "seed-paths": "data-paths"}
+"""What dbt still takes where the present name is not written."""
+
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The fast loader, where PyYAML was built with it."""
 
@@ -141,7 +144,7 @@ class ProjectFile:
         self.dispatch = plain(document.get("dispatch")) or None
         self.quoting = plain(document.get("quoting")) or None
         self.packages_path = str(document.get("packages-install-path") or "dbt_packages")
-        self.source_paths = tuple(path for key in _SOURCE_PATHS for path in _paths(document, key))
+        self.source_paths = {key: paths for key in _SOURCE_PATHS if (paths := _paths(document, key)) is not None}
         self._document = document
         self._vars = {**_mapping(document.get("vars")), **(extra_vars or {})}
         self._levels: dict[tuple[str, ...], tuple[Mapping[str, Any], ...]] = {}
@@ -195,8 +198,17 @@ def read_project(folder: Path, text: str, *, vars_file: bool) -> ProjectFile:
 
 def reads_vars_file(dbt_version: str) -> bool:
     """Say whether a dbt reads vars.yml, which came with 1.12."""
+    return _is_at_least(dbt_version, (1, 12))
+
+
+def reads_functions(dbt_version: str) -> bool:
+    """Say whether a dbt reads functions, which came with 1.11."""
+    return _is_at_least(dbt_version, (1, 11))
+
+
+def _is_at_least(dbt_version: str, least: tuple[int, int]) -> bool:
     numbers = dbt_version.split(".")[:2]
-    return len(numbers) > 1 and all(number.isdigit() for number in numbers) and tuple(map(int, numbers)) >= (1, 12)
+    return len(numbers) > 1 and all(number.isdigit() for number in numbers) and tuple(map(int, numbers)) >= least
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -215,10 +227,10 @@ def _own_config(level: Mapping[Any, Any]) -> Mapping[str, Any]:
     return own
 
 
-def _paths(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Return the folders that one key names, else dbt's default."""
-    written = document.get(key)
+def _paths(document: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    """Return the folders that one key names, else dbt's default, None where there is none."""
+    written = document.get(key if key in document else _OLD_NAMES.get(key, key))
     if isinstance(written, list):
         return tuple(str(path) for path in written)
     default = _SOURCE_PATHS[key]
-    return (default,) if default is not None and written is None else ()
+    return (default,) if default is not None else None

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from airflow_dbt_promotion.core.errors import ArtifactError, SourcesError
 from airflow_dbt_promotion.core.kept import SourceTree
-from airflow_dbt_promotion.dbt.project_file import FILE, ProjectFile, read_project
+from airflow_dbt_promotion.dbt.project_file import FILE, ProjectFile, read_project, reads_functions
 
 BESIDE = (
     FILE,
@@ -31,6 +31,20 @@ BESIDE = (
 SUFFIXES = frozenset({".sql", ".py", ".yml", ".yaml", ".csv", ".md"})
 """How the names of dbt's sources end."""
 
+_SCHEMAS = frozenset({".yml", ".yaml"})
+_PARSED = {
+    "model-paths": frozenset({".sql", ".py", *_SCHEMAS}),
+    "macro-paths": frozenset({".sql", *_SCHEMAS}),
+    "seed-paths": frozenset({".csv", *_SCHEMAS}),
+    "snapshot-paths": frozenset({".sql", *_SCHEMAS}),
+    "test-paths": frozenset({".sql", *_SCHEMAS}),
+    "analysis-paths": frozenset({".sql", *_SCHEMAS}),
+    "function-paths": frozenset({".sql", ".py", *_SCHEMAS}),
+    "docs-paths": frozenset({".md"}),
+}
+"""What dbt parses below each kind of folder; docs in all of them where they have no folder of their own."""
+
+_IGNORE = ".dbtignore"
 _NEVER_FILES = frozenset({"profiles.yml", "profiles.yaml"})
 _NEVER_FOLDERS = frozenset({"target", "logs", "__pycache__", "node_modules", "venv"})
 """Beside dbt_project.yml, where a source folder is the project's own."""
@@ -64,47 +78,67 @@ def sources_of(project_dir: Path, kept_paths: Collection[str] = ()) -> ProjectSo
     folders outside of it.
     """
     wanted = [_pattern(pattern) for pattern in kept_paths]
-    files = {}
-    for path in _paths(project_dir):
-        name = path.as_posix()
-        if not wanted or path.name == FILE or any(pattern.fullmatch(name) for pattern in wanted):
-            files[name] = hashlib.sha256(_bytes(project_dir / path)).hexdigest()
+    files: dict[str, str] = {}
+    for at, project in _packages(project_dir):
+        for _, path in _own(project_dir / at, project):
+            name = (at / path).as_posix()
+            kept = not wanted or path.name == FILE or any(pattern.fullmatch(name) for pattern in wanted)
+            if kept and name not in files:
+                files[name] = hashlib.sha256(_bytes(project_dir / at / path)).hexdigest()
     return ProjectSources(project_dir, SourceTree(files))
 
 
-def _paths(project_dir: Path) -> Iterator[PurePosixPath]:
-    """Yield the files of a project and of its packages, each once, seen from the project."""
+def parsed_of(project_dir: Path, dbt_version: str) -> Iterator[str]:
+    """Yield the files that a dbt of this version would parse, seen from the project, some of them twice.
+
+    A package that has a .dbtignore is left out, for what that hides is not told here. Raises SourcesError.
+    """
+    for at, project in _packages(project_dir):
+        if (project_dir / at / _IGNORE).is_file():
+            continue
+        for kind, path in _own(project_dir / at, project):
+            if (kind != "function-paths" or reads_functions(dbt_version)) and _is_parsed(kind, path, project):
+                yield (at / path).as_posix()
+
+
+def _is_parsed(kind: str, path: PurePosixPath, project: ProjectFile) -> bool:
+    """Say whether dbt parses a file below a folder of some kind; that of a unit test's rows lies among the tests."""
+    suffix = path.suffix.lower()
+    if suffix == ".md":
+        return bool(kind) and (kind == "docs-paths" or "docs-paths" not in project.source_paths)
+    if suffix == ".csv" and kind == "test-paths":
+        return any(path.is_relative_to(PurePosixPath(top) / "fixtures") for top in project.source_paths[kind])
+    return suffix in _PARSED.get(kind, ())
+
+
+def _packages(project_dir: Path) -> Iterator[tuple[PurePosixPath, ProjectFile]]:
+    """Yield the project and each installed package: its folder seen from the project, and its file."""
     project = _project(project_dir)
-    seen: set[PurePosixPath] = set()
-    for path in _own(project_dir, project):
-        if path not in seen:
-            seen.add(path)
-            yield path
+    yield PurePosixPath(), project
     installed = _inside(project_dir, project.packages_path, "packages-install-path")
     folder = project_dir / installed
     for package in sorted(folder.iterdir()) if folder.is_dir() else ():
         if (package / FILE).is_file():
-            for path in _own(package, _project(package)):
-                inner = PurePosixPath(installed) / package.name / path
-                if inner not in seen:
-                    seen.add(inner)
-                    yield inner
+            yield PurePosixPath(Path(installed).as_posix()) / package.name, _project(package)
 
 
-def _own(folder: Path, project: ProjectFile) -> Iterator[PurePosixPath]:
-    """Yield the files of one project, without those of its packages."""
-    yield from (PurePosixPath(name) for name in BESIDE if (folder / name).is_file())
+def _own(folder: Path, project: ProjectFile) -> Iterator[tuple[str, PurePosixPath]]:
+    """Yield the files of one project, without those of its packages, each with the kind of folder that it lies in.
+
+    That is the key in dbt_project.yml, empty for what lies beside that. Links to folders are not followed, as dbt does
+    not follow them either.
+    """
+    yield from (("", PurePosixPath(name)) for name in BESIDE if (folder / name).is_file())
     others = _NEVER_FOLDERS | {os.path.normpath(project.packages_path)}
-    for written in project.source_paths:
+    for kind, written in ((kind, path) for kind, paths in project.source_paths.items() for path in paths):
         top = _inside(folder, written, "a source path")
         for above, folders, files in os.walk(folder / top):
             here = os.path.relpath(above, folder)
             folders.sort()
             if here == os.curdir:
                 folders[:] = [name for name in folders if name not in others and not name.startswith(_HIDDEN)]
-            for name in sorted(files):
-                if _is_source(name):
-                    yield PurePosixPath(Path(here).as_posix()) / name
+            place = PurePosixPath(Path(here).as_posix())
+            yield from ((kind, place / name) for name in sorted(files) if _is_source(name))
 
 
 def _is_source(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from airflow_dbt_promotion.core.definition import Origin
@@ -14,11 +14,8 @@ from airflow_dbt_promotion.core.ports import Kept, ReleaseStore
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
 from airflow_dbt_promotion.dbt.project_file import FILE
-from airflow_dbt_promotion.dbt.source_tree import ProjectSources, sources_of
+from airflow_dbt_promotion.dbt.source_tree import ProjectSources, parsed_of, sources_of
 from airflow_dbt_promotion.dbt.sources import package_folders
-
-_BIG = "path"
-"""dbt's checksum of a seed over 1 MiB: the path, not the content."""
 
 
 def keep_run(
@@ -29,9 +26,17 @@ def keep_run(
     provenance: Provenance,
     kept_paths: Collection[str] = (),
 ) -> Kept:
-    """Keep the sources of a run that lies in a target folder, if they are still at hand as dbt parsed them."""
+    """Keep the sources of a run that lies in a target folder, if they are still at hand as dbt parsed them.
+
+    Raises ReleaseError and its kin where the store cannot take them.
+    """
     found = verified(target_path, project_dir, release, kept_paths)
-    return Kept(release=None, why=found) if isinstance(found, str) else Kept(release=store.keep(found, provenance))
+    if isinstance(found, str):
+        return Kept(release=None, why=found)
+    try:
+        return Kept(release=store.keep(found, provenance))
+    except SourcesError as error:
+        return Kept(release=None, why=str(error))
 
 
 def verified(
@@ -44,10 +49,7 @@ def verified(
     """
     try:
         sources = sources_of(project_dir, kept_paths)
-        if release.origin is Origin.MANIFEST:
-            return "what dbt parsed is not at hand any more, neither its kept parse nor the same sources"
-        kept = read_kept_parse(target_path) if release.origin is Origin.PARSE else None
-        problem = next(_differences(kept, sources, project_dir, release), None) if kept is not None else None
+        problem = next(_differences(target_path, sources, project_dir, release), None)
     except (SourcesError, ArtifactError) as error:
         return str(error)
     except (OSError, UnicodeDecodeError) as error:
@@ -55,48 +57,65 @@ def verified(
     return sources if problem is None else problem
 
 
-def _differences(kept: KeptParse, sources: ProjectSources, project_dir: Path, release: Release) -> Iterator[str]:
+def _differences(target_path: Path, sources: ProjectSources, project_dir: Path, release: Release) -> Iterator[str]:
     """Yield in what the sources at hand are not what dbt parsed."""
-    folders = {
-        name: PurePosixPath(folder.relative_to(project_dir).as_posix())
-        for name, folder in package_folders(project_dir).items()
+    kept = read_kept_parse(target_path) if release.origin is Origin.PARSE else None
+    parsed = parsed_of(project_dir, release.dbt_version)
+    if release.origin is Origin.SOURCES:
+        yield from (_left_out(path) for path in parsed if path not in sources.tree.files)
+    elif kept is None:
+        yield "what dbt parsed is not at hand any more, neither its kept parse nor the same sources"
+    else:
+        folders = {
+            name: PurePosixPath(folder.relative_to(project_dir).as_posix())
+            for name, folder in package_folders(project_dir).items()
+        }
+        for package in sorted({package for package, _, _ in kept.read_files()} - folders.keys()):
+            if not is_internal(package, release.adapter_type):
+                yield f"the package {package} is not installed in {project_dir}; run dbt deps there"
+        yield from _changed_files(kept, sources, project_dir, folders, parsed)
+        yield from _changed_projects(kept, sources, folders)
+
+
+def _changed_files(
+    kept: KeptParse,
+    sources: ProjectSources,
+    project_dir: Path,
+    folders: Mapping[str, PurePosixPath],
+    parsed: Iterable[str],
+) -> Iterator[str]:
+    """Yield which files are not as dbt read them; `parsed` are those that it would read now."""
+    read = {
+        (folders[package] / inner).as_posix(): digest
+        for package, inner, digest in kept.read_files()
+        if package in folders
     }
-    files, known = sources.tree.files, set()
-    for package, inner, digest in kept.read_files():
-        if is_internal(package, release.adapter_type):
-            continue
-        if package not in folders:
-            yield f"the package {package} is not installed any more"
-            continue
-        path = (folders[package] / inner).as_posix()
-        known.add(path)
-        if path not in files:
-            there = (project_dir / path).is_file()
-            yield (
-                f"{path} is left out of what is kept (kept_paths, or by its name)"
-                if there
-                else f"{path} is not there any more"
-            )
+    for path, digest in read.items():
+        if path not in sources.tree.files:
+            yield _left_out(path) if (project_dir / path).is_file() else f"{path} is not there any more"
         elif digest is not None and _stripped(sources.read(path)) != digest:
             yield f"{path} changed since dbt parsed it"
+    for path in parsed:
+        # What is empty is nothing to dbt.
+        if path not in read and path in sources.tree.files and sources.read(path).strip():
+            yield f"{path} came since dbt parsed the project"
+
+
+def _changed_projects(kept: KeptParse, sources: ProjectSources, folders: Mapping[str, PurePosixPath]) -> Iterator[str]:
+    """Yield which dbt_project.yml is not as it was parsed: as text, with universal newlines."""
     for package, digest in kept.project_digests().items():
-        if not is_internal(package, release.adapter_type) and package in folders:
+        if package in folders:
             path = (folders[package] / FILE).as_posix()
-            if hashlib.sha256((project_dir / path).read_text(encoding="utf-8").encode()).hexdigest() != digest:
+            text = sources.read(path).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            if hashlib.sha256(text).hexdigest() != digest:
                 yield f"{path} changed since dbt parsed it"
-    if not any(PurePosixPath(path).name == ".dbtignore" for path in files):
-        yield from (f"{path} came since dbt parsed the project" for path in files if _is_unknown(path, known, sources))
 
 
-def _is_unknown(path: str, known: Collection[str], sources: ProjectSources) -> bool:
-    """Say whether dbt would read a file that it did not read; it passes over empty ones, and those beside the project's
-    file.
-    """
-    new = path not in known and PurePosixPath(path).suffix in {".sql", ".yml", ".yaml"}
-    beside = PurePosixPath(path).with_name(FILE).as_posix() in sources.tree.files
-    return new and not beside and bool(sources.read(path).strip())
+def _left_out(path: str) -> str:
+    return f"{path} is left out of what is kept (kept_paths, or by its name)"
 
 
 def _stripped(data: bytes) -> str:
-    """Return dbt's checksum of a file: of its text without white space around it."""
-    return hashlib.sha256(data.decode().strip().encode()).hexdigest()
+    """Return dbt's checksum of a file, of its text without white space around it; what is no text has none of dbt's."""
+    text = data.decode(errors="surrogateescape").strip()
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.core.errors import SourcesError
-from airflow_dbt_promotion.core.kept import Provenance
+from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.kept import Provenance, Sources
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts
 from airflow_dbt_promotion.dbt.commit import commit_of
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject
@@ -19,6 +20,8 @@ from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.dbt.source_tree import sources_of
 from airflow_dbt_promotion.dbt.verification import keep_run, verified
 from airflow_dbt_promotion.stores import open_releases
+from airflow_dbt_promotion.stores.blobs import FileBlobs
+from airflow_dbt_promotion.stores.releases import BlobReleaseStore
 
 PROJECT_YML = "name: shop\nversion: '1.0'\nprofile: shop\n"
 PROFILES = "shop:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: ':memory:', schema: dev}\n"
@@ -198,6 +201,15 @@ def test_what_dbt_parsed_is_kept_if_it_is_still_there(shop: Path, tmp_path: Path
         ("tools/dbt_project.yml", "name: tools\nversion: '2.0'\n", "dbt_packages/tools/dbt_project.yml changed since"),
         ("models/new.sql", "select 3 as id", "models/new.sql came since"),
         ("models/new.yml", "models: []\n", "models/new.yml came since"),
+        ("models/NEW.SQL", "select 3 as id", "models/NEW.SQL came since"),
+        ("models/new.py", "def model(dbt, session): ...", "models/new.py came since"),
+        ("models/new.md", "{% docs new %}x{% enddocs %}", "models/new.md came since"),
+        ("seeds/new.csv", "a\n1\n", "seeds/new.csv came since"),
+        ("tests/fixtures/rows.csv", "a\n1\n", "tests/fixtures/rows.csv came since"),
+        ("tests/generic/new.sql", "{% test new(model) %}x{% endtest %}", "tests/generic/new.sql came since"),
+        ("functions/new.sql", "select 1", "functions/new.sql came since"),
+        ("tools/models/new.sql", "select 1 as id", "dbt_packages/tools/models/new.sql came since"),
+        ("models/orders.sql", "\udcff", "models/orders.sql changed since"),
         ("models/orders.sql", None, "models/orders.sql is not there any more"),
     ],
 )
@@ -209,7 +221,8 @@ def test_what_changed_since_is_not_kept_and_the_first_file_is_named(
     if text is None:
         (shop / path).unlink()
     else:
-        (shop / path).write_text(text)
+        (shop / path).parent.mkdir(parents=True, exist_ok=True)
+        (shop / path).write_bytes(text.encode(errors="surrogateescape"))
     store = open_releases("states", tmp_path)
     kept = keep_run(store, target, shop, release, ABOUT)
     assert kept.release is None
@@ -245,11 +258,106 @@ def test_kept_paths_that_leave_out_what_dbt_needs_are_told(shop: Path) -> None:
     )
 
 
+def test_kept_paths_that_leave_something_out_are_told_without_the_kept_parse_too(shop: Path) -> None:
+    target = parse(shop)
+    (target / "partial_parse.msgpack").unlink()
+    assert why(shop, target, "models", "dbt_packages", "tests", "seeds", "packages.yml") == (
+        "macros/cents.sql is left out of what is kept (kept_paths, or by its name)"
+    )
+
+
+def test_files_that_dbt_does_not_parse_where_they_lie_are_no_news(shop: Path) -> None:
+    (shop / "dbt_project.yml").write_text(PROJECT_YML + "docs-paths: [docs]\n")
+    (shop / "models/docs.md").rename(shop / "models/moved.md")
+    (shop / "docs").mkdir()
+    (shop / "docs/orders.md").write_text("{% docs orders %}Orders.{% enddocs %}\n")
+    target = parse(shop)
+    for path in (
+        "docs/site.yml",
+        "docs/example.sql",
+        "seeds/make.sql",
+        "seeds/make.py",
+        "macros/tool.py",
+        "models/a.csv",
+        "models/NOTES.md",
+        "tests/a.csv",
+    ):
+        (shop / path).write_text("dbt never reads this")
+    assert why(shop, target) is None
+    (shop / "docs/more.md").write_text("{% docs more %}x{% enddocs %}")
+    assert why(shop, target) == "docs/more.md came since dbt parsed the project"
+
+
+def test_what_one_package_ignores_hides_no_news_in_another(shop: Path) -> None:
+    (shop / "tools/.dbtignore").write_text("macros/ignored.sql\n")
+    (shop / "tools/macros/ignored.sql").write_text("{% this is no macro")
+    target = parse(shop)
+    assert why(shop, target) is None
+    (shop / "models/new.sql").write_text("select 1 as id")
+    assert why(shop, target) == "models/new.sql came since dbt parsed the project"
+
+
+def test_folders_by_their_old_names_are_sources_too(shop: Path) -> None:
+    (shop / "dbt_project.yml").write_text(PROJECT_YML + "source-paths: [sql]\ndata-paths: [data]\n")
+    (shop / "models").rename(shop / "sql")
+    (shop / "seeds").rename(shop / "data")
+    assert set(sources_of(shop).tree.files) == {
+        path.replace("models/", "sql/").replace("seeds/", "data/") for path in KEPT
+    }
+    assert why(shop, parse(shop)) is None
+
+
+def test_a_kept_parse_that_is_gone_proves_nothing(shop: Path) -> None:
+    target = parse(shop)
+    release = DbtArtifacts(shop).release(target)
+    (target / "partial_parse.msgpack").unlink()
+    assert "neither its kept parse nor the same sources" in str(verified(target, shop, release))
+
+
+def test_a_project_with_hooks_is_what_dbt_parsed(shop: Path) -> None:
+    text = PROJECT_YML + 'on-run-start: ["select 1"]\non-run-end: "{{ log(\'done\') }}"\n'
+    (shop / "dbt_project.yml").write_bytes(text.replace("\n", "\r\n").encode())
+    assert why(shop, parse(shop)) is None
+
+
+def test_a_seed_that_dbt_does_not_read_has_to_be_there(shop: Path) -> None:
+    big = shop / "seeds/big.csv"
+    big.write_text("a,b\n" + "1,2\n" * 300_000)
+    target = parse(shop)
+    found = verified(target, shop, DbtArtifacts(shop).release(target))
+    assert not isinstance(found, str)
+    assert found.tree.files["seeds/big.csv"] == hashlib.sha256(big.read_bytes()).hexdigest()
+    big.unlink()
+    assert why(shop, target) == "seeds/big.csv is not there any more"
+
+
+class LateStore(BlobReleaseStore):
+    """A store that begins when a file has just vanished."""
+
+    def __init__(self, folder: Path, vanishing: Path) -> None:
+        """Take the place of the store, and the file."""
+        super().__init__(FileBlobs(folder))
+        self._vanishing = vanishing
+
+    def keep(self, sources: Sources, provenance: Provenance) -> ReleaseId:
+        """Keep sources."""
+        self._vanishing.unlink()
+        return super().keep(sources, provenance)
+
+
+def test_a_file_that_vanishes_while_it_is_kept_keeps_nothing_and_is_told(shop: Path, tmp_path: Path) -> None:
+    target = parse(shop)
+    release = DbtArtifacts(shop).release(target)
+    kept = keep_run(LateStore(tmp_path / "store", shop / "models/orders.sql"), target, shop, release, ABOUT)
+    assert kept.release is None
+    assert "orders.sql: cannot be read: No such file or directory" in kept.why
+
+
 def test_a_package_that_is_not_installed_any_more_is_told(shop: Path) -> None:
     target = parse(shop)
     release = DbtArtifacts(shop).release(target)
     (shop / "dbt_packages" / "tools").unlink()
-    assert verified(target, shop, release) == "the package tools is not installed any more"
+    assert verified(target, shop, release) == f"the package tools is not installed in {shop}; run dbt deps there"
 
 
 def test_a_run_in_a_copy_of_the_project_is_known_by_the_real_one(shop: Path, tmp_path: Path) -> None:
