@@ -69,7 +69,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file as written: `version`, `state` (where it is kept), `environments` in the order of the path.
 
-    `kept_paths` are patterns: which sources are kept at most (default: all that dbt reads).
+    `kept_paths` are patterns over paths in the project: which sources are kept at most (default: all that dbt reads).
     """
 
     version: int
@@ -110,11 +110,27 @@ def read_promotion_file(path: Path) -> Promotions:
     if "environments" in top:
         environments = _path(document, text_keyed(document, top["environments"], ("environments",)))
     kept = cast("tuple[str, ...]", said.get("kept_paths", ()))
-    if any(not pattern.strip() for pattern in kept):
-        raise ConfigError(
-            document.place("kept_paths"), "a pattern is empty; leave the key out to keep all that dbt reads"
-        )
+    for index, pattern in enumerate(kept):
+        problem = _wrong_pattern(pattern)
+        if problem is not None:
+            raise ConfigError(document.place("kept_paths", index), f"{pattern!r} {problem}")
+    if "kept_paths" in said and not kept:
+        raise ConfigError(document.place("kept_paths"), "is empty; leave it out to keep all that dbt reads")
     return Promotions(path=environments, state=cast("str | None", state), where=path, kept_paths=kept)
+
+
+def _wrong_pattern(pattern: str) -> str | None:
+    """Return why a pattern of kept_paths would never match what it means, None where it could."""
+    parts = pattern.strip().strip("/").split("/")
+    if parts == [""]:
+        return "matches nothing; name a folder or a file, or leave kept_paths out to keep all that dbt reads"
+    if pattern.startswith("!"):
+        return "begins with `!`, which is not known here; list what is kept, not what is left out"
+    if "\\" in pattern:
+        return "holds a backslash; write `/` between folders"
+    if ".." in parts or "." in parts or "" in parts:
+        return "has a part that is no name; write it as seen from the project: models/marts/**"
+    return None
 
 
 def _check_version(document: YamlFile, top: Mapping[str, object]) -> None:

@@ -191,6 +191,12 @@ def test_the_default_state(project: Path) -> None:
     assert load_config(project, environ={}).state == DEFAULT_STATE == "target/promotion_states"
 
 
+def test_which_sources_are_kept(project: Path) -> None:
+    assert load_config(project, environ={}).kept_paths == ()
+    (project / "promotion.yml").write_text("version: 1\nkept_paths: [models, macros]\n", encoding="utf-8")
+    assert load_config(project, environ={}).kept_paths == ("models", "macros")
+
+
 def test_nothing_is_written(project: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     load_config(project, environ={"HOME": str(tmp_path)})

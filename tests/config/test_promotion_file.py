@@ -17,10 +17,12 @@ from airflow_dbt_promotion.config import config_schema
 from airflow_dbt_promotion.config.promotion_file import find_promotion_file, read_promotion_file
 from airflow_dbt_promotion.core.environment import (
     BypassKind,
+    Candidate,
     DeployedBy,
     Environment,
     IncrementalChange,
     Leniency,
+    OnDrift,
     PromotionPath,
     SoakScope,
     Strategy,
@@ -97,6 +99,8 @@ def test_every_key(file: Path) -> None:
     forbid: [skip_tests, short_soak]
     vars: {currency: EUR, rates: [1, 2.5, null, true], nested: {a: {b: c}}}
     keep_history: 25
+    candidate: current
+    on_drift: block
 """,
     )
     assert path.get("live") == Environment(
@@ -115,6 +119,8 @@ def test_every_key(file: Path) -> None:
         forbid=frozenset(BypassKind),
         vars={"currency": "EUR", "rates": [1, 2.5, None, True], "nested": {"a": {"b": "c"}}},
         keep_history=25,
+        candidate=Candidate.CURRENT,
+        on_drift=OnDrift.BLOCK,
     )
 
 
@@ -128,6 +134,7 @@ def test_defaults_follow_the_order(file: Path) -> None:
     assert [e.working for e in path.environments] == [True, False, False]
     assert [e.deployed_by.value for e in path.environments] == ["others", "others", "promotion"]
     assert all(e.soak == timedelta(0) and e.strategy is Strategy.BUILD for e in path.environments)
+    assert all(e.candidate is Candidate.NEWEST_SOAKED and e.on_drift is OnDrift.TELL for e in path.environments)
 
 
 def test_null_begins_a_path(file: Path) -> None:
@@ -188,6 +195,38 @@ def test_state_alone_leaves_the_path_open(file: Path) -> None:
     assert (said.path, said.state) == (None, "/srv/states")
 
 
+def test_kept_paths_are_taken_as_written(file: Path) -> None:
+    file.write_text("version: 1\nkept_paths: [models, 'seeds/*.csv', macros/]\n", encoding="utf-8")
+    assert read_promotion_file(file).kept_paths == ("models", "seeds/*.csv", "macros/")
+    file.write_text("version: 1\n", encoding="utf-8")
+    assert read_promotion_file(file).kept_paths == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "key", "words"),
+    [
+        ("kept_paths: models", 2, "kept_paths", "got str"),
+        ("kept_paths:", 2, "kept_paths", "got null"),
+        ("kept_paths: []", 2, "kept_paths", "leave it out to keep all"),
+        ("kept_paths:\n  - models\n  - 5", 2, "kept_paths", "got int"),
+        ("kept_paths:\n  - models\n  - ''", 4, "kept_paths.1", "matches nothing"),
+        ("kept_paths:\n  - /", 3, "kept_paths.0", "matches nothing"),
+        ("kept_paths:\n  - '!models/secret'", 3, "kept_paths.0", "begins with `!`"),
+        ("kept_paths:\n  - ../models", 3, "kept_paths.0", "as seen from the project"),
+        ("kept_paths:\n  - ./models", 3, "kept_paths.0", "as seen from the project"),
+        ("kept_paths:\n  - models//marts", 3, "kept_paths.0", "as seen from the project"),
+        ("kept_paths:\n  - 'models\\marts'", 3, "kept_paths.0", "write `/` between folders"),
+        ("kept_path: [models]", 2, "kept_path", "did you mean kept_paths?"),
+    ],
+)
+def test_kept_paths_that_could_not_match_are_told(file: Path, written: str, line: int, key: str, words: str) -> None:
+    file.write_text(f"version: 1\n{written}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_promotion_file(file)
+    assert caught.value.where == f"{file}:{line}: {key}"
+    assert words in caught.value.problem
+
+
 def test_either_name_of_the_file(tmp_path: Path) -> None:
     assert find_promotion_file(tmp_path) is None
     (tmp_path / "promotion.yaml").touch()
@@ -233,6 +272,9 @@ def test_either_name_of_the_file(tmp_path: Path) -> None:
         ("  stg:\n    deployed_by: me", 4, "environments.stg.deployed_by", "must be one of others, promotion"),
         ("  stg:\n    on_incremental_change: true", 4, "environments.stg.on_incremental_change", "got bool"),
         ("  stg:\n    soak_scope: 3", 4, "environments.stg.soak_scope", "must be one of lineage, self"),
+        ("  stg:\n    candidate: newest", 4, "environments.stg.candidate", "must be one of current, newest_soaked"),
+        ("  stg:\n    on_drift: true", 4, "environments.stg.on_drift", "got bool"),
+        ("  stg:\n    on_drift: refuse", 4, "environments.stg.on_drift", "must be one of block, tell"),
         ("  stg:\n    forbid: skip_tests", 4, "environments.stg.forbid", "must be a list of short_soak, skip_tests"),
         ("  stg:\n    forbid: [skip_test]", 4, "environments.stg.forbid", "must be a list of short_soak, skip_tests"),
         ("  stg:\n    vars: [a]", 4, "environments.stg.vars", "Expected object, got array"),
@@ -389,6 +431,8 @@ def test_the_schema_knows_what_the_file_may_hold() -> None:
     assert validator.is_valid(good)
     assert not validator.is_valid({**good, "version": 2})
     assert not validator.is_valid({**good, "more": 1})
+    assert validator.is_valid({**good, "kept_paths": ["models", "macros"]})
+    assert not validator.is_valid({**good, "kept_paths": "models"})
     assert not validator.is_valid({"version": 1, "environments": {"a": {"targte": "x"}}})
     assert not validator.is_valid({"version": 1, "environments": {"a": {"strategy": "magic"}}})
     assert json.loads(json.dumps(schema)) == schema
