@@ -53,19 +53,25 @@ def main() -> int:
     airflow("dags", "test", "scheduled_promotion")
     promote_cli("status", "--environment", "production", expect=0)
 
-    chapter("4", "Somebody changes a model. Staging builds the new version, and its clock starts again.")
+    chapter(
+        "4", "Somebody merges a change. The nightly run of production builds what was promoted, not what is merged."
+    )
     edit("models/marts/drink_sales.sql", *CHANGED)
+    promote_cli("run", "--environment", "production", expect=0)
+    ask("describe select cups from production.drink_sales")
+
+    chapter("5", "Staging builds the new version, and its clock starts again.")
     dbt("build", "--target", "staging", "--select", "drink_sales+")
     promote_cli("record", "--environment", "staging", expect=0)
     promote_cli("why", "drink_sales", "--target-environment", "production", expect=3)
 
-    chapter("5", "The next change fails a test in staging. What the version earned is void: it is revoked.")
+    chapter("6", "The next change fails a test in staging. What the version earned is void: it is revoked.")
     edit("models/marts/drink_sales.sql", *BROKEN)
     dbt("build", "--target", "staging", "--select", "drink_sales+", expect=1)
     promote_cli("record", "--environment", "staging", expect=0)
     promote_cli("promote", "--target-environment", "production", "--models", "drink_sales", expect=3)
 
-    chapter("6", "Where everything stands, and what was done.")
+    chapter("7", "Where everything stands, and what was done.")
     promote_cli("status", expect=0)
     promote_cli("history", "--environment", "production", expect=0)
     epilogue(time.monotonic() - began)
@@ -138,6 +144,14 @@ def run(command: list[str], expect: int, *, only: str | None = None) -> None:
         code = process.wait()
     if code != expect:
         raise SystemExit(f"{''.join(said)}\nthe demo expected exit code {expect} of this command, and got {code}")
+
+
+def ask(sql: str) -> None:
+    """Ask the warehouse of production, and show the answer."""
+    code = "import sys, duckdb; print(duckdb.connect(sys.argv[1], read_only=True).sql(sys.argv[2]))"
+    file = str(PROJECT / "target" / "coffee_production.duckdb")
+    print(f"$ duckdb coffee_production.duckdb {sql!r}", flush=True)
+    subprocess.run([sys.executable, "-c", code, file, sql], check=True, env=surroundings())
 
 
 def edit(path: str, old: str, new: str) -> None:

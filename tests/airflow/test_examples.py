@@ -54,6 +54,13 @@ class CoffeeShop:
         if record:
             self.engine.record("staging", target_path)
 
+    def columns(self, table: str) -> list[str]:
+        """Return the columns of a table of production."""
+        import duckdb  # noqa: PLC0415 - only where it is asked
+
+        with duckdb.connect(str(self.folder / "target" / "coffee_production.duckdb"), read_only=True) as connection:
+            return [name for name, *_ in connection.execute(f"describe production.{table}").fetchall()]
+
     def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> Run:
         """Run a DAG to its end, as `airflow dags test` does; that parses all DAGs, so here it finds but this one."""
         from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
@@ -109,7 +116,7 @@ def test_the_example_dags_import_without_errors_and_cheaply(migrated: Path, monk
     monkeypatch.chdir("/")
     bag = DagBag(EXAMPLES)
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"scheduled_promotion", "manual_promotion", "cosmos_staging"}
+    assert set(bag.dags) == {"scheduled_promotion", "manual_promotion", "cosmos_staging", "nightly_production"}
     assert bag.dags["scheduled_promotion"].task_dict.keys() == {"soaked", "promote"}
     offered = bag.dags["manual_promotion"].params.get_param("models").schema["items"]["enum"]
     project = EXAMPLES / "dbt" / "coffee_shop"
@@ -189,6 +196,29 @@ def test_what_cosmos_builds_task_by_task_is_evidence_that_goes_to_production(cof
     assert promoted["outcome"] == "promoted"
     assert len(promoted["models"]) == IN_PRODUCTION
     assert promoted["held"] == 1
+
+
+def test_the_nightly_dag_builds_what_was_promoted_however_far_the_checkout_has_moved(coffee_shop: CoffeeShop) -> None:
+    coffee_shop.build_staging()
+    assert coffee_shop.run("scheduled_promotion").told("promote")["outcome"] == "promoted"
+    held = coffee_shop.engine.observer.state("production")
+    assert held is not None
+
+    coffee_shop.write("models/marts/merged.sql", "select 1 as id")
+    (coffee_shop.folder / "models" / "marts" / "regulars.sql").write_text("select 'merged' as note")
+    run = coffee_shop.run("nightly_production")
+    assert (run.state, run.tasks) == ("success", {"build_production": "success"})
+    told = run.told("build_production")
+    assert (told["outcome"], told["counts"]["success"]) == ("passed", IN_PRODUCTION)
+    assert told["link"].startswith("https://airflow.example.com/dags/nightly_production/runs/")
+
+    few = coffee_shop.run("nightly_production", {"select": "regulars"}).told("build_production")
+    assert few["counts"]["success"] == 1
+    state = coffee_shop.engine.observer.state("production")
+    assert state is not None
+    assert {m: e.version for m, e in state.current.items()} == {m: e.version for m, e in held.current.items()}
+    assert all(found[0].runs >= 2 for model, found in state.evidence.items() if model.endswith(".regulars"))
+    assert coffee_shop.columns("regulars") != ["note"]
 
 
 def test_a_run_is_recorded_by_a_task_and_an_environment_adopted(coffee_shop: CoffeeShop) -> None:

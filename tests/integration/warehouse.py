@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
+from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,6 +56,9 @@ class Warehouse(Protocol):
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """Return the rows of a query."""
 
+    def execute(self, sql: str) -> None:
+        """Carry out a statement."""
+
 
 class DuckDb:
     """A DuckDB file."""
@@ -70,6 +74,12 @@ class DuckDb:
 
         with duckdb.connect(str(self._path), read_only=True) as connection:
             return connection.execute(sql).fetchall()
+
+    def execute(self, sql: str) -> None:
+        import duckdb  # noqa: PLC0415 - only where it is asked
+
+        with duckdb.connect(str(self._path)) as connection:
+            connection.execute(sql)
 
 
 class Postgres:
@@ -96,6 +106,16 @@ class Postgres:
         finally:
             connection.close()
 
+    def execute(self, sql: str) -> None:
+        import psycopg2  # noqa: PLC0415 - only where it is asked
+
+        connection = psycopg2.connect(host=self._host, port=self._port, user=self._user, dbname="postgres")
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+        finally:
+            connection.close()
+
 
 @contextmanager
 def a_postgres(folder: Path) -> Iterator[Postgres]:
@@ -110,11 +130,11 @@ def a_postgres(folder: Path) -> Iterator[Postgres]:
 
 
 class Mill:
-    """The project in a folder, on a warehouse, with a clock that can be set ahead."""
+    """A project in a folder, on a warehouse, with a clock that can be set ahead."""
 
-    def __init__(self, folder: Path, warehouse: Warehouse) -> None:
+    def __init__(self, folder: Path, warehouse: Warehouse, files: Mapping[str, str] = MappingProxyType(FILES)) -> None:
         self.folder, self.warehouse, self.ahead = folder, warehouse, timedelta(0)
-        for name, text in FILES.items():
+        for name, text in files.items():
             self.write(name, dedent(text).lstrip())
         outputs = "\n".join(f"    {name}: {warehouse.output(name)}" for name in ("staging", "production"))
         self.write("profiles.yml", f"mill:\n  target: staging\n  outputs:\n{outputs}\n")
@@ -137,6 +157,8 @@ class Mill:
         """Let dbt build staging as a team would, and record the run; return whether dbt was content."""
         target_path = self.folder / "target"
         project = DbtProject(project_dir=self.folder, target_path=target_path, profiles_dir=self.folder)
-        outcome = InProcessRunner().invoke(project, DbtInvocation(command=DbtCommand.BUILD, target="staging"))
+        variables = self.engine.path.get("staging").vars
+        invocation = DbtInvocation(command=DbtCommand.BUILD, target="staging", vars=variables)
+        outcome = InProcessRunner().invoke(project, invocation)
         self.engine.record("staging", target_path)
         return outcome.success
