@@ -73,19 +73,29 @@ def sources_of(project_dir: Path, kept_paths: Collection[str] = ()) -> ProjectSo
     """Return the sources of the project in a folder.
 
     `kept_paths` narrows what is kept: patterns over the path seen from the project, in which `*` stands for anything
-    but `/`, `**` for anything, `?` for one character; a pattern that names a folder takes all in it. dbt_project.yml of
-    the project and of its packages is always kept. Raises SourcesError for a folder that is no project, or source
-    folders outside of it.
+    but `/`, `**` for anything, `?` for one character; a pattern that names a folder takes all in it. dbt_project.yml
+    and .dbtignore, of the project and of its packages, are always kept: they say what the rest is. Raises SourcesError
+    for a folder that is no project, source folders outside of it, or a name that is no text.
     """
     wanted = [_pattern(pattern) for pattern in kept_paths]
     files: dict[str, str] = {}
     for at, project in _packages(project_dir):
         for _, path in _own(project_dir / at, project):
             name = (at / path).as_posix()
-            kept = not wanted or path.name == FILE or any(pattern.fullmatch(name) for pattern in wanted)
+            kept = not wanted or path.name in {FILE, _IGNORE} or any(pattern.fullmatch(name) for pattern in wanted)
             if kept and name not in files:
+                _check_name(project_dir, name)
                 files[name] = hashlib.sha256(_bytes(project_dir / at / path)).hexdigest()
     return ProjectSources(project_dir, SourceTree(files))
+
+
+def _check_name(project_dir: Path, name: str) -> None:
+    """Raise SourcesError for a name that is not UTF-8: the digest of a tree is one of text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        place = str(project_dir / name).encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise SourcesError(place, "has a name that is not UTF-8; rename it") from None
 
 
 def parsed_of(project_dir: Path, dbt_version: str) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,6 +122,20 @@ def test_the_id_is_of_the_content_not_of_the_place(shop: Path, tmp_path: Path) -
 )
 def test_kept_paths_narrow_what_is_kept(shop: Path, patterns: list[str], left: set[str]) -> None:
     assert set(sources_of(shop, patterns).tree.files) == left
+
+
+def test_what_dbt_ignores_is_told_by_a_file_that_is_always_kept(shop: Path) -> None:
+    for path in (".dbtignore", "tools/.dbtignore"):
+        (shop / path).write_text("models/empty.sql\n")
+    assert set(sources_of(shop, ["seeds"]).tree.files) >= {".dbtignore", "dbt_packages/tools/.dbtignore"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_told(shop: Path) -> None:
+    with Path(os.fsdecode(os.fsencode(shop / "models") + b"/\xff.sql")).open("w") as file:
+        file.write("select 1")
+    with pytest.raises(SourcesError, match=r"models/\\xff\.sql: has a name that is not UTF-8"):
+        sources_of(shop)
 
 
 def test_the_folders_are_those_that_the_project_names(shop: Path) -> None:
