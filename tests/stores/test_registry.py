@@ -8,10 +8,28 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.core.errors import ConfigError
-from airflow_dbt_promotion.stores import STORES, open_store
+from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.stores import RELEASES, STORES, open_releases, open_store
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.stores.contract import STAGING, fresh
+
+
+def test_sources_are_kept_wherever_state_is() -> None:
+    assert RELEASES.keys() == STORES.keys()
+
+
+@pytest.mark.parametrize("root", ["target/states", "file:///srv/states", "memory://"])
+def test_every_kind_of_place_keeps_sources_and_opening_makes_nothing(root: str, tmp_path: Path) -> None:
+    store = open_releases(root, tmp_path)
+    assert not store.has(ReleaseId("0" * 32))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/states", "", "{{ env_var('STATES') }}", "file://server/share"])
+def test_what_is_no_place_for_state_is_none_for_sources(root: str) -> None:
+    with pytest.raises(ConfigError, match="state"):
+        open_releases(root, Path("/project"))
 
 
 @pytest.mark.parametrize("dotted", STORES.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -201,6 +202,36 @@ def test_many_processes_keep_the_same_and_others_at_once(tmp_path: Path) -> None
     for round_ in range(5):
         files = {**PROJECT, "models/r.sql": str(round_).encode()}
         assert all_of(store, FilesAtHand(files).tree.id) == files
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_process_that_dies_in_the_middle_leaves_waste_and_no_more(tmp_path: Path) -> None:
+    code = textwrap.dedent(
+        """
+        import os, signal, sys
+        from pathlib import Path
+        from tests.stores.test_releases import in_files
+        from tests.stores.release_contract import ABOUT, PROJECT, FilesAtHand
+
+        class Dies(FilesAtHand):
+            def read(self, path):
+                if len(self.reads) == 3:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return super().read(path)
+
+        in_files(Path(sys.argv[1])).keep(Dies(PROJECT), ABOUT)
+        """
+    )
+    died = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], check=False)
+    assert died.returncode == -signal.SIGKILL
+    store = in_files(tmp_path)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left
+    assert all(path.suffix == ".tmp" for path in left)
+    release = store.keep(FilesAtHand(PROJECT), ABOUT)
+    assert all_of(store, release) == PROJECT
+    store.remove(store.waste({release}, later()))
+    assert all_of(store, release) == PROJECT
     assert not list(tmp_path.rglob("*.tmp"))
 
 
