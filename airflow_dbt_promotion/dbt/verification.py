@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec import Struct
 
 from airflow_dbt_promotion.core.definition import Origin
 from airflow_dbt_promotion.core.errors import ArtifactError, SourcesError
@@ -13,9 +17,27 @@ from airflow_dbt_promotion.core.macros import is_internal
 from airflow_dbt_promotion.core.ports import Kept, ReleaseStore
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
+from airflow_dbt_promotion.dbt.manifest import read_manifest_bytes
 from airflow_dbt_promotion.dbt.project_file import FILE
 from airflow_dbt_promotion.dbt.source_tree import ProjectSources, parsed_of, sources_of
 from airflow_dbt_promotion.dbt.sources import package_folders
+
+
+class _Macro(Struct):
+    """Where a macro is written, and what."""
+
+    package_name: str
+    original_file_path: str
+    macro_sql: str
+
+
+class _Macros(Struct):
+    """The part of a manifest that says where macros are."""
+
+    macros: dict[str, _Macro]
+
+
+_decoder = msgspec.json.Decoder(_Macros)
 
 
 def keep_run(
@@ -52,6 +74,8 @@ def verified(
         problem = next(_differences(target_path, sources, project_dir, release), None)
     except (SourcesError, ArtifactError) as error:
         return str(error)
+    except msgspec.MsgspecError as error:
+        return f"the manifest in {target_path} cannot be read: {error}"
     except (OSError, UnicodeDecodeError) as error:
         return f"the project cannot be read: {error}"
     return sources if problem is None else problem
@@ -61,15 +85,16 @@ def _differences(target_path: Path, sources: ProjectSources, project_dir: Path, 
     """Yield in what the sources at hand are not what dbt parsed."""
     kept = read_kept_parse(target_path) if release.origin is Origin.PARSE else None
     parsed = parsed_of(project_dir, release.dbt_version)
+    folders = {
+        name: PurePosixPath(folder.relative_to(project_dir).as_posix())
+        for name, folder in package_folders(project_dir).items()
+    }
     if release.origin is Origin.SOURCES:
         yield from (_left_out(path) for path in parsed if path not in sources.tree.files)
+        yield from _changed_macros(target_path, sources, folders)
     elif kept is None:
         yield "what dbt parsed is not at hand any more, neither its kept parse nor the same sources"
     else:
-        folders = {
-            name: PurePosixPath(folder.relative_to(project_dir).as_posix())
-            for name, folder in package_folders(project_dir).items()
-        }
         for package in sorted({package for package, _, _ in kept.read_files()} - folders.keys()):
             if not is_internal(package, release.adapter_type):
                 yield f"the package {package} is not installed in {project_dir}; run dbt deps there"
@@ -86,9 +111,7 @@ def _changed_files(
 ) -> Iterator[str]:
     """Yield which files are not as dbt read them; `parsed` are those that it would read now."""
     read = {
-        (folders[package] / inner).as_posix(): digest
-        for package, inner, digest in kept.read_files()
-        if package in folders
+        _path(folders[package], inner): digest for package, inner, digest in kept.read_files() if package in folders
     }
     for path, digest in read.items():
         if path not in sources.tree.files:
@@ -109,6 +132,23 @@ def _changed_projects(kept: KeptParse, sources: ProjectSources, folders: Mapping
             text = sources.read(path).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             if hashlib.sha256(text).hexdigest() != digest:
                 yield f"{path} changed since dbt parsed it"
+
+
+def _changed_macros(target_path: Path, sources: ProjectSources, folders: Mapping[str, PurePosixPath]) -> Iterator[str]:
+    """Yield which files do not hold the macros that a manifest holds; of nodes the checksums were compared before."""
+    found = _decoder.decode(read_manifest_bytes(target_path))
+    for macro in found.macros.values():
+        if macro.package_name in folders:
+            path = _path(folders[macro.package_name], macro.original_file_path)
+            if path not in sources.tree.files:
+                yield f"{path} is not there any more"
+            elif macro.macro_sql not in sources.read(path).decode(errors="surrogateescape"):
+                yield f"{path} changed since dbt parsed it"
+
+
+def _path(folder: PurePosixPath, inner: str) -> str:
+    """Return where a file of a package lies, seen from the project; source paths may be written with `..` in them."""
+    return PurePosixPath(os.path.normpath(folder / inner.replace("\\", "/"))).as_posix()
 
 
 def _left_out(path: str) -> str:

@@ -267,6 +267,36 @@ def test_without_the_kept_parse_the_checksums_of_the_manifest_must_do(shop: Path
     assert "what dbt parsed is not at hand any more" in str(why(shop, target))
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("macros/cents.sql", "{% macro cents() %}1{% endmacro %}", "macros/cents.sql changed since dbt parsed it"),
+        ("macros/cents.sql", None, "macros/cents.sql is not there any more"),
+        ("tests/generic/odd.sql", "{% test odd(model) %}select 2{% endtest %}", "tests/generic/odd.sql changed since"),
+        ("tools/macros/round.sql", "{# gone #}", "dbt_packages/tools/macros/round.sql changed since"),
+    ],
+)
+def test_without_the_kept_parse_macros_are_compared_too(shop: Path, path: str, text: str | None, said: str) -> None:
+    target = parse(shop)
+    (target / "partial_parse.msgpack").unlink()
+    if text is None:
+        (shop / path).unlink()
+    else:
+        (shop / path).write_text(text)
+    assert str(why(shop, target)).startswith(said)
+
+
+def test_source_paths_may_be_written_in_any_way(shop: Path) -> None:
+    paths = "model-paths: [./models/, models/../sql]\nmacro-paths: [sql/../macros]\nseed-paths: [sql/../seeds]\n"
+    (shop / "dbt_project.yml").write_text(PROJECT_YML + paths)
+    (shop / "sql").mkdir()
+    (shop / "sql/a.sql").write_text("select 1 as id")
+    target = parse(shop)
+    assert why(shop, target) is None
+    (shop / "sql/a.sql").write_text("select 2 as id")
+    assert why(shop, target) == "sql/a.sql changed since dbt parsed it"
+
+
 def test_kept_paths_that_leave_out_what_dbt_needs_are_told(shop: Path) -> None:
     target = parse(shop)
     assert why(shop, target, "models", "dbt_packages", "tests", "seeds", "packages.yml") == (
