@@ -1,7 +1,7 @@
 """The sources at hand: the files that dbt reads of a project and of its installed packages.
 
-These are a few files beside dbt_project.yml, and below each source folder whatever ends as dbt's own sources do. Never
-kept: profiles, `.env` files, hidden files, target, logs, and folders of other tools.
+These are a few files beside dbt_project.yml, and what dbt parses below each source folder. Never kept: profiles, `.env`
+files, hidden files, target, logs, and folders of other tools.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ BESIDE = (
     ".dbtignore",
 )
 """What dbt reads in a project's own folder."""
-
-SUFFIXES = frozenset({".sql", ".py", ".yml", ".yaml", ".csv", ".md"})
-"""How the names of dbt's sources end."""
 
 _SCHEMAS = frozenset({".yml", ".yaml"})
 _PARSED = {
@@ -107,18 +104,20 @@ def parsed_of(project_dir: Path, dbt_version: str) -> Iterator[str]:
         if (project_dir / at / _IGNORE).is_file():
             continue
         for kind, path in _own(project_dir / at, project):
-            if (kind != "function-paths" or reads_functions(dbt_version)) and _is_parsed(kind, path, project):
+            if kind and (kind != "function-paths" or reads_functions(dbt_version)):
                 yield (at / path).as_posix()
 
 
 def _is_parsed(kind: str, path: PurePosixPath, project: ProjectFile) -> bool:
     """Say whether dbt parses a file below a folder of some kind; that of a unit test's rows lies among the tests."""
     suffix = path.suffix.lower()
+    if path.name in _NEVER_FILES:
+        return False
     if suffix == ".md":
-        return bool(kind) and (kind == "docs-paths" or "docs-paths" not in project.source_paths)
+        return kind == "docs-paths" or "docs-paths" not in project.source_paths
     if suffix == ".csv" and kind == "test-paths":
         return any(path.is_relative_to(PurePosixPath(top) / "fixtures") for top in project.source_paths[kind])
-    return suffix in _PARSED.get(kind, ())
+    return suffix in _PARSED[kind]
 
 
 def _packages(project_dir: Path) -> Iterator[tuple[PurePosixPath, ProjectFile]]:
@@ -148,12 +147,8 @@ def _own(folder: Path, project: ProjectFile) -> Iterator[tuple[str, PurePosixPat
             if here == os.curdir:
                 folders[:] = [name for name in folders if name not in others and not name.startswith(_HIDDEN)]
             place = PurePosixPath(Path(here).as_posix())
-            yield from ((kind, place / name) for name in sorted(files) if _is_source(name))
-
-
-def _is_source(name: str) -> bool:
-    """Say whether a file is one of those that dbt reads below a source folder."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES and not name.startswith(_HIDDEN) and name not in _NEVER_FILES
+            paths = (place / name for name in sorted(files) if not name.startswith(_HIDDEN))
+            yield from ((kind, path) for path in paths if _is_parsed(kind, path, project))
 
 
 def _project(folder: Path) -> ProjectFile:

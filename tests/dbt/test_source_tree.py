@@ -131,6 +131,17 @@ def test_what_dbt_ignores_is_told_by_a_file_that_is_always_kept(shop: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_what_dbt_does_not_read_in_a_folder_is_not_kept(shop: Path) -> None:
+    before = sources_of(shop).tree
+    for path in ("models/dump.csv", "macros/helper.py", "seeds/notes.sql", "tests/dump.csv", "analyses/model.py"):
+        (shop / path).parent.mkdir(exist_ok=True)
+        (shop / path).write_text("secret")
+    assert sources_of(shop).tree == before
+    (shop / "tests/fixtures").mkdir()
+    (shop / "tests/fixtures/rows.csv").write_text("a\n1\n")
+    assert sources_of(shop).tree.files.keys() - before.files.keys() == {"tests/fixtures/rows.csv"}
+
+
 def test_a_name_that_is_no_text_is_told(shop: Path) -> None:
     with Path(os.fsdecode(os.fsencode(shop / "models") + b"/\xff.sql")).open("w") as file:
         file.write("select 1")
