@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.errors import (
     SourcesError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, bare_name, digest_of
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, bare_name, digest_of
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.core.ports import (
     BuildReport,
@@ -105,6 +105,13 @@ class FakeReleases:
 
     def keep_parse(self, release: ReleaseId, key: str, files: Mapping[str, bytes]) -> None:
         """Leave a parse out."""
+
+    def keep_manifest(self, environment: EnvironmentName, manifest: bytes) -> None:
+        """Leave a manifest out."""
+
+    def manifest(self, environment: EnvironmentName) -> str | None:  # noqa: ARG002 - the port's
+        """Return no manifest."""
+        return None
 
     def waste(self, needed: Collection[ReleaseId], before: datetime) -> Waste:
         """Return the waste that was set."""

@@ -89,6 +89,15 @@ class ReleaseStore(Protocol):
     def keep_parse(self, release: ReleaseId, key: str, files: Mapping[str, bytes]) -> None:
         """Cache a parse of a release. What cannot be written is left out: a cache may be gone at any time."""
 
+    def keep_manifest(self, environment: EnvironmentName, manifest: bytes) -> None:
+        """Keep the manifest of what an environment runs, in place of the last, for whoever draws it.
+
+        A cache: what cannot be written is left out.
+        """
+
+    def manifest(self, environment: EnvironmentName) -> str | None:
+        """Return the path of the manifest of what an environment runs, None where none was kept as a file."""
+
     def waste(self, needed: Collection[ReleaseId], before: datetime) -> Waste:
         """Return what none of the needed releases refers to and was last touched before an instant.
 

@@ -81,6 +81,15 @@ def selectors_for(nodes: Iterable[SelectableNode], among: Iterable[SelectableNod
     return tuple(_selector(node, selection) for node in planned.values())
 
 
+def selectors_alone(nodes: Iterable[SelectableNode]) -> dict[str, str]:
+    """Return for each node, by unique id, the selector that takes it and no other. Raises UnselectableError."""
+    every = {node.unique_id: node for node in nodes}
+    alike = _by_look(every.values())
+    return {
+        id_: _selector(node, _Selection(planned={id_: node}, every=every, alike=alike)) for id_, node in every.items()
+    }
+
+
 def selectors_in(definition: Definition, wanted: Iterable[str]) -> tuple[str, ...]:
     """Return selectors that dbt understands as exactly these nodes and tests of a definition, by unique id.
 

@@ -38,6 +38,7 @@ WORK_FOLDER = "promotion_runs"
 """Where dbt's artifacts of our own runs lie, below the project's target folder: one folder for each environment."""
 
 _PARSED = "partial_parse.msgpack"
+_MANIFEST = "manifest.json"
 _REFUSED = "Runtime Error"
 
 
@@ -113,7 +114,7 @@ class DbtWorkshop:
         with self._served(request.composition, request.environment, dry=False) as served:
             self._listed(served, request, invocation)
             outcome = served.invoke(invocation, on_progress)
-            return self._report(served, outcome, release_of(request.composition.definition))
+            return self._report(served, outcome, release_of(request.composition.definition), request.environment)
 
     def listed(self, request: RunRequest) -> tuple[str, ...]:
         """Return the unique ids that a run would execute; see `ports.Workshop`."""
@@ -153,12 +154,15 @@ class DbtWorkshop:
         check_versions(request, release)
         invocation = build_invocation(request, composition.definition, self._target(request.environment))
         with self._served(composition, request.environment, dry=False) as served:
-            report = self._report(served, served.invoke(invocation, on_progress), release)
+            report = self._report(served, served.invoke(invocation, on_progress), release, request.environment)
         check_executed(request, report.run, success=report.success)
         return report
 
-    def _report(self, served: Served, outcome: DbtOutcome, release: Release) -> BuildReport:
-        """Return what a run on a composition did."""
+    def _report(self, served: Served, outcome: DbtOutcome, release: Release, environment: Environment) -> BuildReport:
+        """Return what a run on a composition did; where it went well, keep the manifest for whoever draws it."""
+        manifest = served.project.target_path / _MANIFEST
+        if outcome.success and manifest.is_file():
+            self._keeper.store.keep_manifest(environment.name, manifest.read_bytes())
         run, release = self._artifacts.run(served.project.target_path, handed=release)
         return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
 

@@ -47,7 +47,8 @@ class Cleaner:
             for environment in self._memory.store.environments():
                 locks.enter_context(self._memory.store.lock(environment, owner, timeout))
             still = self.waste()
-            names = tuple(name for name in waste.names if name in set(still.names))
+            left = set(still.names)
+            names = tuple(name for name in waste.names if name in left)
             found = replace(still, names=names, releases=tuple(r for r in still.releases if r in waste.releases))
             self._releases.remove(found)
         return found

@@ -7,6 +7,7 @@ Below the root of the store lie
                                         and folder in it
     files/ab/cdef....zst                one file of some release
     parses/<release id>/<key>.zst       a cached parse, which may be gone the next time
+    served/<environment>/manifest.json  what an environment runs, as dbt wrote it down last; a cache, too
 
 Files and folders are named by the SHA-256 of what they hold and compressed with zstandard, so that releases that share
 them store them once; an edit of one file costs that file, the folders above it and a tree.
@@ -19,6 +20,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import zstandard
@@ -31,7 +33,7 @@ from airflow_dbt_promotion.core.errors import (
     ReleaseUnwritableError,
     SourcesError,
 )
-from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId, environment_name
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.stores.blobs import Blobs, Listed, is_unfinished
 from airflow_dbt_promotion.stores.folders import Folder, folders_of
@@ -186,6 +188,18 @@ class BlobReleaseStore:
         except ReleaseUnwritableError:
             return
 
+    def keep_manifest(self, environment: EnvironmentName, manifest: bytes) -> None:
+        """Keep a manifest as it is, so that other tools can read it, if it can be written."""
+        try:
+            self._blobs.write([(_manifest_name(environment), manifest)])
+        except ReleaseUnwritableError:
+            return
+
+    def manifest(self, environment: EnvironmentName) -> str | None:
+        """Return where a manifest lies, None where there is none, or where it is no file."""
+        where = self._blobs.where(_manifest_name(environment))
+        return where if Path(where).is_file() else None
+
     # --- waste --------------------------------------------------------------------------------------------------------
 
     def waste(self, needed: Collection[ReleaseId], before: datetime) -> Waste:
@@ -272,6 +286,10 @@ def _folder_name(digest: str) -> str:
 
 def _file_name(digest: str) -> str:
     return f"files/{digest[:2]}/{digest[2:]}.zst"
+
+
+def _manifest_name(environment: EnvironmentName) -> str:
+    return f"served/{environment_name(environment)}/manifest.json"
 
 
 def _parse_name(release: ReleaseId, key: str) -> str:

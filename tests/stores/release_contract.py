@@ -6,11 +6,12 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from airflow_dbt_promotion.core.errors import CorruptReleaseError, MissingReleaseError, SourcesError
-from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId
 from airflow_dbt_promotion.core.kept import Provenance, SourceTree
 from airflow_dbt_promotion.core.ports import ReleaseStore
 
@@ -117,6 +118,15 @@ class ReleaseStoreContract:
         assert store.parse(release, "staging-1") is None
         store.keep_parse(release, "production-1", {"manifest.json": b"[]"})
         assert store.parse(release, "production-1") == {"manifest.json": b"[]"}
+
+    def test_the_manifest_of_what_an_environment_runs_is_no_waste(self, store: ReleaseStore) -> None:
+        production = EnvironmentName("production")
+        assert store.manifest(production) is None
+        for content in (b"{}", b"[]"):
+            store.keep_manifest(production, content)
+        where = store.manifest(production)
+        assert where is None or Path(where).read_bytes() == b"[]"
+        assert store.waste((), later()).names == ()
 
     def test_waste_is_what_no_needed_release_refers_to(self, store: ReleaseStore) -> None:
         first = store.keep(FilesAtHand(PROJECT), ABOUT)

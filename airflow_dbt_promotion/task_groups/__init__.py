@@ -1,0 +1,3 @@
+"""Task groups."""
+
+from __future__ import annotations
