@@ -15,6 +15,8 @@ from benchmarks.theirs import dbt, listed, listing
 
 Numbers = dict[str, float]
 
+_LARGE = 10_000
+
 
 class Bench:
     """The measurements at one size; `rounds` is how often what is fast is repeated; dbt gets fewer."""
@@ -91,6 +93,21 @@ class Bench:
         yield self._row("an environment's document: size", found["bytes"], unit=Unit.BYTES)
         yield self._row("an environment's document: write", found["encode"])
         yield self._row("an environment's document: read", found["decode"])
+
+    def released(self) -> Iterator[Row]:
+        """Yield what putting released code together costs, and what a hundred kept releases take."""
+        made = self._prepared
+        places = (made.before, made.after, made.project)
+        found = answer(child("released", "composing", *places, self._slow_rounds), Numbers)
+        load, theirs = "dbt loading one kept parse", found["load"]
+        yield self._row("composing and verifying two releases", found["compose"], load, theirs, goal=5)
+        yield self._row("the same, written for dbt", found["compose"] + found["write"], load, theirs)
+        kept = answer(child("released", "keeping", made.project), Numbers)
+        # The goal is that of a large project: in a small one, five edits are more of the whole.
+        goal = 3 if made.size >= _LARGE else None
+        yield self._row("100 kept releases", kept["hundred"], "one", kept["one"], goal=goal, unit=Unit.BYTES)
+        yield self._row("keeping a release", kept["last"], "the first", kept["first"])
+        self.notes.append(f"{made.size:,} models: {found['promoted']:,.0f} of them from the newer of two releases")
 
     def _row(self, what: str, ours: float, against: str = "", theirs: float | None = None, **more: object) -> Row:
         return Row(models=self._prepared.size, what=what, ours=ours, against=against, theirs=theirs, **more)  # type: ignore[arg-type]
