@@ -59,15 +59,16 @@ def load_config(
     """Return the configuration of the dbt project in a folder.
 
     `environ` is asked for what dbt takes from it: DBT_PROFILE, DBT_PROFILES_DIR, DBT_TARGET_PATH, HOME; arguments win.
-    `targets` are the names of dbt's targets, where the caller knows them. Raises ConfigError with file, line and key,
+    `targets` are the names of dbt's targets, where the caller knows them. A folder with a promotion.yml need not hold
+    the project: what was kept can be promoted and run without a checkout. Raises ConfigError with file, line and key,
     or CyclicPathError. Writes nothing.
     """
-    project = read_project_file(project_dir)
+    file = find_promotion_file(project_dir)
+    project = read_project_file(project_dir, required=file is None)
     profile = profile or _told(environ, "PROFILE") or project.profile
     told = _told(environ, "PROFILES_DIR")
     home = Path(environ["HOME"]) if environ.get("HOME") else None
     folder = profiles_folder(profiles_dir or (Path(told) if told else None), project_dir, home)
-    file = find_promotion_file(project_dir)
     said = read_promotion_file(file) if file is not None else None
     if said is not None and said.path is not None:
         path, origin = said.path, str(said.where)

@@ -25,9 +25,14 @@ class ProjectFile(Struct, frozen=True, kw_only=True):
         return tuple(project_dir / folder for folder in self.clean_targets)
 
 
-def read_project_file(project_dir: Path) -> ProjectFile:
-    """Return what dbt_project.yml says; raise ConfigError where it is missing or not a mapping in YAML."""
+def read_project_file(project_dir: Path, *, required: bool = True) -> ProjectFile:
+    """Return what dbt_project.yml says; raise ConfigError where it is missing or not a mapping in YAML.
+
+    Where it is not required, one that is missing says nothing: what was kept is promoted and run without a checkout.
+    """
     path = project_dir / "dbt_project.yml"
+    if not path.is_file() and not required:
+        return ProjectFile(name=None, profile=None, target_path=None, clean_targets=None)
     if not path.is_file():
         raise ConfigError(str(project_dir), f"no dbt_project.yml in {project_dir}; pass --dbt-project-dir")
     found = read_yaml(path, unique=False).value

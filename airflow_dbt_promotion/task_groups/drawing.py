@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from msgspec import Struct
@@ -30,7 +31,10 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Drawing(Struct, frozen=True, kw_only=True):
-    """All parts, parents first; `between` selects the tests that read several models, None where there are none."""
+    """All parts, parents first; `between` selects the tests that run with no part, None where there are none.
+
+    These are tests that read several models, an ephemeral model, or nothing but sources.
+    """
 
     parts: tuple[Part, ...]
     between: str | None
@@ -57,50 +61,58 @@ class _Drawing:
             if node.resource_type in KINDS and node.config.materialized != _EPHEMERAL
         }
         self._drawn = {id_: node for id_, node in self._built.items() if only is None or id_ in only}
+        self._above = {id_: self._nearest(node, self._drawn) for id_, node in self._drawn.items()}
         self._selectors = _selectors(manifest)
-        self._several = {
+        self._between = {
             id_: models
             for id_, node in manifest.nodes.items()
-            if node.resource_type == "test" and len(models := set(self._nearest(node, self._built))) > 1
+            if node.resource_type == "test" and not _alone(node, models := self._nearest(node, self._built))
         }
+        self._all = only is None
 
     def drawing(self) -> Drawing:
         """Return it."""
-        parts = tuple(self._part(id_, node) for id_, node in self._sorted())
-        between = [self._selectors[id_] for id_, models in self._several.items() if models <= self._drawn.keys()]
-        return Drawing(parts=parts, between=" ".join(sorted(between)) or None)
+        order = TopologicalSorter({id_: sorted(self._above[id_]) for id_ in sorted(self._drawn)}).static_order()
+        between = [self._selectors[id_] for id_, models in self._between.items() if self._is_wanted(models)]
+        return Drawing(
+            parts=tuple(self._part(id_, self._drawn[id_]) for id_ in order), between=" ".join(sorted(between)) or None
+        )
 
     def _part(self, id_: str, node: Node) -> Part:
-        several = sorted(self._selectors[test] for test, models in self._several.items() if id_ in models)
+        """Return one model; dbt takes every test that reads it, so those that are not its own are excluded."""
+        others = sorted(self._selectors[test] for test, models in self._between.items() if id_ in models)
         return Part(
             unique_id=id_,
             name=node.name if node.version is None else f"{node.name}.v{node.version}",
-            above=tuple(sorted(set(self._nearest(node, self._drawn)))),
+            above=tuple(sorted(self._above[id_])),
             select=self._selectors[id_],
-            exclude=" ".join(several) or None,
+            exclude=" ".join(others) or None,
         )
 
-    def _nearest(self, node: Node, among: Mapping[str, Node]) -> Iterator[str]:
-        """Yield the nearest models above a node; what is not among them is looked through."""
-        for parent in node.depends_on.nodes:
+    def _is_wanted(self, models: frozenset[str]) -> bool:
+        """Whether a test is run: as in dbt, one of its models is enough; a test of no model belongs to the whole."""
+        return not models.isdisjoint(self._drawn) or (self._all and not models)
+
+    def _nearest(self, node: Node, among: Container[str]) -> frozenset[str]:
+        """Return the nearest models above a node; what is not among them is looked through, once."""
+        found: set[str] = set()
+        seen: set[str] = set()
+        waiting = list(node.depends_on.nodes)
+        while waiting:
+            parent = waiting.pop()
+            if parent in seen:
+                continue
+            seen.add(parent)
             if parent in among:
-                yield parent
+                found.add(parent)
             elif parent in self._nodes:
-                yield from self._nearest(self._nodes[parent], among)
+                waiting.extend(self._nodes[parent].depends_on.nodes)
+        return frozenset(found)
 
-    def _sorted(self) -> Iterator[tuple[str, Node]]:
-        """Yield the models that are drawn, parents first."""
-        done: set[str] = set()
 
-        def above(id_: str) -> Iterator[tuple[str, Node]]:
-            if id_ not in done:
-                done.add(id_)
-                for parent in sorted(set(self._nearest(self._drawn[id_], self._drawn))):
-                    yield from above(parent)
-                yield id_, self._drawn[id_]
-
-        for id_ in sorted(self._drawn):
-            yield from above(id_)
+def _alone(test: Node, models: frozenset[str]) -> bool:
+    """Whether a test reads one model and names it: dbt then takes the test along with the model."""
+    return len(models) == 1 and models <= set(test.depends_on.nodes)
 
 
 def _selectors(manifest: Manifest) -> dict[str, str]:

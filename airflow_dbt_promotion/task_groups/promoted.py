@@ -24,8 +24,8 @@ class DbtPromotedTaskGroup(TaskGroup):
     """One `PromotedBuildOperator` for each model that an environment holds, in the order of the graph.
 
     It draws the manifest that the last promotion or run left beside the state; what is run is asked anew in each task.
-    A task builds its model and runs the tests that read it alone; tests that read several models run in a task of their
-    own at the end. Before anything was promoted, and where the manifest cannot be reached, one task runs everything.
+    A task builds its model and runs the tests that read it alone; all other tests run in a task of their own at the
+    end. Before anything was promoted, and where the manifest cannot be reached, one task runs everything.
 
     `select` and `exclude` are lists of selectors as Cosmos understands them (tags, paths, graph operators). Tasks of
     one environment take turns: each waits for its lock, for at most `lock_timeout` seconds. The project is named as for

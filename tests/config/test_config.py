@@ -272,3 +272,11 @@ def test_a_project_that_cannot_be_read(project: Path) -> None:
     os.mkfifo(project / "dbt_project.yml")
     with pytest.raises(ConfigError, match=r"no dbt_project\.yml"):
         load_config(project, environ={})
+
+
+def test_a_folder_with_a_promotion_file_need_not_hold_the_project(tmp_path: Path) -> None:
+    (tmp_path / "promotion.yml").write_text("version: 1\nstate: /srv/states\nenvironments: {staging: , production: }\n")
+    found = load_config(tmp_path, environ={})
+    assert (found.project_name, found.profile, found.state) == (None, None, "/srv/states")
+    assert [environment.name for environment in found.path.environments] == ["staging", "production"]
+    assert found.target_path == tmp_path / "target"

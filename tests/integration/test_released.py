@@ -15,6 +15,7 @@ from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest, RunOrder, RunOutcome
+from airflow_dbt_promotion.wiring import Place, engine_for
 from tests.integration.warehouse import DuckDb, Mill, a_postgres
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
@@ -151,8 +152,7 @@ def test_four_of_twenty_edited_models_go_and_the_nightly_run_builds_these_four_a
     works.ahead = 2 * DAY
     promote(works, *sorted(PROMOTED))
 
-    shutil.rmtree(works.folder / "models")
-    works.edit("dbt_project.yml", "cutoff: 20", "cutoff: 30")
+    leave_no_checkout(works)
     for schema in ("production", "production_marts"):
         works.warehouse.execute(f"drop schema {schema} cascade")
     nightly(works)
@@ -164,6 +164,16 @@ def test_four_of_twenty_edited_models_go_and_the_nightly_run_builds_these_four_a
         "select 1 from information_schema.tables where table_name = 'mart_added' and table_schema like 'production%'"
     )
     assert not works.warehouse.rows(added)
+
+
+def leave_no_checkout(mill: Mill) -> None:
+    """Leave nothing of the project but what says where to and how: promotion.yml, the profile, the state."""
+    for path in mill.folder.iterdir():
+        if path.is_dir() and path.name != "states":
+            shutil.rmtree(path)
+        elif path.is_file() and path.name not in {"promotion.yml", "profiles.yml"}:
+            path.unlink()
+    mill.engine = engine_for(Place(project_dir=mill.folder, clock=mill.now))
 
 
 WRAPPED = ("marts/shop_ranking", "marts/price_changes", "marts/regulars", "marts/customers", "staging/stg_cards")
