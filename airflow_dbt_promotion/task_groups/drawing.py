@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Container
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -69,6 +70,10 @@ class _Drawing:
             if node.resource_type == "test" and not _alone(node, models := self._nearest(node, self._built))
         }
         self._all = only is None
+        self._not_with: defaultdict[str, list[str]] = defaultdict(list)
+        for test, models in self._between.items():
+            for model in models:
+                self._not_with[model].append(self._selectors[test])
 
     def drawing(self) -> Drawing:
         """Return it."""
@@ -80,13 +85,12 @@ class _Drawing:
 
     def _part(self, id_: str, node: Node) -> Part:
         """Return one model; dbt takes every test that reads it, so those that are not its own are excluded."""
-        others = sorted(self._selectors[test] for test, models in self._between.items() if id_ in models)
         return Part(
             unique_id=id_,
             name=node.name if node.version is None else f"{node.name}.v{node.version}",
             above=tuple(sorted(self._above[id_])),
             select=self._selectors[id_],
-            exclude=" ".join(others) or None,
+            exclude=" ".join(sorted(self._not_with[id_])) or None,
         )
 
     def _is_wanted(self, models: frozenset[str]) -> bool:
