@@ -50,7 +50,9 @@ def shop() -> Shop:
 
 
 @pytest.fixture
-def run(shop: Shop, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "200")
+
     def running(line: str, *more: str) -> Ran:
         code = main([*line.split(), *more], engine_for=lambda _: shop.engine)
         captured = capsys.readouterr()
