@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -161,8 +161,9 @@ class DbtWorkshop:
     def _report(self, served: Served, outcome: DbtOutcome, release: Release, environment: Environment) -> BuildReport:
         """Return what a run on a composition did; where it went well, keep the manifest for whoever draws it."""
         manifest = served.project.target_path / _MANIFEST
-        if outcome.success and manifest.is_file():
-            self._keeper.store.keep_manifest(environment.name, manifest.read_bytes())
+        if outcome.success:
+            with suppress(OSError):
+                self._keeper.store.keep_manifest(environment.name, manifest.read_bytes())
         run, release = self._artifacts.run(served.project.target_path, handed=release)
         return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
 
