@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.code_gate import Code, composed
+from airflow_dbt_promotion.core.code_gate import Code, composed, served_after
 from airflow_dbt_promotion.core.definition import DeclaredVar, Definition
 from airflow_dbt_promotion.core.eligibility import Verdict
 from airflow_dbt_promotion.core.fingerprint import release_of
@@ -94,7 +94,8 @@ def check_production(shop: KeptShop) -> None:
 def check_reasons(shop: KeptShop, found: Promotion) -> None:
     """Insist that a plan which only what models share has blocked could really not be put together.
 
-    Where a change lacks other company too, the conflict may be that company's.
+    Where a change lacks other company too, the conflict may be that company's. What stands on a moved parent is
+    verified by its own code alone, so an ephemeral parent of it that would lose its macro shows in its version only.
     """
     shut = {v.code: v.reason for change in found.plan.changes for v in change.verdicts if not v.passed}
     alone = shut.keys() & {"macro_conflict", "project_conflict"} and not shut.keys() & WIDER
@@ -103,8 +104,12 @@ def check_reasons(shop: KeptShop, found: Promotion) -> None:
     definitions = shop.workshop.kept
     code = Code(definitions=definitions, releases={}, reliances=Reliances(definitions))
     going = tuple(change for change in found.plan.changes if change.after is not None)
-    answer = composed(PRODUCTION, shop.store.read(PRODUCTION) or empty_state("production"), going, code)
-    assert isinstance(answer, Verdict), shut
+    target = shop.store.read(PRODUCTION) or empty_state("production")
+    answer = composed(PRODUCTION, target, going, code)
+    if isinstance(answer, Verdict):
+        return
+    made = answer[1].models
+    assert any(made[model].version != entry.version for model, entry in served_after(target, going).items()), shut
 
 
 def stage(shop: KeptShop, data: st.DataObject) -> None:
