@@ -11,8 +11,8 @@ from airflow_dbt_promotion.core.errors import ParentNotBuiltError
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.release import Release
-from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
-from airflow_dbt_promotion.core.stays import entry_of
+from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
+from airflow_dbt_promotion.core.stays import entry_of, is_as
 
 
 def adopt(
@@ -40,7 +40,9 @@ def adopt(
     sourced = {
         model: replace(entry, release=release.id)
         for model, entry in state.current.items()
-        if release.id is not None and (entry.release is None or entry.release in lost) and _same(entry, release, model)
+        if release.id is not None
+        and (entry.release is None or entry.release in lost)
+        and is_as(entry, release.models.get(model))
     }
     return Recording(
         state=replace(state, current=current | sourced),
@@ -48,9 +50,3 @@ def adopt(
         sourced=tuple(sorted(sourced)),
         release=release.id,
     )
-
-
-def _same(entry: Entry, release: Release, model: ModelId) -> bool:
-    """Say whether a release says the same of a model as its entry."""
-    said = release.models.get(model)
-    return said is not None and (said.version, said.tests, said.meta) == (entry.version, entry.tests, entry.meta)

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.identity import Digest, ModelId, ReleaseId, Version
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState, Stay
+from airflow_dbt_promotion.core.stays import is_as
 
 Ready = Callable[[ModelId, Entry], bool]
 """Says whether every gate of a version by itself is open."""
@@ -109,8 +110,7 @@ def aligned(target: EnvironmentState, releases: Iterable[Release]) -> dict[Model
     found: dict[ModelId, ReleaseId] = {}
     for release in releases:
         for model, entry in target.current.items():
-            other = release.models.get(model)
-            same = other is not None and (other.version, other.tests, other.meta) == _what(entry)
+            same = is_as(entry, release.models.get(model))
             if same and release.id is not None and model not in found:
                 found[model] = release.id
     return found
@@ -124,7 +124,3 @@ def with_releases(state: EnvironmentState, releases: Mapping[ModelId, ReleaseId]
         if model in releases and entry.release != releases[model]
     }
     return replace(state, current={**state.current, **moved}) if moved else state
-
-
-def _what(entry: Entry) -> tuple[Version, Digest, Digest]:
-    return entry.version, entry.tests, entry.meta

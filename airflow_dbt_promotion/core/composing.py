@@ -31,8 +31,6 @@ from airflow_dbt_promotion.core.reliance import Reliances
 from airflow_dbt_promotion.core.sharing import Sharing
 from airflow_dbt_promotion.core.state import Entry
 
-_EPHEMERAL = "ephemeral"
-
 
 def compose(
     environment: EnvironmentName,
@@ -143,7 +141,7 @@ class _Composing:
         for id_ in (model, *self._read_through(model, definition)):
             for parent in definition.nodes[id_].depends_on.nodes:
                 node = definition.nodes.get(parent)
-                if node is not None and node.resource_type in KINDS and node.config.materialized != _EPHEMERAL:
+                if node is not None and node.resource_type in KINDS and not node.is_ephemeral:
                     yield parent
 
     def _read_through(self, model: str, definition: Definition) -> list[str]:
@@ -153,7 +151,7 @@ class _Composing:
         while waiting:
             for parent in definition.nodes[waiting.pop()].depends_on.nodes:
                 node = definition.nodes.get(parent)
-                if node is not None and node.config.materialized == _EPHEMERAL and parent not in found:
+                if node is not None and node.is_ephemeral and parent not in found:
                     found.append(parent)
                     waiting.append(parent)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -14,7 +15,7 @@ from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import Entry
 
 
-class Composition(Struct, frozen=True, kw_only=True):
+class Composition(Struct, frozen=True, kw_only=True, dict=True):
     """What an environment runs, from releases that were all parsed for its target.
 
     `definition` is the whole, as one parse would say it. `base` is the release that gives whatever belongs to no model:
@@ -31,6 +32,11 @@ class Composition(Struct, frozen=True, kw_only=True):
     vars: Mapping[str, ReleaseId] = {}
     latest: Mapping[str, str | int | float | None] = {}
     unserved: Mapping[ModelId, str] = {}
+
+    @cached_property
+    def release(self) -> Release:
+        """The fingerprint of the whole. Raises MissingParentError, CyclicGraphError."""
+        return release_of(self.definition)
 
     @property
     def releases(self) -> frozenset[ReleaseId]:
@@ -65,7 +71,7 @@ def verify(
     whether one of these comes out otherwise already, as after an upgrade of dbt. Raises VersionsMovedError,
     UnservableError.
     """
-    made = release_of(composition.definition)
+    made = composition.release
     stale = _stale(served)
     moved = [
         model

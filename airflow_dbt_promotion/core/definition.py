@@ -29,6 +29,11 @@ class Checksum(Struct, frozen=True, gc=False):
     name: str = "none"
     checksum: str = ""
 
+    @property
+    def is_of_path(self) -> bool:
+        """Whether it is of the path, and says nothing of the content."""
+        return self.name == "path"
+
 
 class NodeConfig(Struct, frozen=True, gc=False):
     """The rendered config, as far as it decides what kind of thing a node is."""
@@ -79,6 +84,11 @@ class Node(Struct, frozen=True, gc=False):
     test_metadata: TestMetadata | None = None
     column_name: str | None = None
     attached_node: str | None = None
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether it is never built itself, but is part of what reads it."""
+        return self.config.materialized == "ephemeral"
 
 
 class Macro(Struct, frozen=True, gc=False):

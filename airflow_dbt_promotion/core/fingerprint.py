@@ -204,7 +204,7 @@ class _Fingerprinting:
         body = digest_of([FORMAT, node.unique_id, code, parents, others])
         rendered = (
             self._definition.origin is Origin.MANIFEST
-            or (node.resource_type == ModelKind.SEED.value and node.checksum.name == "path")
+            or (node.resource_type == ModelKind.SEED.value and node.checksum.is_of_path)
             # Sorted, a version that was made from a manifest alone comes after every other.
             or (parents and parents[-1].startswith(MANIFEST_ONLY))
         )

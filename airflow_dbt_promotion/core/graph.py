@@ -10,7 +10,6 @@ from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.release import ModelKind
 
 KINDS = {kind.value: kind for kind in ModelKind}
-_EPHEMERAL = "ephemeral"
 
 
 class Graph:
@@ -19,7 +18,7 @@ class Graph:
     def __init__(self, definition: Definition) -> None:
         """Put the nodes in order. Raises MissingParentError or CyclicGraphError."""
         self.nodes = {id_: node for id_, node in definition.nodes.items() if node.resource_type in KINDS}
-        self.ephemeral = frozenset(id_ for id_, node in self.nodes.items() if node.config.materialized == _EPHEMERAL)
+        self.ephemeral = frozenset(id_ for id_, node in self.nodes.items() if node.is_ephemeral)
         self._definition = definition
         self._nearest: dict[str, tuple[ModelId, ...]] = {}
         self.order = self._sorted()

@@ -25,7 +25,7 @@ from airflow_dbt_promotion.core.state import (
     Outcome,
     TestStatus,
 )
-from airflow_dbt_promotion.core.stays import end_stale, enter, entry_of, interrupt, leave
+from airflow_dbt_promotion.core.stays import end_stale, enter, entry_of, interrupt, is_as, leave
 
 _TEST_STATUS = {
     ResultStatus.PASS: TestStatus.PASS,
@@ -219,8 +219,7 @@ class _Recorder:
         for model, entry in self._state.current.items():
             now = self._release.models.get(model)
             if now is not None and now.version == entry.version:
-                same = (entry.tests, entry.meta) == (now.tests, now.meta)
-                release = kept or (entry.release if same else None)
+                release = kept or (entry.release if is_as(entry, now) else None)
                 current[model] = replace(entry, tests=now.tests, meta=now.meta, release=release)
         self._state = replace(self._state, current=current, release=kept or self._state.release)
 

@@ -12,6 +12,7 @@ Things are named `macro.shop.cents`, `var:late_days`, `model.shop.fx` (an epheme
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -93,11 +94,15 @@ class Reliances:
         """The vars that are not declared the same in all releases."""
         return self._difference.vars
 
+    @cached_property
+    def _ghosts(self) -> Mapping[str, Macro]:
+        """Every macro that differs, from some release that has it."""
+        every = {id_: macro for one in self._definitions.values() for id_, macro in one.macros.items()}
+        return {id_: every[id_] for id_ in self._difference.macros}
+
     def _reader(self, release: ReleaseId) -> _Reader:
         if release not in self._readers:
-            every = {id_: macro for one in self._definitions.values() for id_, macro in one.macros.items()}
-            ghosts = {id_: every[id_] for id_ in self._difference.macros}
-            self._readers[release] = _Reader(self._definitions[release], self._difference, ghosts)
+            self._readers[release] = _Reader(self._definitions[release], self._difference, self._ghosts)
         return self._readers[release]
 
 
@@ -164,19 +169,18 @@ def _difference(definitions: Iterable[Definition]) -> _Difference:
         macros=_differing([_macros(one) for one in every]),
         vars=_differing([_vars(one) for one in every]),
         settings=_differing([_settings(one) for one in every]),
-        sources=_differing([_sources(one) for one in every], of_all=True),
+        sources=_differing([_sources(one) for one in every], absence=False),
     )
 
 
-def _differing(tables: list[Mapping[str, Digest]], *, of_all: bool = False) -> frozenset[str]:
-    """Return the keys that are not the same in all tables; with `of_all` only those that are in several."""
-    found: set[str] = set()
-    for table in tables[1:]:
-        first = tables[0]
-        found.update(key for key in first.keys() & table.keys() if first[key] != table[key])
-        if not of_all:
-            found.update(first.keys() ^ table.keys())
-    return frozenset(found) if not of_all or len(tables) < 3 else frozenset(found | _differing(tables[1:], of_all=True))  # noqa: PLR2004
+def _differing(tables: list[Mapping[str, Digest]], *, absence: bool = True) -> frozenset[str]:
+    """Return the keys that are not the same in all tables; without `absence` a table may lack one."""
+    states: dict[str, set[Digest]] = {}
+    for table in tables:
+        for key, state in table.items():
+            states.setdefault(key, set()).add(state)
+    missing = {key for key in states if any(key not in table for table in tables)} if absence else set()
+    return frozenset(missing | {key for key, found in states.items() if len(found) > 1})
 
 
 def _macros(definition: Definition) -> Mapping[str, Digest]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.release import Model, Release
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState, Stay
 
 KEPT_STAYS = 10
@@ -35,6 +35,12 @@ def entry_of(release: Release, model: ModelId, at: datetime, origin: EntryOrigin
         incremental=described.incremental,
         release=release.id,
     )
+
+
+def is_as(entry: Entry, described: Model | None) -> bool:
+    """Say whether a release says of a model what its entry says: version, tests and meta."""
+    said = described and (described.version, described.tests, described.meta)
+    return said == (entry.version, entry.tests, entry.meta)
 
 
 def enter(state: EnvironmentState, entries: Mapping[ModelId, Entry]) -> EnvironmentState:

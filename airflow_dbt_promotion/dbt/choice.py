@@ -13,7 +13,6 @@ from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation
 _BY_STATE = re.compile(r"(?:^|,)(?:\d*\+|@)?(state|result|source_status)(?:\.[^:,]*)?:")
 """Methods that compare with the artifacts of another run: there is none."""
 
-_EPHEMERAL = "ephemeral"
 _TESTS = frozenset({"test", "unit_test"})
 _KINDS = {
     RunCommand.BUILD: frozenset({"model", "seed", "snapshot", "function"}) | _TESTS,
@@ -76,7 +75,7 @@ def executed_of(listed: Iterable[str], request: RunRequest) -> tuple[str, ...]:
     every = set(listed)
     kinds = _KINDS[request.command]
     found = {id_ for id_ in every if id_.partition(".")[0] in kinds}
-    found -= {id_ for id_ in found if id_ in nodes and nodes[id_].config.materialized == _EPHEMERAL}
+    found -= {id_ for id_ in found if id_ in nodes and nodes[id_].is_ephemeral}
     if request.command is RunCommand.BUILD:
         found -= {id_ for id_ in found if id_ in units and every.isdisjoint(units[id_].depends_on.nodes)}
     if not found:

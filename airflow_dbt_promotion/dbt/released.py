@@ -26,8 +26,6 @@ from airflow_dbt_promotion.dbt.layout import Layout
 _MOST_IN_MEMORY = 16
 _FILES = (kept_parse.FILE, manifest.FILE)
 _READ_BACK = (project_file.FILE, project_file.VARS_FILE)
-_TOO_BIG = "path"
-"""dbt's checksum of a seed over 1 MiB: the path, not the content."""
 
 
 class Parsed(Struct, frozen=True, kw_only=True):
@@ -143,7 +141,7 @@ class Releases:
 
     def _with_big_seeds(self, nodes: Mapping[str, Node], tree: SourceTree) -> Mapping[str, Node]:
         """Return nodes with the content's digest for the seeds that dbt finds too big to read."""
-        big = [node for node in nodes.values() if node.checksum.name == _TOO_BIG]
+        big = [node for node in nodes.values() if node.checksum.is_of_path]
         if not big:
             return nodes
         layout = Layout(tree, self._store.read)

@@ -22,9 +22,6 @@ from airflow_dbt_promotion.dbt.project_file import FILE, SECTIONS, ProjectFile, 
 from airflow_dbt_promotion.dbt.schema_file import SchemaFile, jinja_in, packed
 from airflow_dbt_promotion.dbt.written import SETS_CONFIG, Texts
 
-_BIG = "path"
-"""dbt's checksum of a seed over 1 MiB: the path, not the content."""
-
 _NO_CONFIG = frozenset({"constraints", "arguments", "returns"})
 """What is written beside the config, and is none in the manifest."""
 
@@ -99,7 +96,7 @@ def package_folders(project_dir: Path) -> dict[str, Path]:
 def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) -> Iterator[Node]:
     """Yield the seeds that dbt found too large to read, with the SHA-256 of the file, where that is at hand."""
     for node in nodes.values():
-        if node.checksum.name == _BIG and node.package_name in folders:
+        if node.checksum.is_of_path and node.package_name in folders:
             path = folders[node.package_name] / node.original_file_path
             if path.is_file():
                 with path.open("rb") as file:
@@ -133,7 +130,7 @@ def _unchanged(node: Node, folders: Mapping[str, Path]) -> bool:
     if node.checksum.name == "none":
         return True
     path = folders[node.package_name] / node.original_file_path
-    if node.checksum.name == _BIG:
+    if node.checksum.is_of_path:
         return path.is_file()
     return hashlib.sha256(path.read_bytes().decode().strip().encode()).hexdigest() == node.checksum.checksum
 

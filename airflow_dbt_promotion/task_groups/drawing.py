@@ -14,8 +14,6 @@ from airflow_dbt_promotion.core.graph import KINDS
 from airflow_dbt_promotion.dbt.manifest import Manifest, manifest_of, read_manifest_bytes
 from airflow_dbt_promotion.dbt.selection import SelectableNode, selectors_alone
 
-_EPHEMERAL = "ephemeral"
-
 
 class Part(Struct, frozen=True, kw_only=True):
     """One model with the tests that read it alone.
@@ -57,9 +55,7 @@ class _Drawing:
         """Take the models that are built, and the tests that read several of them."""
         self._nodes = manifest.nodes
         self._built = {
-            id_: node
-            for id_, node in manifest.nodes.items()
-            if node.resource_type in KINDS and node.config.materialized != _EPHEMERAL
+            id_: node for id_, node in manifest.nodes.items() if node.resource_type in KINDS and not node.is_ephemeral
         }
         self._drawn = {id_: node for id_, node in self._built.items() if only is None or id_ in only}
         self._above = {id_: self._nearest(node, self._drawn) for id_, node in self._drawn.items()}
