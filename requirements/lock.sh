@@ -14,7 +14,7 @@ compile() {
         --output-file "$out" ${UPGRADE:-}
 }
 
-compile requirements/dev.txt pyproject.toml --extra duckdb --extra postgres --extra dev \
+compile requirements/dev.txt pyproject.toml --extra duckdb --extra object-store --extra postgres --extra dev \
     --constraint requirements/constraints.txt
 echo uv | compile requirements/uv.txt -
 

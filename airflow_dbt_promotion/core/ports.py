@@ -49,6 +49,9 @@ class StateStore(Protocol):
         most `timeout` seconds and then raises LockHeldError that names the owner.
         """
 
+    def where(self, environment: EnvironmentName) -> str:
+        """Return how people find a document: a path or an address, without any password."""
+
     def environments(self) -> tuple[EnvironmentName, ...]:
         """Return the environments of which there is a document, sorted; whoever collects waste asks all of them."""
 

@@ -22,13 +22,13 @@ from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
     LockHeldError,
-    StateConflictError,
     StateError,
     StateUnwritableError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name, is_environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import durable
+from airflow_dbt_promotion.stores.agreement import agree
 
 WRITE_TIMEOUT = 60.0
 """Seconds to wait for other writers; each holds the lock for a fraction of one."""
@@ -65,11 +65,7 @@ class JsonFileStore:
         written = replace(state, serial=(expected_serial or 0) + 1)
         data = codec.encode(written)
         with _unwritable(path), _locked(_beside(path, "json.lock"), WRITE_TIMEOUT):
-            there = _bytes(path)
-            found = None if there is None else codec.head(there, str(path), state.environment)
-            serial = None if found is None else found.serial
-            if serial != expected_serial or (found is not None and found.lineage != state.lineage):
-                raise StateConflictError(str(path), expected_serial, serial)
+            agree(_bytes(path), state, expected_serial, str(path))
             durable.replace_file(path, data)
         durable.make_durable(path.parent)
         return written
@@ -94,6 +90,10 @@ class JsonFileStore:
             with suppress(OSError):
                 told.unlink(missing_ok=True)
             held.release()
+
+    def where(self, environment: EnvironmentName) -> str:
+        """Return the path of a document."""
+        return str(self._path(environment))
 
     def environments(self) -> tuple[EnvironmentName, ...]:
         """Return the environments of which there is a file; StateError where the folder cannot be read."""

@@ -12,9 +12,10 @@ from typing import Self
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import codec
-from airflow_dbt_promotion.core.errors import LockHeldError, StateConflictError
+from airflow_dbt_promotion.core.errors import LockHeldError
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.stores.agreement import agree
 
 
 class MemoryStore:
@@ -35,7 +36,7 @@ class MemoryStore:
     def read(self, environment: EnvironmentName) -> EnvironmentState | None:
         """Return the newest document, None where there is none."""
         data = self._documents.get(environment_name(environment))
-        return None if data is None else codec.decode(data, _where(environment), environment)
+        return None if data is None else codec.decode(data, self.where(environment), environment)
 
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
         """Write a document if the one that is there has the expected serial; raise StateConflictError if not."""
@@ -43,11 +44,7 @@ class MemoryStore:
         written = replace(state, serial=(expected_serial or 0) + 1)
         data = codec.encode(written)
         with self._writing:
-            there = self._documents.get(environment)
-            found = None if there is None else codec.head(there, _where(environment), environment)
-            serial = None if found is None else found.serial
-            if serial != expected_serial or (found is not None and found.lineage != state.lineage):
-                raise StateConflictError(_where(environment), expected_serial, serial)
+            agree(self._documents.get(environment), state, expected_serial, self.where(environment))
             self._documents[environment] = data
         return written
 
@@ -64,6 +61,10 @@ class MemoryStore:
             self._owners.pop(environment, None)
             lock.release()
 
+    def where(self, environment: EnvironmentName) -> str:
+        """Return how errors name a document."""
+        return f"memory://{environment}"
+
     def environments(self) -> tuple[EnvironmentName, ...]:
         """Return the environments that were written."""
         return tuple(sorted(self._documents))
@@ -71,8 +72,3 @@ class MemoryStore:
     def warnings(self) -> tuple[str, ...]:
         """Return nothing: whoever keeps state in memory knows that it goes."""
         return ()
-
-
-def _where(environment: EnvironmentName) -> str:
-    """Return how errors name a document."""
-    return f"memory://{environment}"

@@ -109,6 +109,9 @@ class StoreContract:
             store.write(EnvironmentState(project=ProjectIdentity("shop"), environment=name, lineage="one"), None)
         assert store.environments() == (PRODUCTION, STAGING)
 
+    def test_a_document_can_be_found(self, store: StateStore) -> None:
+        assert "staging" in store.where(STAGING)
+
     def test_what_was_never_written_is_none(self, store: StateStore) -> None:
         assert store.read(STAGING) is None
 
