@@ -42,7 +42,8 @@ class PromotionOptions(PlaceOptions, total=False):
     """Everything else that can be chosen for a promotion; what is left out is the target environment's policy.
 
     `min_days_in_staging` takes days or ISO 8601. `reason` is required for a bypass: `require_tests=False`, or a soak
-    under the policy's.
+    under the policy's. `run_id` is what this call has in common with a retry of it, after its process died: the retry
+    carries on what was begun, and tells what was ended already.
     """
 
     select: str | None
@@ -63,11 +64,15 @@ class PromotionOptions(PlaceOptions, total=False):
     lock_timeout: float
     actor: str | None
     link: str | None
+    run_id: str | None
     on_progress: OnProgress | None
 
 
 class RunOptions(PlaceOptions, total=False):
-    """What can be chosen for a run of what was promoted. `select` and `exclude` are dbt's own selectors."""
+    """What can be chosen for a run of what was promoted.
+
+    `select` and `exclude` are dbt's own selectors; `run_id` is as in a promotion.
+    """
 
     select: str | None
     exclude: str | None
@@ -77,6 +82,7 @@ class RunOptions(PlaceOptions, total=False):
     lock_timeout: float
     actor: str | None
     link: str | None
+    run_id: str | None
     on_progress: OnProgress | None
 
 
@@ -279,6 +285,7 @@ def request_of(
         lock_timeout=options.get("lock_timeout", 60.0),
         actor=options.get("actor") or actor_here(os.environ),
         link=options.get("link") or link_here(os.environ),
+        run=options.get("run_id"),
     )
 
 
@@ -294,6 +301,7 @@ def order_of(environment: str, options: RunOptions) -> RunOrder:
         lock_timeout=options.get("lock_timeout", 60.0),
         actor=options.get("actor") or actor_here(os.environ),
         link=options.get("link") or link_here(os.environ),
+        run=options.get("run_id"),
     )
 
 

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.core.kept import Provenance
 from airflow_dbt_promotion.core.ports import Clock, Kept
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.processes import LocalProcesses
 from airflow_dbt_promotion.stores import open_releases, open_store
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
         releases=releases,
         workshop=DbtWorkshop(project, runner_for(place), keeper, place.targets),
         reader=DbtArtifacts(project_dir),
+        processes=LocalProcesses(),
         clock=clock,
         project=config.project_name,
     )

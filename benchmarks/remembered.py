@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from airflow_dbt_promotion.core import codec
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, IncrementalChange
 from airflow_dbt_promotion.core.identity import EnvironmentName
-from airflow_dbt_promotion.core.plan import Choices, Plan, Question, Situation
+from airflow_dbt_promotion.core.plan import Plan, Question, Situation
 from airflow_dbt_promotion.core.planning import plan
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.release import Release

@@ -11,25 +11,29 @@ from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import (
     EmptySelectionError,
+    LockLostError,
     MissingArtifactError,
     MissingReleaseError,
     SourcesError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, bare_name, digest_of
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, ReleaseId, bare_name, digest_of
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.core.ports import (
     BuildReport,
     BuildRequest,
     CodeAtHand,
     Kept,
+    Mark,
     OnProgress,
     Progress,
+    Published,
     RunCommand,
     RunRequest,
 )
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
+from airflow_dbt_promotion.core.state import Process
 
 
 class FakeClock:
@@ -139,6 +143,25 @@ _KINDS = {
 }
 
 
+class FakeProcesses:
+    """Knows processes by what a test says of them: `alive` are those that cannot be ended."""
+
+    def __init__(self) -> None:
+        """Begin as process 1 of a machine on which nothing else runs."""
+        self.me = Process(host="here", boot="today", pid=1, started=0.0)
+        self.alive: set[int] = set()
+        self.asked: list[Process] = []
+
+    def here(self) -> Process:
+        """Return who we are just now."""
+        return self.me
+
+    def ended(self, process: Process) -> bool:
+        """Say whether a process is gone, which it is unless a test says otherwise."""
+        self.asked.append(process)
+        return process.host == self.me.host and process.pid not in self.alive
+
+
 class FakeWorkshop:
     """Has one project at hand; what it builds succeeds, but for the nodes in `failing`.
 
@@ -159,7 +182,10 @@ class FakeWorkshop:
         self.runs: list[RunRequest] = []
         self.breaks: BaseException | None = None
         self.build_breaks: BaseException | None = None
+        self._marked: dict[ModelId, Published] = {}
         self.meanwhile: Callable[[], object] = bool
+        self.marks: dict[tuple[str, PlanId | None], dict[ModelId, Published]] = {}
+        self.fences: dict[str, int] = {}
         self.parses: list[tuple[str, bool]] = []
         self.selected: tuple[ModelId, ...] = ()
 
@@ -203,8 +229,29 @@ class FakeWorkshop:
             raise MissingReleaseError(f"release {release}", "is not kept")
         return self.kept[release]
 
+    def published(
+        self,
+        environment: Environment,
+        mark: Mark,
+        composition: Composition | None,  # noqa: ARG002 - the port's
+    ) -> Mapping[ModelId, Published]:
+        """Shut older epochs out, and return what was published of a plan."""
+        self._check_fence(environment, mark)
+        self.fences[environment.name] = mark.epoch
+        return self.marks.get((environment.name, mark.plan_id), {})
+
+    def _check_fence(self, environment: Environment, mark: Mark) -> None:
+        """Refuse an older epoch."""
+        if self.fences.get(environment.name, 0) > mark.epoch:
+            raise LockLostError(environment.name, "a newer epoch")
+
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
-        """Report a run of exactly the requested nodes."""
+        """Report a run of exactly the requested nodes; with a mark, each model that succeeds is marked."""
+        if request.mark is not None:
+            self._check_fence(request.environment, request.mark)
+            self._marked = self.marks.setdefault((request.environment.name, request.mark.plan_id), {})
+        else:
+            self._marked = {}
         self.orders.append(request)
         nodes = [*(model.id for model in request.models), *(test.id for test in request.tests)]
         release = self.project if request.composition is None else release_of(request.composition.definition)
@@ -253,6 +300,9 @@ class FakeWorkshop:
         results = []
         for index, node in enumerate(nodes, start=1):
             status = self._status(node, built=node in release.models)
+            if status is ResultStatus.SUCCESS and node in release.models:
+                invocation = f"build-{len(self.orders) + len(self.runs)}"
+                self._marked[ModelId(node)] = Published(invocation_id=invocation, at=self._clock())
             on_progress(Progress(node=node, status=status.value, index=index, total=len(nodes)))
             results.append(
                 NodeResult(

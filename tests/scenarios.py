@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import (
     Checksum,
     Definition,
@@ -27,7 +28,7 @@ from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, PromotionPath
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, TestId, digest_of
-from airflow_dbt_promotion.core.plan import Choices, Question, Situation
+from airflow_dbt_promotion.core.plan import Question, Situation
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.release import NO_TESTS, Release, Test
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
@@ -35,7 +36,7 @@ from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.core.definitions import definition, generic_test, node
-from tests.fakes import FakeClock, FakeReader, FakeReleases, FakeWorkshop
+from tests.fakes import FakeClock, FakeProcesses, FakeReader, FakeReleases, FakeWorkshop
 
 NOON = datetime(2026, 7, 24, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -263,6 +264,7 @@ class Shop:
         self.workshop = FakeWorkshop(release(), self.clock)
         self.change(project if project is not None else release())
         self.reader, self.store, self.releases = FakeReader(), MemoryStore(), FakeReleases()
+        self.processes = FakeProcesses()
         self.workshop.releases = self.releases.kept
         self._runs = 0
         self.engine = Engine(
@@ -271,6 +273,7 @@ class Shop:
             releases=self.releases,
             workshop=self.workshop,
             reader=self.reader,
+            processes=self.processes,
             clock=self.clock,
             project=PACKAGE,
         )

@@ -194,6 +194,8 @@ def _misnamed(state: EnvironmentState) -> Iterator[str]:
         yield f"schema_version must be {SCHEMA_VERSION} - at `$.schema_version`"
     if state.serial < 0:
         yield "a serial cannot be negative - at `$.serial`"
+    if state.epoch < (state.lock.epoch if state.lock is not None else 0):
+        yield "the lock is of a later epoch than the document - at `$.lock.epoch`"
 
 
 def _contradictions(state: EnvironmentState) -> Iterator[str]:
@@ -248,7 +250,10 @@ def _instants(state: EnvironmentState) -> Iterator[datetime | None]:
     yield from (bypass.at for bypass in state.bypasses)
     for record in state.history:
         yield from (record.started_at, record.finished_at)
+    yield from (unlocking.at for unlocking in state.unlocks)
     yield state.journal.started_at if state.journal else None
+    if state.lock is not None:
+        yield from (state.lock.acquired_at, state.lock.heartbeat_at, state.lock.expires_at)
     yield state.unfinalized.since if state.unfinalized else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, StrEnum
 
 from msgspec import Struct
 
@@ -69,7 +69,7 @@ class Leniency(Enum):
     BLOCK = "block"
 
 
-class BypassKind(Enum):
+class BypassKind(StrEnum):
     """The gates that a person can go around, with a reason."""
 
     SKIP_TESTS = "skip_tests"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.state import SCHEMA_VERSION
 
 OLDEST = 1
@@ -37,11 +38,14 @@ def upgraded(data: bytes) -> bytes:
 
     One that is broken is left to whoever decodes it to complain of.
     """
-    if schema_of(data) != OLDEST:
+    found = schema_of(data)
+    if found is None or not OLDEST <= found < SCHEMA_VERSION:
         return data
     try:
         document: Any = json.loads(data, object_pairs_hook=_once)
-        _keep_releases(document)
+        for step in _STEPS[found - OLDEST :]:
+            step(document)
+        document["schema_version"] = SCHEMA_VERSION
         return msgspec.json.encode(document)
     except (AttributeError, TypeError, ValueError, RecursionError):
         return data
@@ -63,4 +67,21 @@ def _keep_releases(document: dict[str, Any]) -> None:
         for stay in stays:
             stay |= {"tests": "", "meta": "", "parents": {}, "incremental": False, "release": None}
     document["release"] = None
-    document["schema_version"] = SCHEMA_VERSION
+
+
+def _lock(document: dict[str, Any]) -> None:
+    """Take schema 2 to 3: the lock is in the document, and a journal says how its promotion is carried on.
+
+    Nobody had a lock there, and what a journal does not say was not asked for.
+    """
+    for record in document.get("history", []):
+        record |= {"run": None, "attempts": 1}
+    if (journal := document.get("journal")) is not None:
+        choices = msgspec.to_builtins(Choices()) | {"strategy": journal["strategy"]}
+        journal |= {"run": None, "epoch": 0, "attempts": 1, "choices": choices}
+        journal |= {"soak": None, "runs": None, "rests_on": {}}
+    document |= {"epoch": 0, "lock": None, "unlocks": []}
+
+
+_STEPS = (_keep_releases, _lock)
+"""What takes each schema to the next, from the oldest on."""

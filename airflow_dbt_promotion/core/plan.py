@@ -12,32 +12,16 @@ from datetime import datetime
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import Code
 from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
-from airflow_dbt_promotion.core.environment import BypassKind, Environment, IncrementalChange, Strategy
+from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 
 PLAN_FORMAT = 2
-
-
-class Choices(Struct, frozen=True, kw_only=True):
-    """What the caller chose for one promotion, on top of policy. `bypasses` are those that this request uses, all for
-    one `reason`.
-    """
-
-    include_upstream: bool = False
-    include_downstream: bool = False
-    include_macro_users: bool = False
-    allow_stale_downstream: bool = False
-    allow_removals: bool = False
-    force: bool = False
-    strategy: Strategy = Strategy.BUILD
-    on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
-    bypasses: frozenset[BypassKind] = frozenset()
-    reason: str | None = None
 
 
 class Situation(Struct, frozen=True, kw_only=True):
@@ -126,9 +110,16 @@ def plan_id(source: EnvironmentName, target: EnvironmentName, changes: Collectio
 def precondition(source: EnvironmentState, target: EnvironmentState, closure: Collection[ModelId]) -> str:
     """Return the digest of what a plan rests on: what both environments hold over its closure, and which documents they
     are.
+
+    A document of which nothing is known but who has the lock is as good as none.
     """
     held = [(model, _held(source, model)[:2], _held(target, model)) for model in sorted(closure)]
-    return digest_of([source.lineage, target.lineage, held])
+    return digest_of([source.lineage, target.lineage if _is_begun(target) else "new", held])
+
+
+def _is_begun(state: EnvironmentState) -> bool:
+    """Say whether anything ever happened in an environment."""
+    return bool(state.current or state.stays or state.evidence or state.history)
 
 
 def _held(state: EnvironmentState, model: ModelId) -> list[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -14,11 +13,11 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, ReleaseId
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.core.release import Model, Release, Test
 from airflow_dbt_promotion.core.run import Run
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import EnvironmentState, Process
 
 
 class StateStore(Protocol):
@@ -40,13 +39,6 @@ class StateStore(Protocol):
         Atomic, durable once returned, and conditional: raises StateConflictError where the serial that is there is not
         `expected_serial` (None: nothing may be there), StateUnwritableError where nothing can be written. Nothing has
         changed then.
-        """
-
-    def lock(self, environment: EnvironmentName, owner: str, timeout: float) -> AbstractContextManager[None]:
-        """Hold the environment's promotion lock while the context is open.
-
-        One holder at a time over all processes that share the store; given up when the holder's process dies. Waits at
-        most `timeout` seconds and then raises LockHeldError that names the owner.
         """
 
     def where(self, environment: EnvironmentName) -> str:
@@ -123,10 +115,30 @@ class Progress(Struct, frozen=True, kw_only=True):
 OnProgress = Callable[[Progress], None]
 
 
+class Mark(Struct, frozen=True, kw_only=True):
+    """What a holder of the lock leaves in the warehouse.
+
+    `epoch` shuts older holders out, whoever they are, of the document with this `lineage`. `plan_id` goes with each
+    model that a promotion publishes, in the model's own transaction, so that a later attempt knows of it.
+    """
+
+    lineage: str
+    epoch: int
+    plan_id: PlanId | None = None
+
+
+class Published(Struct, frozen=True, kw_only=True):
+    """A mark of a model that was published: when, and by which invocation of dbt."""
+
+    invocation_id: str
+    at: datetime
+
+
 class BuildRequest(Struct, frozen=True, kw_only=True):
     """One invocation that executes exactly these nodes: models first, then the tests named, nothing else.
 
-    `composition` is the code that they are built from, None for the project at hand.
+    `composition` is the code that they are built from, None for the project at hand. Without a `mark` none is left, and
+    nobody is shut out.
     """
 
     environment: Environment
@@ -134,6 +146,7 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     tests: tuple[Test, ...]
     full_refresh: bool = False
     composition: Composition | None = None
+    mark: Mark | None = None
 
 
 class RunCommand(Enum):
@@ -158,6 +171,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     select: str | None = None
     exclude: str | None = None
     full_refresh: bool = False
+    mark: Mark | None = None
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):
@@ -213,6 +227,15 @@ class Workshop(Protocol):
         Raises ReleaseError and its kin where it cannot be had, DbtProjectError where dbt refuses it.
         """
 
+    def published(
+        self, environment: Environment, mark: Mark, composition: Composition | None
+    ) -> Mapping[ModelId, Published]:
+        """Shut holders of an older epoch out of a warehouse, and return what was published of the mark's plan already.
+
+        Whoever is in the middle of publishing a model is waited for, where the warehouse has transactions that last.
+        Raises LockLostError where a newer epoch was there before, DbtError where the warehouse cannot be asked.
+        """
+
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes in the environment and report.
 
@@ -255,6 +278,18 @@ class ArtifactReader(Protocol):
 
         Raises InvocationMismatchError where both files are not of one invocation, RunRefusedError where the run proves
         nothing.
+        """
+
+
+class Processes(Protocol):
+    """Knows the processes of the machine at hand."""
+
+    def here(self) -> Process:
+        """Return this process."""
+
+    def ended(self, process: Process) -> bool:
+        """End a process with all that it started, and say whether it is surely gone; False where that cannot be told,
+        as of one on another machine.
         """
 
 

@@ -3,13 +3,16 @@
 begin: journal `in_progress`, bypasses on record -> settle: `current` advances for what was built and passed -> the
 journal is closed
 
+An attempt that died leaves the journal open: a later one of the same run begins where it is, another one makes history
+of it.
+
 Each move takes a document and returns one; writing them, with compare-and-set, is the engine's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,11 +41,21 @@ from airflow_dbt_promotion.core.stays import end_stale, enter, leave
 _FINE = frozenset({ResultStatus.PASS, ResultStatus.WARN})
 
 
-class Who(Struct, frozen=True, kw_only=True):
-    """Who promotes, and where a person can look at it (the Airflow run, the CI job)."""
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One attempt at carrying a plan out.
+
+    `actor` is who, `link` where a person can look at it (the Airflow run, the CI job), `run` what later attempts at the
+    same work have in common with this one, and `epoch` is that of the lock. `soak` and `runs` are what was asked for on
+    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it.
+    """
 
     actor: str
     link: str | None = None
+    run: str | None = None
+    epoch: int = 0
+    soak: timedelta | None = None
+    runs: int | None = None
+    resumes: bool = False
 
 
 class Built(Struct, frozen=True, kw_only=True):
@@ -68,27 +81,44 @@ class Ending(Struct, frozen=True, kw_only=True):
     message: str
 
 
-def begin(state: EnvironmentState, plan: Plan, who: Who, now: datetime, keep: int) -> EnvironmentState:
+def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, keep: int) -> EnvironmentState:
     """Return the document of a target in which a plan has begun: its intent and its bypasses are on record before
     anything is done.
+
+    A journal of the same plan that an earlier attempt of the same run left is carried on.
     """
+    before = state.journal
+    if before is not None and before.plan_id == plan.plan_id and is_carried_on(before, attempt):
+        going_on = replace(before, epoch=attempt.epoch, attempts=before.attempts + 1, link=attempt.link or before.link)
+        return replace(state, journal=going_on)
     state = _buried(state, now, keep)
     reason = plan.choices.reason or ""
     versions = {change.model: change.after.version for change in plan.changes if change.after is not None}
     bypasses = tuple(
-        Bypass(kind=kind, at=now, actor=who.actor, reason=reason, plan_id=plan.plan_id, models=versions)
+        Bypass(kind=kind, at=now, actor=attempt.actor, reason=reason, plan_id=plan.plan_id, models=versions)
         for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)
     )
     journal = Journal(
         plan_id=plan.plan_id,
-        actor=who.actor,
+        actor=attempt.actor,
         started_at=now,
         source=plan.source,
         strategy=plan.strategy.value,
         models={change.model: _told(change, "planned") for change in plan.changes},
-        link=who.link,
+        link=attempt.link,
+        run=attempt.run,
+        epoch=attempt.epoch,
+        choices=plan.choices,
+        soak=attempt.soak,
+        runs=attempt.runs,
+        rests_on=plan.rests_on,
     )
     return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
+
+
+def is_carried_on(journal: Journal, attempt: Attempt) -> bool:
+    """Say whether an attempt is one at the promotion that a journal tells of."""
+    return attempt.resumes or (attempt.run is not None and journal.run == attempt.run)
 
 
 def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, keep: int) -> Ending:
@@ -169,6 +199,8 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
             (b.reason for b in state.bypasses if (b.plan_id, b.at) == (journal.plan_id, journal.started_at)), None
         ),
         link=journal.link,
+        run=journal.run,
+        attempts=journal.attempts,
     )
     return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Natural = Annotated[int, Meta(ge=0)]
@@ -145,7 +146,7 @@ class PromotedModel(Struct, frozen=True, kw_only=True, array_like=False, gc=Fals
 
 
 class PromotionRecord(Struct, frozen=True, kw_only=True):
-    """One promotion, for people."""
+    """One promotion, for people. `run` is what it was run as, and `attempts` how often it was begun until it ended."""
 
     plan_id: PlanId
     outcome: PromotionOutcome
@@ -158,10 +159,16 @@ class PromotionRecord(Struct, frozen=True, kw_only=True):
     message: str = ""
     reason: str | None = None
     link: str | None = None
+    run: str | None = None
+    attempts: Natural = 1
 
 
 class Journal(Struct, frozen=True, kw_only=True):
-    """A promotion that has begun and whose end is not written yet."""
+    """A promotion that has begun and whose end is not written yet, with all that a later attempt needs to carry it on.
+
+    `epoch` is the lock's of the attempt that carries it, `attempts` counts them, and `run` is what they have in common.
+    `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan.
+    """
 
     plan_id: PlanId
     actor: str
@@ -170,6 +177,49 @@ class Journal(Struct, frozen=True, kw_only=True):
     strategy: str
     models: Mapping[ModelId, PromotedModel]
     link: str | None = None
+    run: str | None = None
+    epoch: Natural = 0
+    attempts: Natural = 1
+    choices: Choices = Choices()
+    soak: timedelta | None = None
+    runs: Natural | None = None
+    rests_on: Mapping[ModelId, Version] = {}
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """A process of some machine.
+
+    `boot` tells one start of the machine from the next, `started` (seconds since 1970) a process from a later one that
+    has its number.
+    """
+
+    host: str
+    boot: str
+    pid: Natural
+    started: float
+
+
+class Lock(Struct, frozen=True, kw_only=True):
+    """Who promotes into, or runs, an environment; see `core/lock.py`."""
+
+    owner: str
+    run: str | None
+    epoch: Natural
+    acquired_at: Instant
+    heartbeat_at: Instant
+    expires_at: Instant
+    process: Process | None = None
+    link: str | None = None
+
+
+class Unlocking(Struct, frozen=True, kw_only=True):
+    """One time that somebody opened a lock by force; kept for good. `epoch` and `owner` are of the lock."""
+
+    at: Instant
+    actor: str
+    reason: str
+    epoch: Natural
+    owner: str
 
 
 class Drift(Struct, frozen=True, kw_only=True, gc=False):
@@ -192,7 +242,8 @@ class Unfinalized(Struct, frozen=True, kw_only=True):
 class EnvironmentState(Struct, frozen=True, kw_only=True):
     """The one document of an environment. `serial` rises by one at each write; `lineage` is a UUID made at creation.
 
-    `release` are the kept sources of the newest run of the whole project that was recorded: what the project is now.
+    `epoch` is that of the newest lock, held or not. `release` are the kept sources of the newest run of the whole
+    project that was recorded: what the project is now.
     """
 
     project: ProjectIdentity
@@ -209,3 +260,6 @@ class EnvironmentState(Struct, frozen=True, kw_only=True):
     history: tuple[PromotionRecord, ...] = ()
     journal: Journal | None = None
     unfinalized: Unfinalized | None = None
+    epoch: Natural = 0
+    lock: Lock | None = None
+    unlocks: tuple[Unlocking, ...] = ()

@@ -25,11 +25,12 @@ class DbtCommand(StrEnum):
     COMPILE = "compile"
     PARSE = "parse"
     LS = "ls"
+    RUN_OPERATION = "run-operation"
 
     @property
     def writes_results(self) -> bool:
         """Whether dbt leaves a run_results.json after it."""
-        return self not in {DbtCommand.PARSE, DbtCommand.LS}
+        return self not in {DbtCommand.PARSE, DbtCommand.LS, DbtCommand.RUN_OPERATION}
 
 
 class IndirectSelection(StrEnum):
@@ -41,13 +42,20 @@ class IndirectSelection(StrEnum):
     EMPTY = "empty"
 
 
+class Operation(Struct, frozen=True, kw_only=True):
+    """A macro that is run by itself, with its arguments."""
+
+    name: str
+    arguments: Mapping[str, object]
+
+
 class DbtInvocation(Struct, frozen=True, kw_only=True):
     """One command for one target.
 
     `select` None means all that there is; `select` and `exclude` hold exact selectors (see `selection.selectors_for`),
     or what somebody typed, split at spaces. A unit test runs with `build` only beside its model; alone it needs `test`.
     `vars` go to dbt as JSON. `manifest` is a kept parse (partial_parse.msgpack) that dbt takes as it is, instead of
-    parsing the project folder.
+    parsing the project folder. `operation` is what `run-operation` runs.
     """
 
     command: DbtCommand
@@ -59,6 +67,7 @@ class DbtInvocation(Struct, frozen=True, kw_only=True):
     vars: Mapping[str, object] = field(default_factory=dict)
     threads: int | None = None
     manifest: Path | None = None
+    operation: Operation | None = None
 
     def __post_init__(self) -> None:
         """Raise EmptySelectionError where nothing is selected, which dbt would take for everything."""
@@ -91,7 +100,8 @@ class DbtOutcome(Struct, frozen=True, kw_only=True):
     """What came of a command that dbt carried out.
 
     `success` is False where a node failed (`exit_code` 1); what could not even begin is an error, not an outcome.
-    `messages` are the errors in dbt's words, without colours. `listed` holds the unique ids that `ls` found.
+    `messages` are the errors in dbt's words, without colours. `listed` holds the unique ids that `ls` found,
+    `printed` what an operation printed.
     manifest.json, run_results.json and partial_parse.msgpack lie in `target_path`.
     """
 
@@ -100,6 +110,7 @@ class DbtOutcome(Struct, frozen=True, kw_only=True):
     target_path: Path
     messages: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
+    printed: tuple[str, ...] = ()
 
 
 class DbtRunner(Protocol):
@@ -152,6 +163,8 @@ def arguments(project: DbtProject, invocation: DbtInvocation, *, log_level: str,
             said += [option, str(value)]
     if invocation.vars:
         said += ["--vars", json.dumps(dict(invocation.vars), ensure_ascii=False)]
+    if invocation.operation is not None:
+        said += [invocation.operation.name, "--args", json.dumps(dict(invocation.operation.arguments))]
     if invocation.full_refresh:
         said.append("--full-refresh")
     if command is DbtCommand.LS:

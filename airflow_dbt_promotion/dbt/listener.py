@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -61,7 +63,7 @@ class Listener:
         self._on_event = on_event
         self._lock = threading.Lock()
         self._messages: list[str] = []
-        self._listed: list[str] = []
+        self._printed: list[str] = []
         self._parsed = False
         self._raised: BaseException | None = None
 
@@ -77,7 +79,7 @@ class Listener:
         if level == "error" and name != "MainStackTrace":  # the trace is in dbt.log
             self.complain(message)
         elif name == "PrintEvent":
-            self._list(message)
+            self._printed.append(message)
         if node is not None:
             self._tell(node)
 
@@ -114,16 +116,19 @@ class Listener:
             raise DbtError(f"`dbt {command.value}` ended with exit code {exit_code} and did not write {path}", words)
         if command is DbtCommand.PARSE and exit_code:
             raise DbtProjectError(str(project.project_dir), words)
-        listed = tuple(self._listed) if command is DbtCommand.LS else ()
         return DbtOutcome(
-            success=exit_code == 0, exit_code=exit_code, target_path=project.target_path, messages=words, listed=listed
+            success=exit_code == 0,
+            exit_code=exit_code,
+            target_path=project.target_path,
+            messages=words,
+            listed=tuple(self._listed()) if command is DbtCommand.LS else (),
+            printed=tuple(self._printed) if command is DbtCommand.RUN_OPERATION else (),
         )
 
-    def _list(self, message: str) -> None:
-        try:
-            self._listed.append(msgspec.json.decode(message, type=_Listed).unique_id)
-        except msgspec.DecodeError:
-            return  # a macro of the project printed something
+    def _listed(self) -> Iterator[str]:
+        for message in self._printed:
+            with suppress(msgspec.DecodeError):  # a macro of the project printed something
+                yield msgspec.json.decode(message, type=_Listed).unique_id
 
     def _tell(self, node: NodeEvent) -> None:
         with self._lock:

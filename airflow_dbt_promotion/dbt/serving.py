@@ -11,11 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.composition import Composition
+from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtProjectError
-from airflow_dbt_promotion.core.ports import OnProgress
+from airflow_dbt_promotion.core.graph import KINDS
+from airflow_dbt_promotion.core.ports import Mark, OnProgress
 from airflow_dbt_promotion.dbt.composing import composed
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, DbtRunner
+from airflow_dbt_promotion.dbt.marks import marked
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.workspace import Workspace
 
@@ -56,11 +59,19 @@ class Serving:
 
     @contextmanager
     def serve(
-        self, composition: Composition, environment: Environment, target: str, project: DbtProject, *, dry: bool
+        self,
+        composition: Composition,
+        environment: Environment,
+        target: str,
+        project: DbtProject,
+        *,
+        dry: bool,
+        mark: Mark | None = None,
     ) -> Iterator[Served]:
         """Yield a composition that lies ready for a dbt target; `project` is the one at hand, for its profile.
 
-        `dry` leaves nothing in the release store. Raises ReleaseError and its kin, and what parsing a release raises.
+        With a `mark`, every model that is built checks it and leaves it (see `dbt/marks.py`). `dry` leaves nothing in
+        the release store. Raises ReleaseError and its kin, and what parsing a release raises.
         """
         parses = {
             release: self._releases.parsed(release, target, environment.vars, dry=dry).packed
@@ -72,7 +83,11 @@ class Serving:
             workspace = Workspace(environment.name, composition, layouts)
             workspace.write(folder / "project")
             manifest = folder / "composition.msgpack"
-            manifest.write_bytes(composed(composition, parses, workspace.changes(folder / "project")))
+            packed = composed(composition, parses, workspace.changes(folder / "project"))
+            if mark is not None:
+                definition = composition.definition
+                packed = marked(packed, definition.project.name, environment, mark, _built(definition))
+            manifest.write_bytes(packed)
             here = replace(project, project_dir=folder / "project", working_dir=project.stands_in)
             yield Served(
                 runner=self._runner,
@@ -81,3 +96,8 @@ class Serving:
                 manifest=manifest,
                 told=f"what {environment.name} runs (put together from {len(composition.releases)} releases)",
             )
+
+
+def _built(definition: Definition) -> list[str]:
+    """Return what leaves a relation in the warehouse."""
+    return [id_ for id_, node in definition.nodes.items() if node.resource_type in KINDS and not node.is_ephemeral]

@@ -21,7 +21,9 @@ from airflow_dbt_promotion.core.ports import (
     BuildRequest,
     CodeAtHand,
     Kept,
+    Mark,
     OnProgress,
+    Published,
     RunRequest,
 )
 from airflow_dbt_promotion.core.release import Release
@@ -30,6 +32,7 @@ from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_o
 from airflow_dbt_promotion.dbt.exactness import build_invocation, check_executed, check_unmoved, check_versions
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner
 from airflow_dbt_promotion.dbt.keeper import Keeper
+from airflow_dbt_promotion.dbt.marks import begin_invocation, marked, read_begun
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
 from airflow_dbt_promotion.dbt.serving import Served, Serving
@@ -100,18 +103,33 @@ class DbtWorkshop:
         self.release(environment, dry=False)
         project = self._kept(environment)
         definition = read_definition(project.target_path, project.project_dir)
-        outcome = self._runner.invoke(
-            project, build_invocation(request, definition, self._target(environment)), on_progress
-        )
-        run, release = self._artifacts.run(project.target_path)
+        invocation = build_invocation(request, definition, self._target(environment))
+        with self._marked(definition, environment, request.mark) as manifest:
+            outcome = self._runner.invoke(project, replace(invocation, manifest=manifest), on_progress)
+        handed = None if manifest is None else self._handed(request, definition)
+        run, release = self._artifacts.run(project.target_path, handed=handed)
         check_executed(request, run, success=outcome.success)
         check_unmoved(request, release)
         return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
 
+    def published(
+        self, environment: Environment, mark: Mark, composition: Composition | None
+    ) -> Mapping[ModelId, Published]:
+        """Shut older epochs out of the warehouse, and return what was published; see `ports.Workshop`."""
+        invocation = begin_invocation(environment, self._target(environment), mark)
+        if composition is not None:
+            with self._served(composition, environment, dry=False, mark=mark) as served:
+                return read_begun(served.invoke(invocation, None), environment, mark)
+        with self._parsed(environment, dry=False) as project:
+            definition = read_definition(project.target_path, project.project_dir)
+            with self._marked(definition, environment, mark) as manifest:
+                outcome = self._runner.invoke(project, replace(invocation, manifest=manifest), None)
+        return read_begun(outcome, environment, mark)
+
     def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
         """Execute what a selector names of a composition; see `ports.Workshop`."""
         invocation = invocation_of(request, self._target(request.environment))
-        with self._served(request.composition, request.environment, dry=False) as served:
+        with self._served(request.composition, request.environment, dry=False, mark=request.mark) as served:
             self._listed(served, request, invocation)
             outcome = served.invoke(invocation, on_progress)
             return self._report(served, outcome, release_of(request.composition.definition), request.environment)
@@ -153,7 +171,7 @@ class DbtWorkshop:
         release = release_of(composition.definition)
         check_versions(request, release)
         invocation = build_invocation(request, composition.definition, self._target(request.environment))
-        with self._served(composition, request.environment, dry=False) as served:
+        with self._served(composition, request.environment, dry=False, mark=request.mark) as served:
             report = self._report(served, served.invoke(invocation, on_progress), release, request.environment)
         check_executed(request, report.run, success=report.success)
         return report
@@ -175,11 +193,31 @@ class DbtWorkshop:
             return executed_of(_done(served.invoke(listing, None), served.told).listed, request)
 
     @contextmanager
-    def _served(self, composition: Composition, environment: Environment, *, dry: bool) -> Iterator[Served]:
+    def _served(
+        self, composition: Composition, environment: Environment, *, dry: bool, mark: Mark | None = None
+    ) -> Iterator[Served]:
         """Yield a composition that lies ready; its artifacts go to the environment's own target folder."""
         target, project = self._target(environment), self._kept(environment)
-        with self._serving.serve(composition, environment, target, project, dry=dry) as served:
+        with self._serving.serve(composition, environment, target, project, dry=dry, mark=mark) as served:
             yield served
+
+    @contextmanager
+    def _marked(self, definition: Definition, environment: Environment, mark: Mark | None) -> Iterator[Path | None]:
+        """Yield the parse of the project at hand in which every model checks a mark and leaves it, None without one."""
+        if mark is None:
+            yield None
+            return
+        parse = (self._kept(environment).target_path / _PARSED).read_bytes()
+        with tempfile.TemporaryDirectory(prefix="dbt-promote-") as folder:
+            made = Path(folder) / _PARSED
+            made.write_bytes(marked(parse, definition.project.name, environment, mark, definition.nodes))
+            yield made
+
+    def _handed(self, request: BuildRequest, definition: Definition) -> Release:
+        """Return the release that dbt was handed; where it read seeds as it went, with what they are by now."""
+        if any(model.id.startswith("seed.") for model in request.models):
+            return self.release(request.environment, dry=True)
+        return release_of(definition)
 
     @contextmanager
     def _parsed(self, environment: Environment, *, dry: bool) -> Iterator[DbtProject]:

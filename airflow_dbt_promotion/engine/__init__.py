@@ -7,20 +7,23 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow_dbt_promotion.core.environment import PromotionPath
+from airflow_dbt_promotion.core.lock import LEASE
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import (
     ArtifactReader,
     Clock,
     OnProgress,
+    Processes,
     Progress,
     ReleaseStore,
     StateStore,
     Workshop,
 )
 from airflow_dbt_promotion.core.recording import Recording
-from airflow_dbt_promotion.core.state import PromotionRecord
+from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
 from airflow_dbt_promotion.engine.cleaner import Cleaner
+from airflow_dbt_promotion.engine.locks import Locks
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.observer import Observer
 from airflow_dbt_promotion.engine.planner import Planner
@@ -60,19 +63,22 @@ class Engine:
         releases: ReleaseStore,
         workshop: Workshop,
         reader: ArtifactReader,
+        processes: Processes,
         clock: Clock,
         project: str | None = None,
+        lease: timedelta = LEASE,
     ) -> None:
         """Take the promotion path and the ports; `project` is the dbt project's name, to refuse what belongs to
-        another.
+        another. A sign of life of whoever holds a lock holds for a `lease`.
         """
         self.path, self.store, self.releases, self.clock = path, store, releases, clock
         memory = Memory(path, store, project)
         self._planner = Planner(memory, workshop, clock)
-        self._promoter = Promoter(memory, self._planner, workshop, clock)
+        locks = Locks(memory, processes, clock, lease)
+        self.promoter = Promoter(memory, locks, self._planner, workshop, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
-        self.server = Server(memory, workshop, clock)
-        self.cleaner = Cleaner(memory, releases, clock)
+        self.server = Server(memory, locks, workshop, clock)
+        self.cleaner = Cleaner(memory, locks, releases, clock)
         self.observer = Observer(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:
@@ -83,7 +89,17 @@ class Engine:
         self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
     ) -> Promotion:
         """Carry a request out; see `Promoter.promote`."""
-        return self._promoter.promote(request, on_progress, on_plan)
+        return self.promoter.promote(request, on_progress, on_plan)
+
+    def resume(
+        self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
+    ) -> Promotion:
+        """Carry on the promotion that broke off in an environment; see `Promoter.resume`."""
+        return self.promoter.resume(request, on_progress, on_plan)
+
+    def unlock(self, environment: str, actor: str, reason: str) -> Unlocking:
+        """Open the lock of an environment by force, on record. Raises NotLockedError, ReasonRequiredError."""
+        return self.promoter.unlock(environment, actor, reason)
 
     def run(self, order: RunOrder, on_progress: OnProgress = quiet) -> ServedRun:
         """Run what was promoted to an environment; see `Server.run`."""

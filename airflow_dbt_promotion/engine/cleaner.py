@@ -10,8 +10,10 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Waste
+from airflow_dbt_promotion.core.lock import Holder
 from airflow_dbt_promotion.core.ports import Clock, ReleaseStore
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.engine.locks import Locks
 from airflow_dbt_promotion.engine.memory import Memory
 
 GRACE = timedelta(hours=1)
@@ -21,9 +23,9 @@ GRACE = timedelta(hours=1)
 class Cleaner:
     """Finds waste in the release store, and deletes it."""
 
-    def __init__(self, memory: Memory, releases: ReleaseStore, clock: Clock) -> None:
-        """Take what is remembered, the kept releases, and the clock."""
-        self._memory, self._releases, self._clock = memory, releases, clock
+    def __init__(self, memory: Memory, locks: Locks, releases: ReleaseStore, clock: Clock) -> None:
+        """Take what is remembered, its locks, the kept releases, and the clock."""
+        self._memory, self._locks, self._releases, self._clock = memory, locks, releases, clock
 
     def waste(self) -> Waste:
         """Return what no environment refers to any more; deletes nothing.
@@ -45,7 +47,9 @@ class Cleaner:
         """
         with ExitStack() as locks:
             for environment in self._memory.store.environments():
-                locks.enter_context(self._memory.store.lock(environment, owner, timeout))
+                if (state := self._memory.read(environment)) is not None:
+                    held = self._locks.hold(environment, state.project, Holder(owner=owner), timeout)
+                    locks.enter_context(held)
             still = self.waste()
             left = set(still.names)
             names = tuple(name for name in waste.names if name in left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +18,10 @@ from airflow_dbt_promotion.core.ports import StateStore
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
 
-_TRIES = 20
+_TRIES = 100
+_LONGEST = 0.5
+"""Seconds, at the most, between two tries of a write; short at first, so that few writers do not wait for each other.
+"""
 
 
 class Memory:
@@ -48,7 +52,7 @@ class Memory:
         """Apply a move to a document and write it; where somebody else wrote meanwhile, apply the move to what is there
         now.
 
-        A move that changes nothing writes nothing. Raises what the move raises, or StateConflictError after twenty
+        A move that changes nothing writes nothing. Raises what the move raises, or StateConflictError after a hundred
         tries.
         """
         for attempt in range(_TRIES):
@@ -62,6 +66,7 @@ class Memory:
             except StateConflictError:
                 if attempt == _TRIES - 1:
                     raise
+                threading.Event().wait(min(0.002 * attempt, _LONGEST))
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
 
 

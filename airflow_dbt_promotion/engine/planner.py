@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import candidates
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import composed
 from airflow_dbt_promotion.core.composition import Composition, whole
 from airflow_dbt_promotion.core.definition import ProjectIdentity
@@ -25,11 +26,11 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.names import Names
-from airflow_dbt_promotion.core.plan import Choices, Plan, Question, Situation, exposures_reached
+from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
 from airflow_dbt_promotion.core.ports import Clock, Workshop
 from airflow_dbt_promotion.core.release import Release
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import EnvironmentState, Journal
 from airflow_dbt_promotion.engine.memory import Memory, working_state
 from airflow_dbt_promotion.engine.request import PromotionRequest
 from airflow_dbt_promotion.engine.shelf import Shelf
@@ -87,6 +88,20 @@ class Planner:
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
         return self._computed(situation, question, planned.shelf)
+
+    def resumed(self, target: Environment, journal: Journal) -> Planned:
+        """Return the plan of a promotion that broke off, as things stand now; its id is the same if nothing moved."""
+        source = self._memory.path.source_of(target, journal.source)
+        skips = BypassKind.SKIP_TESTS in journal.choices.bypasses
+        asked = PromotionRequest(
+            target=target.name, soak=journal.soak, min_successful_runs=journal.runs, require_tests=not skips
+        )
+        requirement = replace(requirement_of(asked, source, target), on_the_spot=False)
+        question = Question(
+            models=tuple(journal.models), requirement=requirement, choices=journal.choices, pinned=journal.rests_on
+        )
+        situation = self._situation(source, target, journal.choices.strategy)
+        return self._computed(situation, question, Shelf(self._workshop, target, dry=False))
 
     # --- from kept releases -------------------------------------------------------------------------------------------
 

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.building import Segment, segments, tests_of
-from airflow_dbt_promotion.core.composition import Composition
+from airflow_dbt_promotion.core.building import tests_of
+from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, is_complete
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, Strategy
-from airflow_dbt_promotion.core.errors import InputError
+from airflow_dbt_promotion.core.errors import (
+    InputError,
+    LockLostError,
+    NothingToResumeError,
+    NotLockedError,
+    ReasonRequiredError,
+)
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.lock import forced
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, OnProgress, Workshop
-from airflow_dbt_promotion.core.promotion import Built, Ending, Who, abort, begin, settle
+from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.recording import Entering, record
-from airflow_dbt_promotion.core.release import Release
-from airflow_dbt_promotion.core.run import Run
-from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
+from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome, Unlocking
+from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.planner import Planned, Planner
+from airflow_dbt_promotion.engine.publisher import Publisher
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
+from airflow_dbt_promotion.engine.retelling import told_again
+from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 OnPlan = Callable[[Plan], None]
 
@@ -31,33 +42,106 @@ OnPlan = Callable[[Plan], None]
 class Promoter:
     """Carries out one request at a time."""
 
-    def __init__(self, memory: Memory, planner: Planner, workshop: Workshop, clock: Clock) -> None:
-        """Take what is remembered, what plans, what builds, and the clock."""
-        self._memory, self._planner, self._workshop, self._clock = memory, planner, workshop, clock
+    def __init__(self, memory: Memory, locks: Locks, planner: Planner, workshop: Workshop, clock: Clock) -> None:
+        """Take what is remembered, its locks, what plans, what builds, and the clock."""
+        self._memory, self._locks, self._planner, self._clock = memory, locks, planner, clock
+        self._workshop, self._publisher = workshop, Publisher(workshop)
 
     def promote(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
         """Plan, and unless it is a dry run or nothing may go, carry the plan out.
 
-        `on_plan` is shown the plan before anything is done. Returns refused and failed as outcomes; raises InputError
-        for bad input, and MachineError where the machine broke, which history then tells as errored.
+        What an earlier attempt of the same run has begun is carried on instead; what it has ended is told. `on_plan` is
+        shown the plan before anything is done. Returns refused and failed as outcomes; raises InputError for bad input,
+        and MachineError where the machine broke, which history then tells as errored.
         """
         started = self._clock()
-        planned = self._planner.plan(request, dry=request.dry_run or not request.update_state)
         if request.dry_run or not request.update_state:
+            planned = self._planner.plan(request)
             on_plan(planned.plan)
             return replace(self._answer(planned.plan, _without_doing(planned.plan), started), dry_run=True)
+        if (again := self._again(request, on_progress, on_plan, started)) is not None:
+            return again
+        planned = self._planner.plan(request, dry=False)
         planned = self._proven_first(planned, request, on_progress)
         on_plan(planned.plan)
         if (outcome := _without_doing(planned.plan)) is not PromotionOutcome.PLANNED:
             return self._answer(planned.plan, outcome, started)
         target = planned.situation.target
-        with self._memory.store.lock(target.name, request.actor, request.lock_timeout):
+        with self._locks.hold(target.name, _project(planned), request.holder, request.lock_timeout) as held:
             rechecked = self._planner.again(planned, keep_models=True)
             if (refused := _moved(planned.plan, rechecked.plan)) is not None:
                 return self._answer(refused, PromotionOutcome.REFUSED, started)
             # The recheck asks for the planned models alone; what stays behind is told as it was planned.
             plan = replace(rechecked.plan, held=planned.plan.held, already_current=planned.plan.already_current)
-            return self._carry_out(replace(rechecked, plan=plan), request, on_progress, started)
+            return self._carry_out(replace(rechecked, plan=plan), _attempt(request, held), held, on_progress)
+
+    def resume(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
+        """Carry on the promotion into a target that broke off, whoever began it, to its end.
+
+        Where what it rested on has moved since, or a gate has shut, it is undone: history tells it as errored, and the
+        answer is refused. Raises NothingToResumeError, LockHeldError while its owner may be alive.
+        """
+        target, started = self._memory.path.get(request.target), self._clock()
+        state = self._memory.read(target.name)
+        if state is None or state.journal is None:
+            raise NothingToResumeError(target.name)
+        found = self._carry_on(request, state.project, _Asking(on_progress, on_plan, started), resumes=True)
+        if found is None:
+            raise NothingToResumeError(target.name)
+        return found
+
+    def unlock(self, environment: str, actor: str, reason: str) -> Unlocking:
+        """Open a lock by force, on record; see `core.lock.forced`."""
+        name = self._memory.path.get(environment).name
+        state = self._memory.read(name)
+        if not reason.strip():
+            raise ReasonRequiredError("unlock")
+        if state is None:
+            raise NotLockedError(name)
+        after = self._memory.change(
+            name, state.project, lambda found: forced(found, self._clock(), actor, reason.strip())
+        )
+        return after.unlocks[-1]
+
+    # --- once more ----------------------------------------------------------------------------------------------------
+
+    def _again(
+        self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan, started: datetime
+    ) -> Promotion | None:
+        """Return what came of an earlier attempt of the same run, carried on where it broke off; None for a first one,
+        and for one that could not be carried on.
+        """
+        target = self._memory.path.get(request.target)
+        state = self._memory.read(target.name)
+        if request.run is None or state is None:
+            return None
+        ended = next((record for record in state.history if record.run == request.run), None)
+        if state.journal is not None and state.journal.run == request.run:
+            asking = _Asking(on_progress, on_plan, started)
+            found = self._carry_on(request, state.project, asking, resumes=False)
+            return found if found is None or found.outcome is not PromotionOutcome.REFUSED else None
+        if ended is not None and ended.outcome is PromotionOutcome.PROMOTED:
+            return told_again(ended, state, warnings=self._memory.store.warnings())
+        return None
+
+    def _carry_on(
+        self, request: PromotionRequest, project: ProjectIdentity, asking: _Asking, *, resumes: bool
+    ) -> Promotion | None:
+        """Carry on what a journal tells of, or undo it; None where somebody else did meanwhile."""
+        target = self._memory.path.get(request.target)
+        with self._locks.hold(target.name, project, request.holder, request.lock_timeout) as held:
+            state = self._memory.read(target.name)
+            journal = state.journal if state is not None else None
+            attempt = replace(_attempt(request, held), resumes=resumes)
+            if journal is None or not is_carried_on(journal, attempt):
+                return None
+            planned = self._planner.resumed(target, journal)
+            moved = planned.plan if planned.plan.plan_id == journal.plan_id else _overtaken(planned.plan)
+            asking.on_plan(moved)
+            if not moved.allowed:
+                self._undo(held, target, f"interrupted, and not carried on: {moved.refusals[0][1].reason}")
+                return self._answer(moved, PromotionOutcome.REFUSED, asking.started)
+            return self._carry_out(planned, attempt, held, asking.on_progress)
 
     def _answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
         """Return a promotion that changed nothing."""
@@ -112,37 +196,27 @@ class Promoter:
 
     # --- the deed -----------------------------------------------------------------------------------------------------
 
-    def _carry_out(
-        self, planned: Planned, request: PromotionRequest, on_progress: OnProgress, started: datetime
-    ) -> Promotion:
+    def _carry_out(self, planned: Planned, attempt: Attempt, held: Held, on_progress: OnProgress) -> Promotion:
         """Write the intent, publish, and write what came of it."""
-        plan, target = planned.plan, planned.situation.target
-        project = (
-            planned.situation.source_state.project
-            if planned.situation.source_state
-            else planned.situation.target_state.project
-        )
-        who = Who(actor=request.actor, link=request.link)
-        self._memory.change(target.name, project, lambda state: begin(state, plan, who, started, target.keep_history))
-        touched = False
+        plan, target, now = planned.plan, planned.situation.target, self._clock()
+        began = held.change(lambda state: begin(state, plan, attempt, now, target.keep_history))
+        reached(Failpoint.BEGUN)
+        touched = began.journal is not None and began.journal.attempts > 1 and plan.strategy is Strategy.BUILD
         try:
-            self._keep(planned)
-            built = self._publish(planned, on_progress)
+            self._publisher.keep(planned)
+            reached(Failpoint.KEPT)
+            built = self._publisher.publish(planned, held, on_progress)
             touched = plan.strategy is Strategy.BUILD
-            ending = self._commit(planned, built)
+            ending = self._commit(planned, built, held)
         except BaseException as error:
-            message = f"{type(error).__name__}: {error}"
             touched = touched or (plan.strategy is Strategy.BUILD and not isinstance(error, InputError))
-            self._memory.change(
-                target.name,
-                project,
-                lambda state: abort(state, message, self._clock(), target.keep_history, touched=touched),
-            )
+            self._undo(held, target, f"{type(error).__name__}: {error}", touched=touched)
             raise
+        reached(Failpoint.COMMITTED)
         return Promotion(
             plan=plan,
             outcome=ending.outcome,
-            started_at=started,
+            started_at=began.journal.started_at if began.journal is not None else now,
             finished_at=self._clock(),
             message=ending.message,
             models=ending.models,
@@ -150,43 +224,22 @@ class Promoter:
             warnings=self._memory.store.warnings(),
         )
 
-    def _keep(self, planned: Planned) -> None:
-        """Keep the sources at hand, where they are what is built from."""
-        project = planned.situation.project if planned.composition is None else None
-        if planned.plan.strategy is Strategy.BUILD and project is not None and project.id is not None:
-            self._workshop.keep(project.id)
+    def _undo(self, held: Held, target: Environment, message: str, *, touched: bool | None = None) -> None:
+        """Make history of what was begun, if the lock is ours still: whoever has it now decides what becomes of it."""
 
-    def _publish(self, planned: Planned, on_progress: OnProgress) -> Built:
-        """Do what the strategy does in the target; stop at the first invocation that did not succeed."""
-        match planned.plan.strategy:
-            case Strategy.RECORD:
-                return Built()
-            case Strategy.BUILD if all(change.after is None for change in planned.plan.changes):
-                return Built()
-            case Strategy.BUILD:
-                release = planned.made or planned.situation.project
-                if release is None:
-                    raise ValueError("`build` needs code to build from")
-                return self._build(planned, release, on_progress)
+        def move(state: EnvironmentState) -> EnvironmentState:
+            builds = state.journal is not None and state.journal.strategy != Strategy.RECORD.value
+            dirty = builds if touched is None else touched
+            return abort(state, message, self._clock(), target.keep_history, touched=dirty)
 
-    def _build(self, planned: Planned, release: Release, on_progress: OnProgress) -> Built:
-        """Run each invocation of the plan."""
-        target = planned.situation.target
-        runs: list[Run] = []
-        words: list[str] = []
-        for segment in segments(planned.plan, release):
-            report = self._workshop.build(_order(target, segment, planned.composition), on_progress)
-            runs.append(report.run)
-            words.extend(report.words)
-            if not report.success:
-                break
-        others = planned.situation.others
-        source = planned.situation.source_state
-        beside = (*(other for other in others if other.environment != target.name), *((source,) if source else ()))
-        return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside, aligned=planned.aligned)
+        with suppress(LockLostError):
+            held.change(move, release=True)
 
-    def _commit(self, planned: Planned, built: Built) -> Ending:
-        """Advance `current` with compare-and-set; a document that somebody wrote meanwhile is read again and moved."""
+    def _commit(self, planned: Planned, built: Built, held: Held) -> Ending:
+        """Advance `current` with compare-and-set, and give the lock back in the same write.
+
+        A document that somebody wrote meanwhile is read again and moved.
+        """
         plan, target = planned.plan, planned.situation.target
         endings: list[Ending] = []
 
@@ -194,19 +247,34 @@ class Promoter:
             endings.append(settle(state, plan, built, self._clock(), target.keep_history))
             return endings[-1].state
 
-        self._memory.change(target.name, planned.situation.target_state.project, move)
+        held.change(move, release=True)
         return endings[-1]
 
 
-def _order(target: Environment, segment: Segment, composition: Composition | None) -> BuildRequest:
-    """Return the order for one invocation."""
-    return BuildRequest(
-        environment=target,
-        models=segment.models,
-        tests=segment.tests,
-        full_refresh=segment.full_refresh,
-        composition=composition,
+class _Asking(NamedTuple):
+    """Whom to tell, and since when."""
+
+    on_progress: OnProgress
+    on_plan: OnPlan
+    started: datetime
+
+
+def _attempt(request: PromotionRequest, held: Held) -> Attempt:
+    """Return an attempt at a request under a lock."""
+    return Attempt(
+        actor=request.actor,
+        link=request.link,
+        run=request.run,
+        epoch=held.epoch,
+        soak=request.soak,
+        runs=request.min_successful_runs,
     )
+
+
+def _project(planned: Planned) -> ProjectIdentity:
+    """Return whose documents these are."""
+    source, target = planned.situation.source_state, planned.situation.target_state
+    return source.project if source is not None else target.project
 
 
 def _without_doing(plan: Plan) -> PromotionOutcome:
@@ -239,6 +307,11 @@ def _version(planned: Planned, model: ModelId) -> str | None:
 def _moved(before: Plan, now: Plan) -> Plan | None:
     """Return the refused plan where what the plan rested on has moved, or a gate has shut, since it was computed."""
     if now.plan_id != before.plan_id:
-        reason = "what the plan rests on moved while it waited for its turn; plan again"
-        return replace(now, verdicts=(*now.verdicts, blocked(GateName.SOURCE, "plan_moved", reason)))
+        return _overtaken(now)
     return None if now.allowed else now
+
+
+def _overtaken(plan: Plan) -> Plan:
+    """Return a plan that is another one by now than it was, refused."""
+    reason = "what the plan rests on moved while it waited for its turn; plan again"
+    return replace(plan, verdicts=(*plan.verdicts, blocked(GateName.SOURCE, "plan_moved", reason)))

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
+from airflow_dbt_promotion.core.lock import Holder
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import RunCommand
 from airflow_dbt_promotion.core.recording import Recording
@@ -22,7 +23,8 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
 
     `models` are names (None: all that may go), `select` a dbt selector; at most one of both. `soak` under the policy's
     is a bypass and needs a `reason`, so does `require_tests=False`. `run_tests` runs in the source what evidence lacks.
-    `lock_timeout` is in seconds.
+    `lock_timeout` is in seconds. `run` is what a later attempt at the same work has in common with this one, such as an
+    Airflow task instance: what an attempt that died has begun is then carried on.
     """
 
     target: str
@@ -47,6 +49,12 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     lock_timeout: float = 60.0
     actor: str = "unknown"
     link: str | None = None
+    run: str | None = None
+
+    @property
+    def holder(self) -> Holder:
+        """Who holds the lock meanwhile."""
+        return Holder(owner=self.actor, run=self.run, link=self.link)
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
@@ -70,7 +78,7 @@ class RunOrder(Struct, frozen=True, kw_only=True):
     """One run of what was promoted to an environment, as it is asked for.
 
     `select` and `exclude` are what dbt's options of that name take; None selects everything. A dry run tells what would
-    be executed, and writes nothing. `lock_timeout` is in seconds.
+    be executed, and writes nothing. `lock_timeout` is in seconds; `run` is as in a PromotionRequest.
     """
 
     environment: str
@@ -82,6 +90,12 @@ class RunOrder(Struct, frozen=True, kw_only=True):
     lock_timeout: float = 60.0
     actor: str = "unknown"
     link: str | None = None
+    run: str | None = None
+
+    @property
+    def holder(self) -> Holder:
+        """Who holds the lock meanwhile."""
+        return Holder(owner=self.actor, run=self.run, link=self.link)
 
 
 class RunOutcome(Enum):

@@ -12,10 +12,11 @@ from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment
 from airflow_dbt_promotion.core.errors import ConfigError, ReleaseError, UnservableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, TestId, bare_name
-from airflow_dbt_promotion.core.ports import BuildReport, Clock, OnProgress, RunRequest, Workshop
+from airflow_dbt_promotion.core.ports import BuildReport, Clock, Mark, OnProgress, RunRequest, Workshop
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
+from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.request import Exclusion, FailedNode, RunOrder, RunOutcome, ServedRun
 
@@ -30,9 +31,9 @@ _MOST_NAMED = 20
 class Server:
     """Puts together what an environment holds, and runs it."""
 
-    def __init__(self, memory: Memory, workshop: Workshop, clock: Clock) -> None:
-        """Take what is remembered, what runs dbt, and the clock."""
-        self._memory, self._workshop, self._clock = memory, workshop, clock
+    def __init__(self, memory: Memory, locks: Locks, workshop: Workshop, clock: Clock) -> None:
+        """Take what is remembered, its locks, what runs dbt, and the clock."""
+        self._memory, self._locks, self._workshop, self._clock = memory, locks, workshop, clock
 
     def composition(self, environment: Environment, *, dry: bool) -> Composition:
         """Return the project that an environment runs: every model at the version that it holds, verified.
@@ -64,10 +65,13 @@ class Server:
             composition = self.composition(environment, dry=True)
             nodes = self._workshop.listed(_request(order, environment, composition))
             return self._listed(order, environment, composition, nodes, started)
-        with self._memory.store.lock(environment.name, order.actor, order.lock_timeout):
+        project = self._held(environment).project
+        with self._locks.hold(environment.name, project, order.holder, order.lock_timeout) as held:
             composition = self.composition(environment, dry=False)
-            report = self._workshop.run(_request(order, environment, composition), on_progress)
-            recording = self._record(environment, report)
+            mark = Mark(lineage=held.lineage, epoch=held.epoch)
+            self._workshop.published(environment, mark, composition)
+            report = self._workshop.run(_request(order, environment, composition, mark), on_progress)
+            recording = self._record(environment, report, held)
         results = [result for result in report.run.results if _is_told(result, report)]
         failed = tuple(_failed(result, report) for result in results if result.status in _FAILED)
         return ServedRun(
@@ -132,7 +136,7 @@ class Server:
             )
         return found
 
-    def _record(self, environment: Environment, report: BuildReport) -> Recording:
+    def _record(self, environment: Environment, report: BuildReport, held: Held) -> Recording:
         """Record what a run proves; nothing enters by it, since all of it is there already."""
         others = self._memory.others(environment.name)
         entering = Entering(only=frozenset(), origin=EntryOrigin.PROMOTION, by=report.run.invocation_id)
@@ -142,7 +146,7 @@ class Server:
             recordings.append(record(state, report.release, report.run, entering, others))
             return recordings[-1].state
 
-        self._memory.change(environment.name, report.release.project, move)
+        held.change(move, release=True)
         return recordings[-1]
 
     def _listed(
@@ -167,7 +171,9 @@ class Server:
         )
 
 
-def _request(order: RunOrder, environment: Environment, composition: Composition) -> RunRequest:
+def _request(
+    order: RunOrder, environment: Environment, composition: Composition, mark: Mark | None = None
+) -> RunRequest:
     """Return the order for one invocation."""
     return RunRequest(
         environment=environment,
@@ -176,6 +182,7 @@ def _request(order: RunOrder, environment: Environment, composition: Composition
         select=order.select,
         exclude=order.exclude,
         full_refresh=order.full_refresh,
+        mark=mark,
     )
 
 

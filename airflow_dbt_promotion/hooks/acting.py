@@ -21,3 +21,9 @@ def link(context: Context) -> str | None:
     """Return the address of the run in the UI, None where `[api] base_url` does not say where that is."""
     base, run = airflow_setting("api", "base_url"), context["dag_run"]
     return None if base is None else f"{base.rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"
+
+
+def run(context: Context) -> str:
+    """Return what all attempts at a task have in common: its DAG, its run, the task, and its place in a mapped one."""
+    instance = context["ti"]
+    return f"airflow:{instance.dag_id}:{instance.run_id}:{instance.task_id}:{instance.map_index}"

@@ -123,6 +123,7 @@ class PromoteOperator(AtProject):
             "lock_timeout": 60.0 if timeout is None else timeout,
             "actor": acting.actor(context),
             "link": acting.link(context),
+            "run_id": acting.run(context),
         }
         return request_of(
             self.target_environment,

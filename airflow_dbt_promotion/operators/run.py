@@ -86,6 +86,7 @@ class PromotedBuildOperator(AtProject):
                 "lock_timeout": 60.0 if timeout is None else timeout,
                 "actor": acting.actor(context),
                 "link": acting.link(context),
+                "run_id": acting.run(context),
             },
         )
 

@@ -1,16 +1,15 @@
-"""State as JSON files: `<root>/<environment>.json`, replaced as a whole, with two locks beside each.
+"""State as JSON files: `<root>/<environment>.json`, replaced as a whole, with a lock of writers beside each.
 
 A document is written to a temporary file in the same folder, made durable, and put in place by one rename; readers need
-no lock and see the old document or the new. Writers compare and set under a short lock. The promotion lock is a second,
-long one. Both are locks of the operating system on files that stay where they are: they end with their process, however
-that ends. On a network file system they are as good as its `flock`.
+no lock and see the old document or the new. Writers compare and set under a short lock of the operating system, on a
+file that stays where it is: it ends with its process, however that ends. On a network file system it is as good as its
+`flock`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
@@ -21,7 +20,6 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
-    LockHeldError,
     StateError,
     StateUnwritableError,
 )
@@ -32,8 +30,6 @@ from airflow_dbt_promotion.stores.agreement import agree
 
 WRITE_TIMEOUT = 60.0
 """Seconds to wait for other writers; each holds the lock for a fraction of one."""
-
-_MOST_OWNER_BYTES = 500
 
 
 class JsonFileStore:
@@ -69,27 +65,6 @@ class JsonFileStore:
             durable.replace_file(path, data)
         durable.make_durable(path.parent)
         return written
-
-    @contextmanager
-    def lock(self, environment: EnvironmentName, owner: str, timeout: float) -> Iterator[None]:
-        """Hold the promotion lock; raise LockHeldError after `timeout` seconds."""
-        path = self._path(environment)
-        told = _beside(path, "promotion.owner")
-        held = FileLock(_beside(path, "promotion.lock"))
-        with _unwritable(path):
-            try:
-                durable.make_folder(path.parent)
-                held.acquire(timeout=_bounded(timeout))
-            except Timeout:
-                raise LockHeldError(environment, _owner(told)) from None
-        try:
-            with _unwritable(path):
-                durable.replace_file(told, owner.encode("utf-8", "replace"))
-            yield
-        finally:
-            with suppress(OSError):
-                told.unlink(missing_ok=True)
-            held.release()
 
     def where(self, environment: EnvironmentName) -> str:
         """Return the path of a document."""
@@ -153,11 +128,6 @@ def _beside(path: Path, what: str) -> Path:
     return path.with_name(f".{path.stem}.{what}")
 
 
-def _bounded(timeout: float) -> float:
-    """Return a timeout that a lock takes: a negative one would wait for ever."""
-    return min(max(timeout, 0.0), threading.TIMEOUT_MAX)
-
-
 @contextmanager
 def _unwritable(path: Path) -> Iterator[None]:
     """Turn what the operating system says into StateUnwritableError."""
@@ -181,12 +151,3 @@ def _locked(path: Path, timeout: float) -> Iterator[None]:
         yield
     finally:
         held.release()
-
-
-def _owner(path: Path) -> str:
-    """Return what a holder wrote of itself, as one line."""
-    try:
-        told = path.read_bytes()[:_MOST_OWNER_BYTES]
-    except OSError:
-        return ""
-    return " ".join(told.decode("utf-8", "replace").split())

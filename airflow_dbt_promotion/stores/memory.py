@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import codec
-from airflow_dbt_promotion.core.errors import LockHeldError
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores.agreement import agree
@@ -25,8 +21,6 @@ class MemoryStore:
         """Begin with nothing."""
         self._documents: dict[EnvironmentName, bytes] = {}
         self._writing = threading.Lock()
-        self._locks: defaultdict[EnvironmentName, threading.Lock] = defaultdict(threading.Lock)
-        self._owners: dict[EnvironmentName, str] = {}
 
     @classmethod
     def open(cls, root: str, base: Path, endangered: tuple[Path, ...]) -> Self:  # noqa: ARG003 - no place
@@ -47,19 +41,6 @@ class MemoryStore:
             agree(self._documents.get(environment), state, expected_serial, self.where(environment))
             self._documents[environment] = data
         return written
-
-    @contextmanager
-    def lock(self, environment: EnvironmentName, owner: str, timeout: float) -> Iterator[None]:
-        """Hold the promotion lock; raise LockHeldError after `timeout` seconds."""
-        lock = self._locks[environment_name(environment)]
-        if not lock.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX)):
-            raise LockHeldError(environment, self._owners.get(environment, ""))
-        try:
-            self._owners[environment] = owner
-            yield
-        finally:
-            self._owners.pop(environment, None)
-            lock.release()
 
     def where(self, environment: EnvironmentName) -> str:
         """Return how errors name a document."""

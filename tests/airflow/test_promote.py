@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_dbt_promotion.core.errors import LockHeldError
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
+from tests.locking import locked
 from tests.scenarios import DAY, Shop, model_id
 
 __all__ = ["shop"]
@@ -92,7 +93,7 @@ def test_a_failed_promotion_is_not_retried_even_where_a_refused_one_is_skipped(s
 def test_an_error_of_the_machine_is_left_to_airflows_retries(shop: Shop) -> None:
     shop.run("staging")
     shop.clock.pass_by(DAY)
-    with shop.engine.store.lock(shop.engine.path.last().name, "somebody", 0), pytest.raises(LockHeldError):
+    with locked(shop.engine.store, "production", "somebody"), pytest.raises(LockHeldError):
         a_task(lock_timeout="0.01").execute(a_context())
 
 

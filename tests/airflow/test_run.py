@@ -7,10 +7,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_dbt_promotion.core.errors import DbtError, LockHeldError, UnservableError
-from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.operators.run import PromotedBuildOperator
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.fakes import id_of
+from tests.locking import locked
 from tests.scenarios import DAY, Shop, defined, model_id, test_id
 
 __all__ = ["shop"]
@@ -68,7 +68,7 @@ def test_a_failed_run_fails_the_task_without_a_retry_and_tells_all_the_same(serv
 
 
 def test_machines_that_break_are_retried(served: Shop) -> None:
-    with served.store.lock(EnvironmentName("production"), "somebody", 0), pytest.raises(LockHeldError):
+    with locked(served.store, "production", "somebody"), pytest.raises(LockHeldError):
         a_task(lock_timeout=0).execute(a_context())
     served.workshop.build_breaks = DbtError("it broke")
     with pytest.raises(DbtError):

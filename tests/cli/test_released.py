@@ -12,12 +12,13 @@ import pytest
 from airflow_dbt_promotion.cli import main
 from airflow_dbt_promotion.core.environment import OnDrift
 from airflow_dbt_promotion.core.errors import DbtError
-from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId
+from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Waste
 from airflow_dbt_promotion.core.ports import RunCommand
 from airflow_dbt_promotion.engine.server import NOTHING
 from airflow_dbt_promotion.render.schemas import schema
 from tests.fakes import id_of
+from tests.locking import locked
 from tests.scenarios import DAY, PARENTS, Shop, defined, model_id, path, test_id
 
 ORDERS, REVENUE = map(model_id, ("orders", "revenue"))
@@ -118,7 +119,7 @@ def test_bad_input_is_2_and_a_machine_that_breaks_is_4(shop: Shop, run: Run) -> 
     assert run("run --environment production --command compile").code == 2
     assert run("run --environment production --select unheard_of").code == 2
     assert "nothing is in it yet" in run("run --environment staging").err
-    with shop.store.lock(EnvironmentName("production"), "somebody", 0):
+    with locked(shop.store, "production", "somebody", shop.clock()):
         assert run("run --environment production --lock-timeout 0").code == 4
     shop.workshop.build_breaks = DbtError("it broke")
     told = run("run --environment production --output-format json")

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.dbt.workshop import DbtWorkshop
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.engine.server import NOTHING
+from airflow_dbt_promotion.processes import LocalProcesses
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.dbt.projects import write_project
 from tests.dbt.shops import FILES, Listed, Shelves, edit, files_below, query
@@ -64,6 +65,7 @@ class Checkout:
             releases=self.shelves,
             workshop=DbtWorkshop(self.project, InProcessRunner(), keeper),
             reader=DbtArtifacts(self.folder),
+            processes=LocalProcesses(),
             clock=now,
             project="shop",
         )

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.environment import BypassKind
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import (
     MANIFEST_ONLY,
     Digest,
@@ -31,13 +32,16 @@ from airflow_dbt_promotion.core.state import (
     EnvironmentState,
     Evidence,
     Journal,
+    Lock,
     Outcome,
+    Process,
     PromotedModel,
     PromotionOutcome,
     PromotionRecord,
     Stay,
     TestStatus,
     Unfinalized,
+    Unlocking,
 )
 
 T = TypeVar("T")
@@ -200,8 +204,20 @@ def promotion_records(draw: st.DrawFn) -> PromotionRecord:
         message=draw(texts),
         reason=draw(st.none() | texts),
         link=draw(st.none() | texts),
+        run=draw(st.none() | texts),
+        attempts=draw(st.integers(1, 9)),
     )
 
+
+choices = st.builds(
+    Choices,
+    include_upstream=st.booleans(),
+    allow_removals=st.booleans(),
+    strategy=st.sampled_from(Strategy),
+    on_incremental_change=st.sampled_from(IncrementalChange),
+    bypasses=st.frozensets(st.sampled_from(BypassKind)),
+    reason=st.none() | texts,
+)
 
 journals = st.builds(
     Journal,
@@ -212,7 +228,32 @@ journals = st.builds(
     strategy=st.sampled_from(["record", "build"]),
     models=maps(promoted_models),
     link=st.none() | texts,
+    run=st.none() | texts,
+    epoch=st.integers(0, 99),
+    attempts=st.integers(1, 9),
+    choices=choices,
+    soak=st.none() | lengths,
+    runs=st.none() | st.integers(0, 9),
+    rests_on=maps(versions),
 )
+
+processes = st.builds(
+    Process, host=texts, boot=texts, pid=st.integers(0, 2**22), started=st.floats(0, 2e9, allow_nan=False)
+)
+
+locks = st.builds(
+    Lock,
+    owner=texts,
+    run=st.none() | texts,
+    epoch=st.integers(0, 99),
+    acquired_at=instants,
+    heartbeat_at=instants,
+    expires_at=instants,
+    process=st.none() | processes,
+    link=st.none() | texts,
+)
+
+unlockings = st.builds(Unlocking, at=instants, actor=texts, reason=texts, epoch=st.integers(0, 99), owner=texts)
 
 unfinalizeds = st.builds(Unfinalized, plan_id=plan_ids, since=instants, models=tuples(model_ids()), why=texts)
 
@@ -232,5 +273,8 @@ states = st.builds(
     history=tuples(promotion_records()),
     journal=st.none() | journals,
     unfinalized=st.none() | unfinalizeds,
+    epoch=st.integers(99, 2**53),
+    lock=st.none() | locks,
+    unlocks=tuples(unlockings),
 )
 """Whole documents of any environment."""

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import codec
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
+from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, StateError
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, TestId, Version
 from airflow_dbt_promotion.core.state import (
@@ -27,6 +29,7 @@ from airflow_dbt_promotion.core.state import (
     EnvironmentState,
     Evidence,
     Journal,
+    Lock,
     Outcome,
     Stay,
     Unfinalized,
@@ -385,9 +388,21 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
         decode(twice.encode())
 
 
+def _as_schema_2(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as it was before it held the lock."""
+    new = {"epoch", "lock", "unlocks"}
+    old: dict[str, Any] = {key: value for key, value in document.items() if key not in new} | {"schema_version": 2}
+    record = {"run", "attempts"}
+    old["history"] = [{key: told for key, told in one.items() if key not in record} for one in old["history"]]
+    if old["journal"] is not None:
+        journal = {*record, "epoch", "choices", "soak", "runs", "rests_on"}
+        old["journal"] = {key: told for key, told in old["journal"].items() if key not in journal}
+    return old
+
+
 def _as_schema_1(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as the first release wrote it."""
-    old: dict[str, Any] = {**document, "schema_version": 1}
+    old: dict[str, Any] = {**_as_schema_2(document), "schema_version": 1}
     del old["release"]
     old["current"] = {
         model: {key: value for key, value in entry.items() if key != "release"}
@@ -411,7 +426,15 @@ def test_a_document_of_the_first_schema_is_read_and_says_that_nothing_was_kept()
     assert decode(codec.encode(found)) == found
 
 
-def test_a_document_of_the_first_schema_is_checked_as_any_other() -> None:
+def test_a_document_of_the_second_schema_is_read_and_nobody_has_its_lock() -> None:
+    journal = Journal(plan_id=PlanId("p"), actor="me", started_at=NOON, source=STAGING, strategy="record", models={})
+    whole = state(journal=journal, bypasses=())
+    found = decode(json.dumps(_as_schema_2(json.loads(codec.encode(whole)))).encode())
+    assert found == replace(whole, journal=replace(journal, choices=Choices(strategy=Strategy.RECORD)))
+    assert (found.lock, found.epoch, found.unlocks) == (None, 0, ())
+
+
+def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:
     old = _as_schema_1(tree())
     again = json.dumps(old["current"][ORDERS])
     twice = json.dumps(old).replace('"current": {', f'"current": {{"{ORDERS}": {again}, ')
@@ -428,7 +451,7 @@ def test_a_document_of_the_first_schema_is_checked_as_any_other() -> None:
     [
         {**tree(), "schema_version": SCHEMA_VERSION + 1},
         {**tree(), "schema_version": 99, "current": []},
-        {"schema_version": 3, "all": "different"},
+        {"schema_version": SCHEMA_VERSION + 1, "all": "different"},
     ],
 )
 @pytest.mark.parametrize("read", [codec.decode, codec.head])
@@ -439,7 +462,7 @@ def test_a_document_of_the_future_says_so(document: object, read: Callable[..., 
 
 def test_a_truncated_document_of_the_future_is_corrupt() -> None:
     with pytest.raises(CorruptStateError):
-        decode(b'{"schema_version": 3, "all": ')
+        decode(b'{"schema_version": 4, "all": ')
 
 
 @pytest.mark.parametrize("read", [codec.decode, codec.head])
@@ -473,6 +496,7 @@ def test_a_head_needs_its_fields(missing: str) -> None:
         state(evidence={ORDERS: (evidence(first_pass=None),)}),
         state(evidence={ORDERS: (evidence(last_pass=NOON - timedelta(1)),)}),
         state(evidence={ORDERS: (evidence(runs=-1),)}),
+        state(epoch=1, lock=Lock(owner="me", run=None, epoch=2, acquired_at=NOON, heartbeat_at=NOON, expires_at=NOON)),
         state(current={ORDERS: entry(by="\ud800")}),
     ],
 )

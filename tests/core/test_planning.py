@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.errors import ParentNotBuiltError
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, exposures_reached
 from airflow_dbt_promotion.core.planning import plan
-from airflow_dbt_promotion.core.promotion import Built, Who, begin, settle
+from airflow_dbt_promotion.core.promotion import Attempt, Built, begin, settle
 from airflow_dbt_promotion.core.recording import record
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus
@@ -405,7 +405,7 @@ def test_applying_a_plan_reaches_the_target_and_a_second_one_finds_nothing_to_do
     asked = question(strategy=Strategy.RECORD, allow_removals=removals, allow_stale_downstream=stale)
     first = plan(situation(source, target), asked)
     assert first.allowed
-    began = begin(target, first, Who(actor="ann"), NOON + 9 * DAY, 10)
+    began = begin(target, first, Attempt(actor="ann"), NOON + 9 * DAY, 10)
     ending = settle(began, first, Built(), NOON + 9 * DAY, 10)
     assert ending.outcome is PromotionOutcome.PROMOTED
     after = difference(source, ending.state, None)

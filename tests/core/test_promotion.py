@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.planning import plan
-from airflow_dbt_promotion.core.promotion import Built, Ending, Who, abort, begin, settle
+from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, settle
 from airflow_dbt_promotion.core.recording import record
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus
@@ -39,7 +39,7 @@ RAW, STG, ORDERS, REVENUE = map(model_id, ("raw_orders", "stg_orders", "orders",
 SHOP = release()
 CHANGED = release(code={"orders": "select 2"})
 NOW = NOON + 9 * DAY
-ANN = Who(actor="ann", link="https://example.com/run/1")
+ANN = Attempt(actor="ann", link="https://example.com/run/1")
 
 
 def staged(project: Release = SHOP) -> EnvironmentState:
@@ -115,7 +115,7 @@ def test_a_reason_belongs_to_the_attempt_that_gave_it() -> None:
 def test_what_a_dead_process_left_is_buried_as_errored() -> None:
     found = planned(staged())
     left = begin(empty_state("production"), found, ANN, NOW, 10)
-    state = begin(left, found, Who(actor="bob"), NOW + DAY, 10)
+    state = begin(left, found, Attempt(actor="bob"), NOW + DAY, 10)
     assert state.journal is not None
     assert state.journal.actor == "bob"
     (told,) = state.history
@@ -123,6 +123,35 @@ def test_what_a_dead_process_left_is_buried_as_errored() -> None:
     assert "interrupted" in told.message
     assert state.unfinalized is not None
     assert set(state.unfinalized.models) == set(SHOP.models)
+
+
+def test_a_later_attempt_of_the_same_run_carries_on_what_a_dead_one_began() -> None:
+    found = planned(staged(), None, bypasses=frozenset({BypassKind.SKIP_TESTS}), reason="in a hurry")
+    first = Attempt(actor="ann", run="task 1", epoch=3, soak=DAY, runs=2)
+    left = begin(empty_state("production"), found, first, NOW, 10)
+    assert left.journal is not None
+    assert (left.journal.soak, left.journal.runs, left.journal.choices) == (DAY, 2, found.choices)
+    going_on = begin(left, found, replace(first, epoch=4, link="https://example.com/2"), NOW + DAY, 10)
+    assert going_on.journal == replace(left.journal, epoch=4, attempts=2, link="https://example.com/2")
+    assert (going_on.history, len(going_on.bypasses)) == ((), 1)
+    (told,) = settle(going_on, found, Built(), NOW + DAY, 10).state.history
+    assert (told.attempts, told.run, told.started_at, told.reason) == (2, "task 1", NOW, "in a hurry")
+
+
+@pytest.mark.parametrize("attempt", [Attempt(actor="ann", run="task 2"), Attempt(actor="ann")])
+def test_what_another_run_began_is_not_carried_on_unless_somebody_resumes_it(attempt: Attempt) -> None:
+    found = planned(staged())
+    left = begin(empty_state("production"), found, Attempt(actor="ann", run="task 1"), NOW, 10)
+    assert len(begin(left, found, attempt, NOW, 10).history) == 1
+    resumed = begin(left, found, replace(attempt, resumes=True), NOW, 10)
+    assert resumed.journal is not None
+    assert (resumed.history, resumed.journal.attempts) == ((), 2)
+
+
+def test_another_plan_of_the_same_run_is_begun_anew() -> None:
+    attempt = Attempt(actor="ann", run="task 1")
+    left = begin(empty_state("production"), planned(staged()), attempt, NOW, 10)
+    assert len(begin(left, planned(staged(CHANGED)), attempt, NOW, 10).history) == 1
 
 
 def test_recording_touches_no_warehouse_so_that_a_broken_one_leaves_nothing_undone() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.core.errors import CorruptStateError, LockHeldError
-from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId
+from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Waste
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.engine.cleaner import GRACE
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from tests.fakes import id_of
+from tests.locking import locked
 from tests.scenarios import DAY, Shop, defined
 
 MERGED = defined(code={"orders": "select 2"})
@@ -39,7 +40,7 @@ def test_nothing_is_deleted_while_somebody_promotes() -> None:
     shop.run("staging")
     shop.releases.found = Waste(releases=(ReleaseId("old"),), names=("trees/old.json",))
     waste = shop.engine.cleaner.waste()
-    with shop.store.lock(EnvironmentName("staging"), "ben", 0), pytest.raises(LockHeldError, match="ben"):
+    with locked(shop.store, "staging", "ben", shop.clock()), pytest.raises(LockHeldError, match="ben"):
         shop.engine.cleaner.remove(waste, "ann", 0)
     assert shop.releases.removed == []
 
@@ -72,6 +73,7 @@ def test_an_unreadable_document_stops_it(tmp_path: Path) -> None:
         releases=shop.releases,
         workshop=shop.workshop,
         reader=shop.reader,
+        processes=shop.processes,
         clock=shop.clock,
     )
     with pytest.raises(CorruptStateError):

@@ -26,12 +26,13 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.ports import Progress
-from airflow_dbt_promotion.core.promotion import Who, begin
+from airflow_dbt_promotion.core.promotion import Attempt, begin
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine import Engine, Promotion, PromotionRequest
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from airflow_dbt_promotion.stores.memory import MemoryStore
+from tests.locking import locked
 from tests.scenarios import (
     DAY,
     NOON,
@@ -168,6 +169,7 @@ def engine(shop: Shop, store: JsonFileStore | MemoryStore, project: str | None =
         releases=shop.releases,
         workshop=shop.workshop,
         reader=shop.reader,
+        processes=shop.processes,
         clock=shop.clock,
         project=project,
     )
@@ -197,21 +199,24 @@ def test_the_story_in_files(tmp_path: Path) -> None:
 
 def test_a_lock_that_another_holds_is_no_refusal() -> None:
     shop = soaked()
-    with shop.store.lock(PRODUCTION, "bob", 0), pytest.raises(LockHeldError, match="bob"):
+    with locked(shop.store, PRODUCTION, "bob", shop.clock()), pytest.raises(LockHeldError, match="bob"):
         promote(shop, lock_timeout=0)
-    assert shop.store.read(PRODUCTION) is None
+    state = shop.store.read(PRODUCTION)
+    assert state is not None
+    assert (state.current, state.history, state.journal) == ({}, (), None)
 
 
 class MovingStore(MemoryStore):
-    """A store in which something happens whenever the promotion lock was got."""
+    """A store in which something happens whenever somebody is about to get the promotion lock of production."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waited = lambda: None
 
-    def lock(self, environment: EnvironmentName, owner: str, timeout: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        self.waited()
-        return super().lock(environment, owner, timeout)
+    def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
+        if state.environment == PRODUCTION and state.lock is not None and state.journal is None:
+            self.waited()
+        return super().write(state, expected_serial)
 
 
 @pytest.fixture
@@ -234,7 +239,9 @@ def test_a_plan_that_moved_while_it_waited_is_refused(moving: tuple[Shop, Moving
     found = promote(shop)
     assert found.outcome is PromotionOutcome.REFUSED
     assert "plan_moved" in codes(found)
-    assert (store.read(PRODUCTION), shop.workshop.orders) == (None, [])
+    state = store.read(PRODUCTION)
+    assert state is not None
+    assert (state.current, state.history, state.lock, shop.workshop.orders) == ({}, (), None, [])
 
 
 def test_a_gate_that_shut_while_it_waited_refuses(moving: tuple[Shop, MovingStore]) -> None:
@@ -283,7 +290,7 @@ def test_a_project_that_dbt_refuses_left_nothing_half_done() -> None:
 def test_what_a_dead_process_left_is_buried_by_the_next_promotion() -> None:
     shop = soaked()
     plan = shop.engine.plan(PromotionRequest(target="production"))
-    dead = begin(empty_state("production"), plan, Who(actor="bob"), NOON, 10)
+    dead = begin(empty_state("production"), plan, Attempt(actor="bob"), NOON, 10)
     shop.store.write(dead, None)
     assert promote(shop).outcome is PromotionOutcome.PROMOTED
     state = production(shop)
@@ -295,7 +302,7 @@ def test_what_a_dead_process_left_is_buried_by_the_next_promotion() -> None:
 def test_what_a_dead_process_left_stays_undone_where_the_next_promotion_does_less() -> None:
     shop = soaked()
     plan = shop.engine.plan(PromotionRequest(target="production"))
-    shop.store.write(begin(empty_state("production"), plan, Who(actor="bob"), NOON, 10), None)
+    shop.store.write(begin(empty_state("production"), plan, Attempt(actor="bob"), NOON, 10), None)
     promote(shop, models=("raw_orders",))
     left = production(shop).unfinalized
     assert left is not None

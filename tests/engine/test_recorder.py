@@ -239,6 +239,7 @@ def test_an_engine_that_knows_no_project_takes_any() -> None:
         releases=shop.releases,
         workshop=shop.workshop,
         reader=shop.reader,
+        processes=shop.processes,
         clock=shop.clock,
     )
     assert anyone.record("staging", shop.leave_run("staging", failing=[test_id("orders")])).failed == (ORDERS,)

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.core.state import EnvironmentState, Journal, Unfinali
 from airflow_dbt_promotion.engine import RunOrder, RunOutcome, ServedRun
 from airflow_dbt_promotion.engine.server import NOTHING
 from tests.fakes import id_of
+from tests.locking import locked
 from tests.scenarios import DAY, PARENTS, Shop, defined, model_id, release, test_id
 
 RAW, STG, ORDERS, REVENUE = map(model_id, ("raw_orders", "stg_orders", "orders", "revenue"))
@@ -98,14 +99,13 @@ def test_a_machine_that_breaks_leaves_nothing_behind() -> None:
     shop.workshop.build_breaks = DbtError("it broke")
     with pytest.raises(DbtError):
         run(shop)
-    assert held(shop) == before
-    with shop.store.lock(PRODUCTION, "somebody", 0):
-        pass
+    after = held(shop)
+    assert (after.lock, after.current, after.evidence) == (None, before.current, before.evidence)
 
 
 def test_a_run_waits_for_the_environments_lock_and_a_dry_run_does_not() -> None:
     shop = serving()
-    with shop.store.lock(PRODUCTION, "somebody", 0):
+    with locked(shop.store, PRODUCTION, "somebody", shop.clock()):
         with pytest.raises(LockHeldError, match="somebody"):
             run(shop, lock_timeout=0.0)
         assert run(shop, dry_run=True).nodes

@@ -63,8 +63,45 @@ class LockHeldError(MachineError):
         self.environment, self.owner = environment, owner
         super().__init__(
             f"another promotion or run of {environment} is going on ({owner or 'owner unknown'}); wait for it, or "
-            f"raise the lock timeout"
+            f"raise the lock timeout; if it is surely dead: `dbt-promote unlock --environment {environment} --force "
+            f"--reason TEXT`"
         )
+
+
+class LockLostError(MachineError):
+    """The lock is not ours any more: we were taken for dead, or somebody opened it by force."""
+
+    code = "lock_lost"
+
+    def __init__(self, environment: str, owner: str) -> None:
+        """Take the environment and what is known of who has the lock now."""
+        self.environment, self.owner = environment, owner
+        super().__init__(
+            f"the lock of {environment} is not ours any more (held by {owner}): this attempt gave no sign of life for "
+            f"too long, or somebody opened the lock, so it may not write; `dbt-promote status` tells what came of it"
+        )
+
+
+class NotLockedError(InputError):
+    """A lock that was to be opened, and that nobody holds."""
+
+    code = "not_locked"
+
+    def __init__(self, environment: str) -> None:
+        """Take the environment."""
+        self.environment = environment
+        super().__init__(f"nobody holds the lock of {environment}; there is nothing to open")
+
+
+class NothingToResumeError(InputError):
+    """A promotion that was to be carried on, where none is open."""
+
+    code = "nothing_to_resume"
+
+    def __init__(self, environment: str) -> None:
+        """Take the environment."""
+        self.environment = environment
+        super().__init__(f"no promotion into {environment} broke off: there is nothing to resume")
 
 
 class ClockError(MachineError):

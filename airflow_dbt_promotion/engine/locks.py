@@ -1,0 +1,167 @@
+"""Holding the promotion lock of an environment: taking it, giving signs of life, writing only while it is ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.definition import ProjectIdentity
+from airflow_dbt_promotion.core.errors import LockHeldError, LockLostError, MachineError, PromotionError
+from airflow_dbt_promotion.core.identity import EnvironmentName
+from airflow_dbt_promotion.core.lock import LEASE, Holder, beaten, freed, held, taken
+from airflow_dbt_promotion.core.ports import Clock, Processes
+from airflow_dbt_promotion.core.state import EnvironmentState, Lock
+from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.failpoints import Failpoint, reached
+
+_BEATS = 6
+"""Signs of life in each lease, so that several may fail."""
+
+_SHORTEST, _LONGEST = 0.02, 2.0
+"""Seconds between two looks at a lock that another holds; each is longer than the one before."""
+
+Move = Callable[[EnvironmentState], EnvironmentState]
+
+
+class Held:
+    """A lock that is held. Every write of the holder goes through it, and none after the lock was lost."""
+
+    def __init__(self, memory: Memory, state: EnvironmentState) -> None:
+        """Take where the document is, and the document in which the lock is ours."""
+        self._memory, self._environment, self._project = memory, state.environment, state.project
+        self.lineage, self.epoch = state.lineage, state.epoch
+        self._lost: PromotionError | None = None
+
+    def check(self) -> None:
+        """Raise LockLostError where the lock is known to be lost."""
+        if self._lost is not None:
+            raise self._lost
+
+    def change(self, move: Move, *, release: bool = False) -> EnvironmentState:
+        """Apply a move to the document, if the lock is ours still; `release` gives it back in the same write.
+
+        Raises LockLostError, and what `Memory.change` raises.
+        """
+        self.check()
+
+        def fenced(state: EnvironmentState) -> EnvironmentState:
+            held(state, self.epoch)
+            after = move(state)
+            return freed(after, self.epoch) if release else after
+
+        return self._memory.change(self._environment, self._project, fenced)
+
+    def lose(self, error: PromotionError) -> None:
+        """Note that the lock is lost."""
+        self._lost = error
+
+    def give_back(self) -> None:
+        """Give the lock back, if it is ours still; what cannot be written is left to expire."""
+        with suppress(MachineError):
+            state = self._memory.read(self._environment)
+            if state is not None and state.lock is not None and state.lock.epoch == self.epoch:
+                self._memory.change(self._environment, self._project, lambda found: freed(found, self.epoch))
+
+
+class _Seen(NamedTuple):
+    """A sign of life, and how long we had waited when we saw it first."""
+
+    epoch: int
+    heartbeat: datetime
+    waited: float
+
+
+class Locks:
+    """Takes locks."""
+
+    def __init__(self, memory: Memory, processes: Processes, clock: Clock, lease: timedelta = LEASE) -> None:
+        """Take what is remembered, what knows processes, and the clock; a sign of life holds for a lease."""
+        self._memory, self._processes, self._clock, self._lease = memory, processes, clock, lease
+
+    @contextmanager
+    def hold(
+        self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, timeout: float
+    ) -> Iterator[Held]:
+        """Hold the lock of an environment while the context is open.
+
+        Waits for another holder for at most `timeout` seconds, and for a lease at least where an earlier attempt of the
+        same run has it, on another machine. An earlier attempt on this machine is ended, and its lock is ours at once.
+        Raises LockHeldError that says who has it.
+        """
+        found = self._taken(environment, project, replace(holder, process=self._processes.here()), timeout)
+        mine, over = Held(self._memory, found), threading.Event()
+        reached(Failpoint.LOCKED)
+        beating = threading.Thread(target=self._beat, args=(mine, over), name=f"lock of {environment}", daemon=True)
+        beating.start()
+        try:
+            yield mine
+        finally:
+            over.set()
+            beating.join()
+            mine.give_back()
+
+    def _taken(
+        self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, timeout: float
+    ) -> EnvironmentState:
+        """Return the document in which the lock is ours."""
+        waited, pause, gone = 0.0, _SHORTEST, None
+        seen: _Seen | None = None
+        while True:
+            try:
+                return self._take(environment, project, holder, gone)
+            except LockHeldError:
+                state = self._memory.read(environment)
+                lock = state.lock if state is not None else None
+                if lock is None:  # given back just now
+                    continue
+                again = holder.run is not None and lock.run == holder.run
+                patience = max(timeout, self._lease.total_seconds()) if again else timeout
+                seen = seen if seen is not None and seen[:2] == (lock.epoch, lock.heartbeat_at) else None
+                seen = seen or _Seen(lock.epoch, lock.heartbeat_at, waited)
+                if self._is_gone(lock, holder, again=again) or waited - seen.waited >= self._lease.total_seconds():
+                    gone = lock.epoch
+                    continue
+                if waited >= patience:
+                    raise
+            step = max(min(pause, patience - waited), _SHORTEST)
+            _wait(step)
+            waited, pause = waited + step, min(pause * 1.5, _LONGEST)
+
+    def _take(
+        self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, gone: int | None
+    ) -> EnvironmentState:
+        return self._memory.change(
+            environment, project, lambda state: taken(state, holder, self._clock(), self._lease, gone=gone)
+        )
+
+    def _is_gone(self, lock: Lock, holder: Holder, *, again: bool) -> bool:
+        """Say whether an earlier attempt of the same run is surely dead; one on this machine is ended."""
+        if not again or lock.process is None or lock.process == holder.process:
+            return False
+        return self._processes.ended(lock.process)
+
+    def _beat(self, mine: Held, over: threading.Event) -> None:
+        """Give signs of life until the work is over, or the lock is lost."""
+        last = self._clock()
+        while not over.wait(self._lease.total_seconds() / _BEATS):
+            now = self._clock()
+            try:
+                mine.change(lambda state: beaten(state, mine.epoch, self._clock(), self._lease))
+                last = now
+            except LockLostError as error:
+                mine.lose(error)
+                return
+            except PromotionError as error:
+                if now - last >= self._lease:
+                    mine.lose(error)
+                    return
+
+
+def _wait(seconds: float) -> None:
+    """Let time pass."""
+    threading.Event().wait(seconds)

@@ -1,0 +1,113 @@
+"""Publishing: doing in the target what a plan's strategy says, and not what an earlier attempt has done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.building import Segment, segments
+from airflow_dbt_promotion.core.environment import Strategy
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.ports import BuildRequest, Mark, OnProgress, Progress, Published, Workshop
+from airflow_dbt_promotion.core.promotion import Built
+from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
+from airflow_dbt_promotion.engine.locks import Held
+from airflow_dbt_promotion.engine.planner import Planned
+from airflow_dbt_promotion.failpoints import Failpoint, reached
+
+
+class Publisher:
+    """Publishes plans."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        """Take what runs dbt."""
+        self._workshop = workshop
+
+    def publish(self, planned: Planned, held: Held, on_progress: OnProgress) -> Built:
+        """Do what the strategy does in the target; stop at the first invocation that did not succeed.
+
+        Raises LockLostError where the lock was lost meanwhile, and what `Workshop.build` raises.
+        """
+        plan = planned.plan
+        reached(Failpoint.PUBLISHING)
+        match plan.strategy:
+            case Strategy.RECORD:
+                return Built()
+            case Strategy.BUILD if all(change.after is None for change in plan.changes):
+                return Built()
+            case Strategy.BUILD:
+                release = planned.made or planned.situation.project
+                if release is None:
+                    raise ValueError("`build` needs code to build from")
+                return self._build(planned, release, held, on_progress)
+
+    def keep(self, planned: Planned) -> None:
+        """Keep the sources at hand, where they are what is built from."""
+        project = planned.situation.project if planned.composition is None else None
+        if planned.plan.strategy is Strategy.BUILD and project is not None and project.id is not None:
+            self._workshop.keep(project.id)
+
+    def _build(self, planned: Planned, release: Release, held: Held, on_progress: OnProgress) -> Built:
+        """Run each invocation of the plan, without what the marks of an earlier attempt say was published."""
+        target, mark = (
+            planned.situation.target,
+            Mark(lineage=held.lineage, epoch=held.epoch, plan_id=planned.plan.plan_id),
+        )
+
+        def hear(progress: Progress) -> None:
+            held.check()
+            on_progress(progress)
+            if progress.status == ResultStatus.SUCCESS.value:
+                reached(Failpoint.MODEL_PUBLISHED)
+
+        published = self._workshop.published(target, mark, planned.composition)
+        runs, words = [_earlier(published, target.target)] if published else [], list[str]()
+        for segment in segments(planned.plan, release):
+            left = _left(segment, published)
+            if left is None:
+                continue
+            held.check()
+            order = BuildRequest(
+                environment=target,
+                models=left.models,
+                tests=left.tests,
+                full_refresh=left.full_refresh,
+                composition=planned.composition,
+                mark=mark,
+            )
+            report = self._workshop.build(order, hear)
+            runs.append(report.run)
+            words.extend(report.words)
+            if not report.success:
+                break
+        held.check()
+        reached(Failpoint.PUBLISHED)
+        others = planned.situation.others
+        source = planned.situation.source_state
+        beside = (*(other for other in others if other.environment != target.name), *((source,) if source else ()))
+        return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside, aligned=planned.aligned)
+
+
+def _left(segment: Segment, published: Mapping[ModelId, Published]) -> Segment | None:
+    """Return what is left to do of an invocation: tests are run again, models are not. None where nothing is."""
+    models = tuple(model for model in segment.models if model.id not in published)
+    return replace(segment, models=models) if models or segment.tests else None
+
+
+def _earlier(published: Mapping[ModelId, Published], target: str) -> Run:
+    """Return what an earlier attempt published as a run of its own."""
+    instants = [one.at for one in published.values()]
+    return Run(
+        invocation_id=max(published.values(), key=lambda one: one.at).invocation_id,
+        command="build",
+        where="the marks of an earlier attempt in the warehouse",
+        started_at=min(instants),
+        finished_at=max(instants),
+        results=tuple(
+            NodeResult(id=model, status=ResultStatus.SUCCESS, started_at=one.at, completed_at=one.at)
+            for model, one in sorted(published.items())
+        ),
+        target=target,
+    )
