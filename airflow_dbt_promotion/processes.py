@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,11 +16,18 @@ from airflow_dbt_promotion.core.state import Process
 _PATIENCE = 10.0
 """Seconds in which a process may end by itself before it is killed."""
 
+OWNER = "DBT_PROMOTION_OWNER"
+"""The environment variable by which a process that was started says for whom it works: it may outlive him."""
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class LocalProcesses:
     """The port `Processes` for the machine at hand."""
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        """Take the seconds in which a process may end by itself."""
+        self._patience = patience
 
     def here(self) -> Process:
         """Return this process."""
@@ -36,24 +44,49 @@ class LocalProcesses:
             return False
         if process.boot != here.boot:
             return True
+        found = _alive(process)
+        if found is not None and found.pid in {here.pid, *(parent.pid for parent in psutil.Process().parents())}:
+            return False
         try:
-            found = psutil.Process(process.pid)
-            if _started(found) != process.started:
-                return True
-            if found.pid in {here.pid, *(parent.pid for parent in psutil.Process().parents())}:
-                return False
-            return _end([*found.children(recursive=True), found])
+            children = found.children(recursive=True) if found is not None else []
+            return _end([*children, *([found] if found is not None else []), *_working_for(process)], self._patience)
         except psutil.NoSuchProcess:
-            return True
+            return self.ended(process)
         except psutil.AccessDenied:
             return False
 
 
-def _end(processes: list[psutil.Process]) -> bool:
+def owned() -> dict[str, str]:
+    """Return what the environment of a process has to say that we start: for whom it works."""
+    return {OWNER: _key(LocalProcesses().here())}
+
+
+def _key(process: Process) -> str:
+    return f"{process.boot}:{process.pid}:{process.started}"
+
+
+def _alive(process: Process) -> psutil.Process | None:
+    """Return a process of this machine that runs still."""
+    try:
+        found = psutil.Process(process.pid)
+        return found if _started(found) == process.started else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _working_for(process: Process) -> Iterator[psutil.Process]:
+    """Yield what was started for a process, and may have outlived it."""
+    key = _key(process)
+    for one in psutil.process_iter(["environ"]):
+        if (one.info["environ"] or {}).get(OWNER) == key:
+            yield one
+
+
+def _end(processes: list[psutil.Process], patience: float) -> bool:
     """Ask processes to end, then kill those that have not; say whether all are gone."""
     for one in processes:
         _signal(one, kill=False)
-    _, left = psutil.wait_procs(processes, timeout=_PATIENCE)
+    _, left = psutil.wait_procs(processes, timeout=patience)
     for one in left:
         _signal(one, kill=True)
     _, left = psutil.wait_procs(left, timeout=_PATIENCE)

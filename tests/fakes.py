@@ -17,7 +17,7 @@ from airflow_dbt_promotion.core.errors import (
     SourcesError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, ReleaseId, bare_name, digest_of
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, bare_name, digest_of
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.core.ports import (
     BuildReport,
@@ -184,7 +184,7 @@ class FakeWorkshop:
         self.build_breaks: BaseException | None = None
         self._marked: dict[ModelId, Published] = {}
         self.meanwhile: Callable[[], object] = bool
-        self.marks: dict[tuple[str, PlanId | None], dict[ModelId, Published]] = {}
+        self.marks: dict[tuple[str, int], dict[ModelId, Published]] = {}
         self.fences: dict[str, int] = {}
         self.parses: list[tuple[str, bool]] = []
         self.selected: tuple[ModelId, ...] = ()
@@ -235,10 +235,13 @@ class FakeWorkshop:
         mark: Mark,
         composition: Composition | None,  # noqa: ARG002 - the port's
     ) -> Mapping[ModelId, Published]:
-        """Shut older epochs out, and return what was published of a plan."""
+        """Shut older epochs out, and return what was published by earlier ones."""
         self._check_fence(environment, mark)
         self.fences[environment.name] = mark.epoch
-        return self.marks.get((environment.name, mark.plan_id), {})
+        found: dict[ModelId, Published] = {}
+        for epoch in mark.earlier:
+            found |= self.marks.get((environment.name, epoch), {})
+        return found
 
     def _check_fence(self, environment: Environment, mark: Mark) -> None:
         """Refuse an older epoch."""
@@ -249,7 +252,7 @@ class FakeWorkshop:
         """Report a run of exactly the requested nodes; with a mark, each model that succeeds is marked."""
         if request.mark is not None:
             self._check_fence(request.environment, request.mark)
-            self._marked = self.marks.setdefault((request.environment.name, request.mark.plan_id), {})
+            self._marked = self.marks.setdefault((request.environment.name, request.mark.epoch), {})
         else:
             self._marked = {}
         self.orders.append(request)

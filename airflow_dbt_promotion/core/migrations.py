@@ -78,7 +78,7 @@ def _lock(document: dict[str, Any]) -> None:
         record |= {"run": None, "attempts": 1}
     if (journal := document.get("journal")) is not None:
         choices = msgspec.to_builtins(Choices()) | {"strategy": journal["strategy"]}
-        journal |= {"run": None, "epoch": 0, "attempts": 1, "choices": choices}
+        journal |= {"run": None, "epochs": [], "choices": choices}
         journal |= {"soak": None, "runs": None, "rests_on": {}}
     document |= {"epoch": 0, "lock": None, "unlocks": []}
 

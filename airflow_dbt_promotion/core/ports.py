@@ -118,12 +118,14 @@ OnProgress = Callable[[Progress], None]
 class Mark(Struct, frozen=True, kw_only=True):
     """What a holder of the lock leaves in the warehouse.
 
-    `epoch` shuts older holders out, whoever they are, of the document with this `lineage`. `plan_id` goes with each
-    model that a promotion publishes, in the model's own transaction, so that a later attempt knows of it.
+    `epoch` shuts older holders out, whoever they are, of the document with this `lineage`. With a `plan_id`, one goes
+    with each model that a promotion publishes, in the model's own transaction, so that a later attempt knows of it.
+    `earlier` are the epochs of the attempts before, whose marks count still.
     """
 
     lineage: str
     epoch: int
+    earlier: tuple[int, ...] = ()
     plan_id: PlanId | None = None
 
 
@@ -230,7 +232,7 @@ class Workshop(Protocol):
     def published(
         self, environment: Environment, mark: Mark, composition: Composition | None
     ) -> Mapping[ModelId, Published]:
-        """Shut holders of an older epoch out of a warehouse, and return what was published of the mark's plan already.
+        """Shut holders of an older epoch out of a warehouse, and return what earlier attempts have published.
 
         Whoever is in the middle of publishing a model is waited for, where the warehouse has transactions that last.
         Raises LockLostError where a newer epoch was there before, DbtError where the warehouse cannot be asked.

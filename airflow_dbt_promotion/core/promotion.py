@@ -89,7 +89,7 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
     """
     before = state.journal
     if before is not None and before.plan_id == plan.plan_id and is_carried_on(before, attempt):
-        going_on = replace(before, epoch=attempt.epoch, attempts=before.attempts + 1, link=attempt.link or before.link)
+        going_on = replace(before, epochs=(*before.epochs, attempt.epoch), link=attempt.link or before.link)
         return replace(state, journal=going_on)
     state = _buried(state, now, keep)
     reason = plan.choices.reason or ""
@@ -107,7 +107,7 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         models={change.model: _told(change, "planned") for change in plan.changes},
         link=attempt.link,
         run=attempt.run,
-        epoch=attempt.epoch,
+        epochs=(attempt.epoch,),
         choices=plan.choices,
         soak=attempt.soak,
         runs=attempt.runs,
@@ -200,7 +200,7 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
         ),
         link=journal.link,
         run=journal.run,
-        attempts=journal.attempts,
+        attempts=max(len(journal.epochs), 1),
     )
     return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
 

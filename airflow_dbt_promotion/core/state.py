@@ -166,7 +166,7 @@ class PromotionRecord(Struct, frozen=True, kw_only=True):
 class Journal(Struct, frozen=True, kw_only=True):
     """A promotion that has begun and whose end is not written yet, with all that a later attempt needs to carry it on.
 
-    `epoch` is the lock's of the attempt that carries it, `attempts` counts them, and `run` is what they have in common.
+    `epochs` are the lock's of every attempt, the present one last, and `run` is what they have in common.
     `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan.
     """
 
@@ -178,8 +178,7 @@ class Journal(Struct, frozen=True, kw_only=True):
     models: Mapping[ModelId, PromotedModel]
     link: str | None = None
     run: str | None = None
-    epoch: Natural = 0
-    attempts: Natural = 1
+    epochs: tuple[Natural, ...] = ()
     choices: Choices = Choices()
     soak: timedelta | None = None
     runs: Natural | None = None

@@ -52,7 +52,8 @@ _MACROS = {
   values ('{{ environment }}', '{{ lineage }}', {{ epoch }}, '{{ plan_id }}', '{{ node }}', '{{ invocation_id }}',
     '{{ modules.datetime.datetime.now(modules.pytz.utc).isoformat() }}')
 {%- endmacro %}""",
-    "dbt_promotion_begin": """{% macro dbt_promotion_begin(environment, lineage, epoch, plan_id) -%}
+    "dbt_promotion_begin": """{% macro dbt_promotion_begin(environment, lineage, epoch, earlier) -%}
+  {%- set others = (earlier or [-1]) | join(', ') -%}
   {%- set marks = dbt_promotion_marks() -%}
   {%- if not adapter.check_schema_exists(marks.database, marks.schema) -%}
     {%- do adapter.create_schema(api.Relation.create(database=marks.database, schema=marks.schema)) -%}
@@ -77,7 +78,7 @@ _MACROS = {
   {%- else -%}
     {%- call statement('tidy', auto_begin=True) -%}
       delete from {{ marks }} where lineage = '{{ lineage }}' and epoch < {{ epoch }}
-      and (node = ''{% if plan_id %} or plan_id <> '{{ plan_id }}'{% endif %})
+      and (node = '' or epoch not in ({{ others }}))
     {%- endcall -%}
     {%- call statement('fence', auto_begin=True) -%}
       {{ dbt_promotion_mark(environment, lineage, epoch, '', '') }}
@@ -86,7 +87,7 @@ _MACROS = {
     {%- set found = [] -%}
     {%- for row in run_query(
       "select node, invocation_id, marked_at from " ~ marks ~ " where node <> '' and lineage = '" ~ lineage
-      ~ "' and plan_id = '" ~ plan_id ~ "'"
+      ~ "' and epoch in (" ~ others ~ ")"
     ).rows -%}
       {%- do found.append([row[0], row[1], row[2]]) -%}
     {%- endfor -%}
@@ -141,14 +142,14 @@ def begin_invocation(environment: Environment, target: str, mark: Mark) -> DbtIn
         "environment": environment.name,
         "lineage": _plain(mark.lineage),
         "epoch": mark.epoch,
-        "plan_id": mark.plan_id or "",
+        "earlier": list(mark.earlier),
     }
     operation = Operation(name="dbt_promotion_begin", arguments=arguments)
     return DbtInvocation(command=DbtCommand.RUN_OPERATION, target=target, vars=environment.vars, operation=operation)
 
 
 def read_begun(outcome: DbtOutcome, environment: Environment, mark: Mark) -> Mapping[ModelId, Published]:
-    """Return what was published already of the mark's plan. Raises DbtError, LockLostError."""
+    """Return what was published by earlier attempts. Raises DbtError, LockLostError."""
     if not outcome.success:
         raise DbtError(
             f"the warehouse of {environment.name} does not take the marks of a promotion (table {TABLE} in the "

@@ -20,6 +20,7 @@ from airflow_dbt_promotion.dbt import handing
 from airflow_dbt_promotion.dbt.interpreter import interpreter_of, is_interpreter, versions_in
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, absolute, arguments
 from airflow_dbt_promotion.dbt.listener import Listener, NodeEvent, stamp
+from airflow_dbt_promotion.processes import owned
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -128,7 +129,7 @@ class SubprocessRunner:
             process = subprocess.Popen(  # noqa: S603 - a list, no shell; the executable is configuration
                 command,
                 cwd=project.stands_in,
-                env={**os.environ, **project.env, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **project.env, **owned(), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

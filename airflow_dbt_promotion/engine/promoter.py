@@ -24,7 +24,7 @@ from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.lock import forced
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, OnProgress, Workshop
+from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, Mark, OnProgress, Workshop
 from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome, Unlocking
@@ -201,11 +201,16 @@ class Promoter:
         plan, target, now = planned.plan, planned.situation.target, self._clock()
         began = held.change(lambda state: begin(state, plan, attempt, now, target.keep_history))
         reached(Failpoint.BEGUN)
-        touched = began.journal is not None and began.journal.attempts > 1 and plan.strategy is Strategy.BUILD
+        journal = began.journal
+        if journal is None:
+            raise ValueError("what has begun is in the journal")
+        *earlier, epoch = journal.epochs
+        mark = Mark(lineage=held.lineage, epoch=epoch, earlier=tuple(earlier), plan_id=plan.plan_id)
+        touched = bool(earlier) and plan.strategy is Strategy.BUILD
         try:
             self._publisher.keep(planned)
             reached(Failpoint.KEPT)
-            built = self._publisher.publish(planned, held, on_progress)
+            built = self._publisher.publish(planned, mark, held, on_progress)
             touched = plan.strategy is Strategy.BUILD
             ending = self._commit(planned, built, held)
         except BaseException as error:
@@ -216,7 +221,7 @@ class Promoter:
         return Promotion(
             plan=plan,
             outcome=ending.outcome,
-            started_at=began.journal.started_at if began.journal is not None else now,
+            started_at=journal.started_at,
             finished_at=self._clock(),
             message=ending.message,
             models=ending.models,

@@ -18,6 +18,21 @@ from airflow_dbt_promotion.engine.planner import Planned
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 
+class _Hearing:
+    """Passes progress on, as long as the lock is ours."""
+
+    def __init__(self, held: Held, on_progress: OnProgress) -> None:
+        """Take the lock, and whom to tell."""
+        self.held, self.on_progress = held, on_progress
+
+    def __call__(self, progress: Progress) -> None:
+        """Take a sign of life of dbt's."""
+        self.held.check()
+        self.on_progress(progress)
+        if progress.status == ResultStatus.SUCCESS.value:
+            reached(Failpoint.MODEL_PUBLISHED)
+
+
 class Publisher:
     """Publishes plans."""
 
@@ -25,7 +40,7 @@ class Publisher:
         """Take what runs dbt."""
         self._workshop = workshop
 
-    def publish(self, planned: Planned, held: Held, on_progress: OnProgress) -> Built:
+    def publish(self, planned: Planned, mark: Mark, held: Held, on_progress: OnProgress) -> Built:
         """Do what the strategy does in the target; stop at the first invocation that did not succeed.
 
         Raises LockLostError where the lock was lost meanwhile, and what `Workshop.build` raises.
@@ -41,7 +56,7 @@ class Publisher:
                 release = planned.made or planned.situation.project
                 if release is None:
                     raise ValueError("`build` needs code to build from")
-                return self._build(planned, release, held, on_progress)
+                return self._build(planned, release, mark, _Hearing(held, on_progress))
 
     def keep(self, planned: Planned) -> None:
         """Keep the sources at hand, where they are what is built from."""
@@ -49,19 +64,9 @@ class Publisher:
         if planned.plan.strategy is Strategy.BUILD and project is not None and project.id is not None:
             self._workshop.keep(project.id)
 
-    def _build(self, planned: Planned, release: Release, held: Held, on_progress: OnProgress) -> Built:
+    def _build(self, planned: Planned, release: Release, mark: Mark, hearing: _Hearing) -> Built:
         """Run each invocation of the plan, without what the marks of an earlier attempt say was published."""
-        target, mark = (
-            planned.situation.target,
-            Mark(lineage=held.lineage, epoch=held.epoch, plan_id=planned.plan.plan_id),
-        )
-
-        def hear(progress: Progress) -> None:
-            held.check()
-            on_progress(progress)
-            if progress.status == ResultStatus.SUCCESS.value:
-                reached(Failpoint.MODEL_PUBLISHED)
-
+        target, held = planned.situation.target, hearing.held
         published = self._workshop.published(target, mark, planned.composition)
         runs, words = [_earlier(published, target.target)] if published else [], list[str]()
         for segment in segments(planned.plan, release):
@@ -77,7 +82,7 @@ class Publisher:
                 composition=planned.composition,
                 mark=mark,
             )
-            report = self._workshop.build(order, hear)
+            report = self._workshop.build(order, hearing)
             runs.append(report.run)
             words.extend(report.words)
             if not report.success:

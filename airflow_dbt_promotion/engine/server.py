@@ -63,14 +63,15 @@ class Server:
         environment, started = self._memory.path.get(order.environment), self._clock()
         if order.dry_run:
             composition = self.composition(environment, dry=True)
-            nodes = self._workshop.listed(_request(order, environment, composition))
+            nodes = self._workshop.listed(run_request(order, environment, composition))
             return self._listed(order, environment, composition, nodes, started)
         project = self._held(environment).project
         with self._locks.hold(environment.name, project, order.holder, order.lock_timeout) as held:
             composition = self.composition(environment, dry=False)
-            mark = Mark(lineage=held.lineage, epoch=held.epoch)
+            journal = self._held(environment).journal
+            mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=journal.epochs if journal is not None else ())
             self._workshop.published(environment, mark, composition)
-            report = self._workshop.run(_request(order, environment, composition, mark), on_progress)
+            report = self._workshop.run(run_request(order, environment, composition, mark), on_progress)
             recording = self._record(environment, report, held)
         results = [result for result in report.run.results if _is_told(result, report)]
         failed = tuple(_failed(result, report) for result in results if result.status in _FAILED)
@@ -171,7 +172,7 @@ class Server:
         )
 
 
-def _request(
+def run_request(
     order: RunOrder, environment: Environment, composition: Composition, mark: Mark | None = None
 ) -> RunRequest:
     """Return the order for one invocation."""

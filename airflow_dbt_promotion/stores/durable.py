@@ -12,6 +12,7 @@ from glob import escape
 from pathlib import Path
 
 from airflow_dbt_promotion.core.errors import StateError
+from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 _NO_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM})
 """What file systems say that cannot make a folder durable, or do not let us."""
@@ -30,7 +31,9 @@ def replace_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
+        reached(Failpoint.DOCUMENT_WRITTEN)
         temporary.replace(path)
+        reached(Failpoint.DOCUMENT_REPLACED)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

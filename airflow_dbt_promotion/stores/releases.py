@@ -35,6 +35,7 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId, environment_name
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
+from airflow_dbt_promotion.failpoints import Failpoint, reached
 from airflow_dbt_promotion.stores.blobs import Blobs, Listed, is_unfinished
 from airflow_dbt_promotion.stores.folders import Folder, folders_of
 
@@ -82,6 +83,7 @@ class BlobReleaseStore:
         tree = sources.tree
         top, folders = folders_of(tree)
         self._blobs.write(self._new(_files(sources, tree), folders))
+        reached(Failpoint.SOURCES_WRITTEN)
         name = _tree_name(tree.id)
         if not self._blobs.touch(name):
             head = _Tree(format=FORMAT, folder=top, provenance=provenance)

@@ -395,7 +395,7 @@ def _as_schema_2(document: dict[str, Any]) -> dict[str, Any]:
     record = {"run", "attempts"}
     old["history"] = [{key: told for key, told in one.items() if key not in record} for one in old["history"]]
     if old["journal"] is not None:
-        journal = {*record, "epoch", "choices", "soak", "runs", "rests_on"}
+        journal = {"run", "epochs", "choices", "soak", "runs", "rests_on"}
         old["journal"] = {key: told for key, told in old["journal"].items() if key not in journal}
     return old
 

@@ -105,6 +105,15 @@ def test_what_was_published_is_not_published_again_and_every_test_is_run(shop: K
     assert all(evidence[model][-1].last_pass is not None for model in first)
 
 
+def test_the_marks_of_a_promotion_that_ended_count_for_no_other(shop: KeptShop) -> None:
+    """The same plan twice, since a rebuild is forced: it has the same id, and is done twice."""
+    again = replace(TASK, run=None, force=True, models=("orders",))
+    shop.engine.promote(replace(TASK, run=None))
+    first, second = shop.engine.promote(again), shop.engine.promote(again)
+    assert first.plan.plan_id == second.plan.plan_id
+    assert [[model.id for model in order.models] for order in shop.workshop.orders[-2:]] == [[ORDERS], [ORDERS]]
+
+
 def test_where_all_was_published_only_tests_are_left(shop: KeptShop) -> None:
     die(shop, Failpoint.PUBLISHED)
     assert shop.engine.promote(TASK).outcome is PromotionOutcome.PROMOTED

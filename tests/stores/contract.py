@@ -22,11 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.errors import InvalidNameError, LockHeldError, StateConflictError
+from airflow_dbt_promotion.core.errors import InvalidNameError, StateConflictError
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, Version
 from airflow_dbt_promotion.core.ports import StateStore
-from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
+from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState, PromotionOutcome
 from tests.core import strategies as our
+from tests.stores.promoting import prepare, successes
 
 STAGING = EnvironmentName("staging")
 PRODUCTION = EnvironmentName("production")
@@ -35,18 +36,6 @@ PATIENCE = 60.0
 """Seconds after which a test that waits for something gives up; nothing is measured with it."""
 
 PROGRAMS = {
-    "hold": """
-with store.lock("staging", "the child", 30):
-    print("held", flush=True)
-    sys.stdin.read()
-""",
-    "try": """
-try:
-    with store.lock("staging", "the child", 0.2):
-        print("got it", flush=True)
-except LockHeldError as error:
-    print(error.owner, flush=True)
-""",
     "count": """
 for _ in range(int(sys.argv[2])):
     while True:
@@ -73,7 +62,7 @@ while not sys.stdin.closed:
 _PREAMBLE = """
 import sys
 from pathlib import Path
-from airflow_dbt_promotion.core.errors import LockHeldError, StateConflictError
+from airflow_dbt_promotion.core.errors import StateConflictError
 from airflow_dbt_promotion.stores import open_store
 store = open_store(sys.argv[1], Path.cwd())
 """
@@ -198,8 +187,6 @@ class StoreContract:
             store.read(environment)
         with pytest.raises(Exception, match="environment"):
             store.write(fresh(environment), None)
-        with pytest.raises(InvalidNameError), store.lock(environment, "me", 0):
-            pytest.fail("the lock was given")
 
     def test_threads_lose_no_write(self, store: StateStore) -> None:
         store.write(fresh(), None)
@@ -233,59 +220,6 @@ class StoreContract:
             enough.set()
             writer.join()
         assert len(seen) == 50
-
-    def test_a_lock_excludes_another_thread_and_names_the_owner(self, store: StateStore) -> None:
-        caught: list[LockHeldError] = []
-
-        def attempt() -> None:
-            try:
-                with store.lock(STAGING, "the second", 0.1):
-                    pytest.fail("two hold one lock")
-            except LockHeldError as error:
-                caught.append(error)
-
-        with store.lock(STAGING, "the first\n(task 7)", 0):
-            _run([threading.Thread(target=attempt)])
-            with pytest.raises(LockHeldError), store.lock(STAGING, "the same thread", 0.1):
-                pytest.fail("one holds it twice")
-        assert [error.environment for error in caught] == [STAGING]
-        assert "the first" in caught[0].owner
-        assert "the first" in str(caught[0])
-
-    def test_a_lock_is_given_back(self, store: StateStore) -> None:
-        with pytest.raises(KeyError), store.lock(STAGING, "one", 0):
-            raise KeyError
-        with store.lock(STAGING, "two", 0):
-            pass
-
-    def test_a_lock_that_is_given_back_in_time_is_had(self, store: StateStore) -> None:
-        got, held = threading.Event(), threading.Event()
-
-        def wait() -> None:
-            held.wait(PATIENCE)
-            with store.lock(STAGING, "the second", PATIENCE):
-                got.set()
-
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        with store.lock(STAGING, "the first", 0):
-            held.set()
-            assert not got.wait(0.2)
-        assert got.wait(PATIENCE)
-        waiting.join()
-
-    def test_a_negative_timeout_does_not_wait(self, store: StateStore) -> None:
-        with store.lock(STAGING, "one", 0), pytest.raises(LockHeldError), store.lock(STAGING, "two", -1):
-            pytest.fail("two hold one lock")
-
-    def test_locks_of_two_environments_are_apart(self, store: StateStore) -> None:
-        with store.lock(STAGING, "one", 0), store.lock(PRODUCTION, "two", 0):
-            assert store.read(STAGING) is None
-
-    def test_state_is_written_under_the_lock(self, store: StateStore) -> None:
-        """The promotion lock is not the writers': a recorded run may be written while a promotion goes on."""
-        with store.lock(STAGING, "one", 0):
-            assert store.write(fresh(), None).serial == 1
 
     def test_there_is_nothing_to_warn_of(self, store: StateStore) -> None:
         assert store.warnings() == ()
@@ -331,29 +265,34 @@ class SharedStoreContract(StoreContract):
             assert found is not None
             store.write(found, found.serial)
 
-    def test_a_lock_excludes_another_process_and_names_the_owner(self, store: StateStore, address: str) -> None:
-        with store.lock(STAGING, "the parent", 0):
-            assert ended(start("try", address)) == "the parent"
-        assert ended(start("try", address)) == "got it"
-
-    def test_a_lock_ends_with_the_process_that_holds_it(self, store: StateStore, address: str) -> None:
-        child = start("hold", address)
-        assert said(child) == "held"
-        with pytest.raises(LockHeldError, match="the child"), store.lock(STAGING, "the parent", 0.1):
-            pytest.fail("two hold one lock")
-        kill(child)
-        with store.lock(STAGING, "the parent", PATIENCE):
-            assert ended(start("try", address)) == "the parent"
-
-    def test_a_lock_is_not_inherited(self, store: StateStore) -> None:
-        """What a holder starts, and what outlives it, does not hold the lock."""
-        with store.lock(STAGING, "the parent", 0):
-            child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-        try:
-            with store.lock(STAGING, "the parent again", 0):
-                assert child.poll() is None
-        finally:
-            child.communicate(timeout=PATIENCE)
+    def test_promotions_of_many_processes_are_all_on_record(self, store: StateStore, address: str) -> None:
+        """16 processes, 50 promotions each, into one environment; a reader looks on and sees whole documents."""
+        processes, times = 16, 50
+        prepare(store, processes)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.stores.promoting", address, str(processes), str(times)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            cwd=REPOSITORY,
+        )
+        serials = [0]
+        seen = 0
+        while child.poll() is None:
+            found = store.read(PRODUCTION)
+            assert found is not None
+            assert found.serial >= serials[-1]
+            assert sum(successes(found).values()) >= seen
+            seen = sum(successes(found).values())
+            serials.append(found.serial)
+        out, _ = child.communicate(timeout=PATIENCE)
+        assert out.strip() == "done"
+        state = store.read(PRODUCTION)
+        assert state is not None
+        assert sorted(successes(state).values()) == [times] * processes
+        assert {record.outcome for record in state.history} == {PromotionOutcome.PROMOTED}
+        assert (state.epoch, state.lock, state.journal) == (processes * times, None, None)
+        assert state.serial == 1 + 3 * processes * times
 
 
 def start(program: str, address: str, *arguments: str) -> subprocess.Popen[str]:
