@@ -65,6 +65,14 @@ examples:
   dbt-promote clean --dry-run
   dbt-promote clean
 """
+_RESUME = """\
+examples:
+  dbt-promote resume --environment production
+"""
+_UNLOCK = """\
+examples:
+  dbt-promote unlock --environment production --force --reason "the runner was shut down, INC-42"
+"""
 _HISTORY = """\
 examples:
   dbt-promote history --environment production
@@ -188,17 +196,8 @@ def promote(parser: argparse.ArgumentParser) -> None:
         choices=[one.value for one in IncrementalChange],
         help="what becomes of the rows of an incremental model whose code changed",
     )
-    how.add_argument(
-        "--lock-timeout",
-        metavar="SECONDS",
-        type=seconds,
-        default=60.0,
-        help="how long to wait for another promotion (default: 60)",
-    )
-    how.add_argument(
-        "--actor", metavar="NAME", help="who promotes (default: the person behind the CI job, else user@host)"
-    )
-    how.add_argument("--link", metavar="URL", help="where a person can look at this run (default: the CI job)")
+    _locking(how, "another promotion", "who promotes")
+    _run_id(how)
 
 
 def status(parser: argparse.ArgumentParser) -> None:
@@ -266,17 +265,50 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="list what would be executed; write nothing, run nothing"
     )
+    _locking(parser, "a promotion, or another run", "who runs it")
+    _run_id(parser)
+
+
+def resume(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `resume`."""
+    parser.add_argument(
+        "--environment", metavar="ENV", required=True, help="the environment into which a promotion broke off"
+    )
+    _locking(parser, "whoever has the lock", "who resumes it")
+
+
+def unlock(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `unlock`."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment whose lock is opened")
+    parser.add_argument("--force", action="store_true", help="open it, whoever has it; required")
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; stays on record")
+    parser.add_argument(
+        "--actor", metavar="NAME", help="who opens it (default: the person behind the CI job, else user@host)"
+    )
+
+
+def _locking(parser: argparse._ActionsContainer, others: str, who: str) -> None:
+    """Add what every command has that holds the lock of an environment."""
     parser.add_argument(
         "--lock-timeout",
         metavar="SECONDS",
         type=seconds,
         default=60.0,
-        help="how long to wait for a promotion, or another run (default: 60)",
+        help=f"how long to wait for {others} (default: 60)",
     )
     parser.add_argument(
-        "--actor", metavar="NAME", help="who runs it (default: the person behind the CI job, else user@host)"
+        "--actor", metavar="NAME", help=f"{who} (default: the person behind the CI job, else user@host)"
     )
     parser.add_argument("--link", metavar="URL", help="where a person can look at this run (default: the CI job)")
+
+
+def _run_id(parser: argparse._ActionsContainer) -> None:
+    """Add `--run-id`."""
+    parser.add_argument(
+        "--run-id",
+        metavar="TEXT",
+        help="what a retry of this very command has in common with it, after its process died: it then carries on",
+    )
 
 
 def exclude(parser: argparse.ArgumentParser) -> None:
@@ -300,6 +332,8 @@ COMMANDS = (
     ("history", "list the promotions on record", _HISTORY, history),
     ("run", "run what was promoted to an environment, whatever is checked out", _RUN, run),
     ("exclude", "print a dbt selector of what is checked out and was not promoted", _EXCLUDE, exclude),
+    ("resume", "carry on a promotion that broke off", _RESUME, resume),
+    ("unlock", "open the lock of an environment by force, on record", _UNLOCK, unlock),
     ("clean", "delete kept releases that nothing refers to any more", _CLEAN, clean),
 )
 """Name, what it does, examples, and what adds its options."""

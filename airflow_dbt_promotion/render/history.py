@@ -33,7 +33,10 @@ class PromotedModelDocument(Struct, frozen=True, kw_only=True):
 
 
 class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
-    """One promotion. `reason` is that of its bypasses, `link` where a person can look at the run that made it."""
+    """One promotion. `reason` is that of its bypasses, `link` where a person can look at the run that made it.
+
+    `run_id` is what all attempts at it had in common, null where nobody said; `attempts` counts them.
+    """
 
     plan_id: str
     outcome: PromotionOutcome
@@ -46,6 +49,8 @@ class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
     message: str
     reason: str | None
     link: str | None
+    run_id: str | None
+    attempts: int
     models: tuple[PromotedModelDocument, ...]
 
 
@@ -90,6 +95,8 @@ def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     outcome = page.paint(record.outcome.value.replace("_", " "), HEADLINES[record.outcome])
     took = readable(record.finished_at - record.started_at)
     told = f"by {record.actor} from {record.source}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
+    if record.attempts > 1:
+        told += f", in {record.attempts} attempts"
     lines = [f"{moment(record.finished_at)}  {environment}  {outcome}", *page.paragraph(told, "  ", "    ")]
     for result, names in _by_result(record).items():
         lines += page.paragraph(f"{result}: {listed(names)}", "  ", "    ")
@@ -140,6 +147,8 @@ def _record(environment: str, record: PromotionRecord) -> PromotionRecordDocumen
         message=record.message,
         reason=record.reason,
         link=record.link,
+        run_id=record.run,
+        attempts=record.attempts,
         models=tuple(
             PromotedModelDocument(
                 unique_id=model,

@@ -49,6 +49,8 @@ def promotion(told: Promotion) -> str:
     ]
     if told.outcome is PromotionOutcome.REFUSED:
         blocks += _refused(told, ends)
+    if told.outcome is PromotionOutcome.PROMOTED and told.message:
+        blocks.append(f"{escaped(told.message[0].upper() + told.message[1:])}.")
     if told.outcome is PromotionOutcome.FAILED:
         blocks += [escaped(told.message), *_words(told.words)]
     if plan.changes:

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.render.history import HistoryDocument
 from airflow_dbt_promotion.render.recording import RecordingDocument
 from airflow_dbt_promotion.render.serving import RunDocument
 from airflow_dbt_promotion.render.standing import ValidatedDocument
+from airflow_dbt_promotion.render.unlocking import UnlockedDocument
 from airflow_dbt_promotion.render.waste import WasteDocument
 from airflow_dbt_promotion.render.why import WhyDocument
 
@@ -37,6 +38,7 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "run": RunDocument,
         "excluded": ExclusionDocument,
         "cleaned": WasteDocument,
+        "unlocked": UnlockedDocument,
         "failure": FailureDocument,
     }
 )

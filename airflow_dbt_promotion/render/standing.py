@@ -8,6 +8,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core import lock
 from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import days
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -132,9 +133,13 @@ def notes(place: Place) -> tuple[str, ...]:
     if state is None:
         return (f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`.",)
     found = []
+    if state.lock is not None:
+        found.append(f"Locked by {lock.told(state.lock)}.")
     if state.journal is not None:
+        began = f"A promotion by {state.journal.actor} began {moment(state.journal.started_at)}"
+        resume = f"`dbt-promote resume --environment {place.name}` carries it on, the next one makes history of it"
         found.append(
-            f"A promotion by {state.journal.actor} began {moment(state.journal.started_at)}: it goes on, or broke off."
+            f"{began}{': it goes on, or broke off' if state.lock is not None else ' and broke off'}; {resume}."
         )
     if state.unfinalized is not None:
         names = listed([bare_name(model) for model in state.unfinalized.models])

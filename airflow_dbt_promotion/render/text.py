@@ -49,6 +49,8 @@ def promotion(told: Promotion, page: Page | None = None) -> str:
     lines = [page.paint(line, HEADLINES[told.outcome]) for line in page.paragraph(headline(told))]
     if told.outcome is PromotionOutcome.REFUSED:
         lines += _refused(told, page)
+    if told.outcome is PromotionOutcome.PROMOTED and told.message:
+        lines += page.paragraph(f"{told.message[0].upper()}{told.message[1:]}.", "  ")
     if told.outcome is PromotionOutcome.FAILED:
         lines += page.paragraph(told.message, "  ")
         lines += [line for word in told.words for line in page.paragraph(word, "  dbt: ", "       ")]

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.lock import Holder, taken
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.state import EntryOrigin, Journal
 from airflow_dbt_promotion.engine import PromotionRequest
@@ -91,7 +92,12 @@ def test_status_tells_a_promotion_that_began_and_did_not_end() -> None:
     state = shop.run("staging").state
     journal = Journal(plan_id="p", actor="ann", started_at=NOON, source="development", strategy="build", models={})
     place = standing.Place(name="staging", state=replace(state, journal=journal))
-    assert standing.notes(place) == ("A promotion by ann began 2026-07-24 12:00 UTC: it goes on, or broke off.",)
+    (told,) = standing.notes(place)
+    assert told.startswith("A promotion by ann began 2026-07-24 12:00 UTC and broke off; `dbt-promote resume --env")
+    locked = taken(replace(state, journal=journal), Holder(owner="ann"), NOON)
+    first, second = standing.notes(standing.Place(name="staging", state=locked))
+    assert first.startswith("Locked by ann, since 2026-07-24T12:00:00Z, last sign of life")
+    assert "began 2026-07-24 12:00 UTC: it goes on, or broke off;" in second
 
 
 @pytest.mark.parametrize("width", [80, 140])
