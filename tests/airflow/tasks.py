@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,12 +16,17 @@ from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.hooks.promotion import PromotionHook
 from tests.scenarios import Shop
 
+_NUMBERS = count()
+
 
 class FakeTaskInstance:
-    """Remembers what was pushed; `first` is when the first reschedule began."""
+    """Remembers what was pushed; `first` is when the first reschedule began. Each is another one."""
+
+    dag_id, task_id, map_index = "dag", "task", -1
 
     def __init__(self, first: datetime | None = None) -> None:
         self.first, self.pushed = first, dict[str, object]()
+        self.run_id = f"run {next(_NUMBERS)}"
 
     def get_first_reschedule_date(self, context: object) -> datetime | None:  # noqa: ARG002 - Airflow's signature
         return self.first

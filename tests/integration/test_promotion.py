@@ -10,6 +10,7 @@ import pytest
 
 from airflow_dbt_promotion.core.errors import UnknownModelError
 from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.dbt.marks import TABLE
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest
 from tests.integration.warehouse import DuckDb, Mill, a_postgres
 
@@ -41,8 +42,9 @@ def codes(promotion: Promotion) -> set[str]:
 
 
 def in_production(mill: Mill) -> set[str]:
+    """Return the relations of production; the marks of promotions lie beside them."""
     query = "select table_name from information_schema.tables where table_schema = 'production'"
-    return {str(name) for (name,) in mill.warehouse.rows(query)}
+    return {str(name) for (name,) in mill.warehouse.rows(query)} - {TABLE}
 
 
 def files(folder: Path) -> dict[Path, int]:
