@@ -1,7 +1,8 @@
 """Where state is kept: one store a kind of place, found by the scheme of its root.
 
 A root is a folder (`target/promotion_states`, relative to the dbt project) or an address with a scheme
-(`file:///srv/states`). The registry names classes by dotted path, so that a store is imported only where it is used.
+(`file:///srv/states`, `s3://bucket/prefix`). The registry names classes by dotted path, so that a store is imported
+only where it is used.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ STORES: Mapping[str, str] = MappingProxyType(
     {
         "file": "airflow_dbt_promotion.stores.json_file.JsonFileStore",
         "memory": "airflow_dbt_promotion.stores.memory.MemoryStore",
+        "s3": "airflow_dbt_promotion.stores.object_store.ObjectStore",
+        "gs": "airflow_dbt_promotion.stores.object_store.ObjectStore",
+        "az": "airflow_dbt_promotion.stores.object_store.ObjectStore",
     }
 )
 
@@ -31,6 +35,9 @@ RELEASES: Mapping[str, str] = MappingProxyType(
     {
         "file": "airflow_dbt_promotion.stores.release_files.open_in_files",
         "memory": "airflow_dbt_promotion.stores.release_files.open_in_memory",
+        "s3": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
+        "gs": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
+        "az": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
     }
 )
 """What opens the release store of each kind of place."""

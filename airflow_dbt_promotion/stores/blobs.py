@@ -9,7 +9,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -46,8 +46,18 @@ class Blobs(Protocol):
     def read(self, name: str) -> bytes | None:
         """Return a blob, None where there is none."""
 
+    def path(self, name: str) -> Path | None:
+        """Return the file that a blob is, None where it is none, or is not there."""
+
     def touch(self, name: str) -> bool:
-        """Note that a blob is in use; say whether it is there."""
+        """Note that a blob is in use, to the day; say whether it is there."""
+
+    def hold(self, names: Collection[str]) -> set[str]:
+        """Note that blobs are about to be referred to, this instant; return those that are there.
+
+        From now on each of them is one that was touched now, also where somebody else asks, and those that are yet to
+        be written.
+        """
 
     def names(self, folder: str) -> Iterator[Listed]:
         """Yield what lies below a folder, unfinished writes too."""
@@ -55,9 +65,12 @@ class Blobs(Protocol):
     def delete(self, name: str, before: float) -> bool:
         """Delete a blob that nobody has touched since an instant; say whether it is gone, as one that never was.
 
-        Whoever touches it at the same time finds it in place, or is told that it is not there. Raises
+        Whoever holds it at the same time finds it in place, or is told that it is not there. Raises
         ReleaseUnwritableError.
         """
+
+    def delete_all(self, names: Iterable[str], before: float) -> None:
+        """Delete many, each as `delete` does."""
 
 
 class FileBlobs:
@@ -114,6 +127,11 @@ class FileBlobs:
                 str(path), f"cannot be read: {error.strerror}; make it readable, and try again"
             ) from error
 
+    def path(self, name: str) -> Path | None:
+        """Return the path of a blob that is there."""
+        path = self._root / name
+        return path if path.is_file() else None
+
     def touch(self, name: str) -> bool:
         """Set a file's time to now; where that is not allowed, its being there must do."""
         path = self._root / name
@@ -124,6 +142,10 @@ class FileBlobs:
         except OSError:
             return path.is_file()
         return True
+
+    def hold(self, names: Collection[str]) -> set[str]:
+        """Touch each."""
+        return {name for name in names if self.touch(name)}
 
     def names(self, folder: str) -> Iterator[Listed]:
         """Yield the files below a folder."""
@@ -148,6 +170,11 @@ class FileBlobs:
                 return False
             aside.unlink()
             return True
+
+    def delete_all(self, names: Iterable[str], before: float) -> None:
+        """Delete one after the other."""
+        for name in names:
+            self.delete(name, before)
 
     @contextmanager
     def _unwritable(self) -> Iterator[None]:
@@ -186,6 +213,10 @@ class MemoryBlobs:
         found = self._blobs.get(name)
         return None if found is None else found[0]
 
+    def path(self, name: str) -> Path | None:  # noqa: ARG002 - whatever its name
+        """Return None: there are no files."""
+        return None
+
     def touch(self, name: str) -> bool:
         """Note the time."""
         with self._changing:
@@ -193,6 +224,10 @@ class MemoryBlobs:
                 return False
             self._blobs[name] = (self._blobs[name][0], time.time())
             return True
+
+    def hold(self, names: Collection[str]) -> set[str]:
+        """Touch each."""
+        return {name for name in names if self.touch(name)}
 
     def names(self, folder: str) -> Iterator[Listed]:
         """Yield what lies below a folder."""
@@ -208,6 +243,11 @@ class MemoryBlobs:
                 return False
             self._blobs.pop(name, None)
             return True
+
+    def delete_all(self, names: Iterable[str], before: float) -> None:
+        """Forget one after the other."""
+        for name in names:
+            self.delete(name, before)
 
 
 def is_unfinished(name: str) -> bool:

@@ -18,9 +18,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
+from itertools import takewhile
 
 import msgspec
 import zstandard
@@ -81,26 +82,16 @@ class BlobReleaseStore:
         Of what is kept already, what was lost meanwhile is written again.
         """
         tree = sources.tree
-        top, folders = folders_of(tree)
-        self._blobs.write(self._new(_files(sources, tree), folders))
-        reached(Failpoint.SOURCES_WRITTEN)
         name = _tree_name(tree.id)
+        top, folders = folders_of(tree)
+        contents = map(_file_name, set(tree.files.values()))
+        there = self._blobs.hold({*contents, *map(_folder_name, folders), name})
+        self._blobs.write(_new(_files(sources, tree), folders, there))
+        reached(Failpoint.SOURCES_WRITTEN)
         if not self._blobs.touch(name):
             head = _Tree(format=FORMAT, folder=top, provenance=provenance)
             self._blobs.write([(name, msgspec.json.format(msgspec.json.encode(head), indent=1) + b"\n")])
         return tree.id
-
-    def _new(
-        self, files: Iterable[tuple[str, Callable[[], bytes]]], folders: Mapping[str, bytes]
-    ) -> Iterator[tuple[str, bytes]]:
-        """Yield the files, then the folders, that are not there yet; mark those that are as in use."""
-        compressor = _compressor()
-        for digest, read in files:
-            if not self._blobs.touch(_file_name(digest)):
-                yield _file_name(digest), compressor.compress(read())
-        for digest, data in folders.items():
-            if not self._blobs.touch(_folder_name(digest)):
-                yield _folder_name(digest), compressor.compress(data)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -179,7 +170,8 @@ class BlobReleaseStore:
             found = msgspec.msgpack.decode(_unpacked(data), type=dict[str, bytes])
         except (ReleaseError, zstandard.ZstdError, msgspec.MsgspecError):
             return None
-        self._blobs.touch(name)
+        with suppress(ReleaseError):
+            self._blobs.touch(name)
         return found
 
     def keep_parse(self, release: ReleaseId, key: str, files: Mapping[str, bytes]) -> None:
@@ -199,8 +191,8 @@ class BlobReleaseStore:
 
     def manifest(self, environment: EnvironmentName) -> str | None:
         """Return where a manifest lies, None where there is none, or where it is no file."""
-        where = self._blobs.where(_manifest_name(environment))
-        return where if Path(where).is_file() else None
+        path = self._blobs.path(_manifest_name(environment))
+        return None if path is None else str(path)
 
     # --- waste --------------------------------------------------------------------------------------------------------
 
@@ -232,9 +224,10 @@ class BlobReleaseStore:
         So nobody who keeps a release meanwhile loses a file of it: whoever finds its tree gone keeps all of it again.
         """
         before = waste.before.timestamp() if waste.before is not None else float("inf")
-        for name in sorted(filter(_OURS.fullmatch, waste.names), key=_trees_first):
-            if not self._blobs.delete(name, before) and name.startswith("trees/"):
-                return
+        names = sorted(filter(_OURS.fullmatch, waste.names), key=_trees_first)
+        trees = list(takewhile(_is_in_trees, names))
+        if all(self._blobs.delete(name, before) for name in trees):
+            self._blobs.delete_all(names[len(trees) :], before)
 
     def _everything(self) -> Iterator[Listed]:
         for folder in ("trees", "folders", "files", "parses"):
@@ -274,8 +267,12 @@ def _is_waste(one: Listed, used: Collection[str], needed: Collection[ReleaseId],
     return one.name not in used
 
 
+def _is_in_trees(name: str) -> bool:
+    return name.startswith("trees/")
+
+
 def _trees_first(name: str) -> tuple[bool, str]:
-    return not name.startswith("trees/"), name
+    return not _is_in_trees(name), name
 
 
 def _tree_name(release: ReleaseId) -> str:
@@ -302,6 +299,19 @@ def _files(sources: Sources, tree: SourceTree) -> Iterator[tuple[str, Callable[[
     """Yield each content of a tree once, with what reads it."""
     for digest, path in {digest: path for path, digest in tree.files.items()}.items():
         yield digest, partial(_read, sources, path, digest)
+
+
+def _new(
+    files: Iterable[tuple[str, Callable[[], bytes]]], folders: Mapping[str, bytes], there: Collection[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files, then the folders, that are not there yet."""
+    compressor = _compressor()
+    for digest, read in files:
+        if _file_name(digest) not in there:
+            yield _file_name(digest), compressor.compress(read())
+    for digest, data in folders.items():
+        if _folder_name(digest) not in there:
+            yield _folder_name(digest), compressor.compress(data)
 
 
 def _read(sources: Sources, path: str, digest: str) -> bytes:

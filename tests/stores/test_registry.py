@@ -12,6 +12,7 @@ from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.stores import RELEASES, STORES, open_releases, open_store
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from airflow_dbt_promotion.stores.memory import MemoryStore
+from airflow_dbt_promotion.stores.object_store import ObjectStore
 from tests.stores.contract import STAGING, fresh
 
 
@@ -26,7 +27,7 @@ def test_every_kind_of_place_keeps_sources_and_opening_makes_nothing(root: str, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("root", ["s3://bucket/states", "", "{{ env_var('STATES') }}", "file://server/share"])
+@pytest.mark.parametrize("root", ["s4://bucket/states", "s3://", "", "{{ env_var('STATES') }}", "file://server/share"])
 def test_what_is_no_place_for_state_is_none_for_sources(root: str) -> None:
     with pytest.raises(ConfigError, match="state"):
         open_releases(root, Path("/project"))
@@ -72,11 +73,16 @@ def test_memory() -> None:
     assert isinstance(open_store("memory://", Path("/project")), MemoryStore)
 
 
-@pytest.mark.parametrize(
-    "root", ["s3://bucket/states", "gs://bucket", "postgresql+psycopg://host/db", "https://x", "s3:bucket"]
-)
+@pytest.mark.parametrize("root", ["s3://bucket/states", "S3://bucket", "gs://bucket/states", "az://container/states"])
+def test_an_address_in_object_storage(root: str) -> None:
+    store = open_store(root, Path("/project"))
+    assert isinstance(store, ObjectStore)
+    assert store.where(STAGING) == f"{root[:2].lower()}{root[2:]}/staging.json"
+
+
+@pytest.mark.parametrize("root", ["s4://bucket/states", "postgresql+psycopg://host/db", "https://x", "s5:bucket"])
 def test_an_unknown_scheme_is_an_error_that_names_the_known(root: str) -> None:
-    with pytest.raises(ConfigError, match=r"known: file://, memory://"):
+    with pytest.raises(ConfigError, match=r"known: az://, file://, gs://, memory://, s3://"):
         open_store(root, Path("/project"))
 
 
