@@ -1,4 +1,7 @@
-"""One sensor in a whole Airflow: scheduler, executor, triggerer, API server. It waits without a worker."""
+"""A sensor and a promotion in a whole Airflow: scheduler, executor, triggerer, API server.
+
+The sensor waits without a worker. The promotion is killed in the middle, and Airflow's retry carries it on.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from textwrap import dedent
 
 import pytest
 
+from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.wiring import Place, engine_for
 from tests.airflow.conftest import SURROUNDINGS
 from tests.integration.warehouse import DuckDb, Mill
@@ -29,17 +33,35 @@ environments:
   production: {target: production, promotes_from: staging, min_days_in_staging: PT12S}
 """
 DAG = """
+import os, signal
 from datetime import datetime, timedelta
 from airflow.sdk import DAG
+from airflow_dbt_promotion.failpoints import Failpoint, arm
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
 
+def die_once(context):
+    def happen(reached):
+        if reached is Failpoint.MODEL_PUBLISHED and context["ti"].try_number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    arm(happen)
+
 with DAG("late", schedule="@once", start_date=datetime(2026, 1, 1), default_args={"dbt_project_dir": PROJECT}):
     soaked = StagingSoakSensor(
-        task_id="soaked", models=["late"], recheck_interval=timedelta(seconds=10), timeout=timedelta(minutes=10)
+        task_id="soaked",
+        models=["late", "weights"],
+        recheck_interval=timedelta(seconds=10),
+        timeout=timedelta(minutes=10),
     )
     soaked >> PromoteOperator(
-        task_id="promote", target_environment="production", models="{{ ti.xcom_pull(task_ids='soaked') }}"
+        task_id="promote",
+        target_environment="production",
+        models="{{ ti.xcom_pull(task_ids='soaked') }}",
+        include_upstream=True,
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+        pre_execute=die_once,
     )
 """
 
@@ -53,6 +75,9 @@ class Standalone:
     def state(self, task_id: str) -> str | None:
         found = self._rows("select state from task_instance where task_id = ?", task_id)
         return found[0][0] if found else None
+
+    def tries(self, task_id: str) -> int:
+        return int(self._rows("select try_number from task_instance where task_id = ?", task_id)[0][0])
 
     def triggers(self) -> list[str]:
         """Return the class of each trigger that is asleep."""
@@ -134,7 +159,7 @@ def until(what: Callable[[], bool], seconds: float = 180) -> None:
         time.sleep(0.25)
 
 
-def test_a_sensor_sleeps_in_the_triggerer_until_the_soak_is_over(standalone: Standalone, mill: Mill) -> None:
+def test_a_soak_is_slept_through_and_a_killed_promotion_carried_on(standalone: Standalone, mill: Mill) -> None:
     until(lambda: standalone.state("soaked") == "deferred")
     assert standalone.triggers() == ["airflow_dbt_promotion.triggers.soak.SoakTrigger"]
 
@@ -147,9 +172,16 @@ def test_a_sensor_sleeps_in_the_triggerer_until_the_soak_is_over(standalone: Sta
     assert standalone.triggers() == []
     assert "late" in standalone.told("soaked")
     assert "promoted" in standalone.told("promote")
+    assert standalone.tries("promote") == 2
     state = mill.engine.observer.state("production")
     assert state is not None
     entered = {model.rsplit(".", 1)[-1]: entry for model, entry in state.current.items()}["late"]
     assert (entered.version, entered.since >= built.since) == (built.version, True)
     assert (state.history[0].started_at - built.since).total_seconds() >= mill.engine.path.last().soak.total_seconds()
     assert mill.warehouse.rows("select id from production.late") == [(1,)]
+
+    (told,) = state.history
+    assert (told.outcome, told.attempts) == (PromotionOutcome.PROMOTED, 2)
+    marks = mill.warehouse.rows("select node, epoch from production.dbt_promotion_marks where node <> ''")
+    assert sorted(node for node, _ in marks) == sorted(told.models)
+    assert {epoch for _, epoch in marks} == {1, 2}
