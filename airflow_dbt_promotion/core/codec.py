@@ -5,7 +5,7 @@ field. Read: only what would come out the same when it is written again. So ever
 missing would quietly become "nothing is current", or "no test is missing"), and one that this release does not know is
 an error (it would be gone after the next write; a release that adds a field raises `schema_version`, and `migrations`
 says what that field is in older documents). What cannot be read is an error that names file and place; it is never
-taken for an empty document.
+taken for an empty document. Large documents are packed (see `core/packing.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, InvalidNameError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, environment_name
 from airflow_dbt_promotion.core.instants import utc
 from airflow_dbt_promotion.core.migrations import OLDEST, schema_of, upgraded
+from airflow_dbt_promotion.core.packing import LARGE, Packed, pack, unpack
 from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState, Evidence
 
 _HINT = "it is left as it is; restore it from a backup, or move it away and record anew"
@@ -52,7 +54,10 @@ def encode(state: EnvironmentState) -> bytes:
         state = _in_utc(state)
         if (contradiction := next(_contradictions(state), None)) is not None:
             raise CorruptStateError(where, contradiction)
-        return msgspec.json.format(_encoder.encode(state), indent=1) + b"\n"
+        document = _encoder.encode(state)
+        if len(document) > LARGE:
+            return pack(_head_of(state), document)
+        return msgspec.json.format(document, indent=1) + b"\n"
     except (UnicodeEncodeError, ValueError, OverflowError) as error:
         raise CorruptStateError(where, f"a value cannot be written: {error}") from error
 
@@ -63,6 +68,7 @@ def decode(data: bytes, where: str, environment: EnvironmentName) -> Environment
     Raises FutureSchemaError where a newer release wrote it, CorruptStateError for anything else that is not a document
     of this environment. A document of an earlier release comes out as the present one would have written it.
     """
+    data, plain = _opened(data, where)
     data = upgraded(data)
     try:
         state = _decoder.decode(data)
@@ -72,14 +78,37 @@ def decode(data: bytes, where: str, environment: EnvironmentName) -> Environment
     _check_environment(state.environment, environment, where)
     try:
         state = _in_utc(state)
-        again = msgspec.json.format(_encoder.encode(state), indent=1)
+        again = _encoder.encode(state)
+        again = msgspec.json.format(again, indent=1) if plain is None else again
     except OverflowError as error:
         raise CorruptStateError(where, f"an instant is out of range ({error}); {_HINT}") from None
     if again != data.rstrip():
         _check_lossless(data, state, where)
+    if plain is not None and plain != _head_of(state):
+        raise CorruptStateError(where, f"its head is of another document than what is packed; {_HINT}")
     if (contradiction := next(_contradictions(state), None)) is not None:
         raise CorruptStateError(where, f"{contradiction}; {_HINT}")
     return state
+
+
+def _head_of(state: EnvironmentState) -> Packed:
+    """Return what a packed document says of itself."""
+    return Packed(
+        environment=state.environment,
+        lineage=state.lineage,
+        packed="",
+        schema_version=state.schema_version,
+        serial=state.serial,
+    )
+
+
+def _opened(data: bytes, where: str) -> tuple[bytes, Packed | None]:
+    """Return a document unpacked, with the head that it lay under; None where it was not packed."""
+    try:
+        found = unpack(data)
+    except ValueError as error:
+        raise CorruptStateError(where, f"{error}; {_HINT}") from None
+    return (data, None) if found is None else (found[1], replace(found[0], packed=""))
 
 
 def head(data: bytes, where: str, environment: EnvironmentName) -> Head:
