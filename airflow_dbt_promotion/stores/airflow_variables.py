@@ -159,7 +159,7 @@ def value_of(variables: Variables, key: str) -> str | None:
     def ask() -> str | None:
         value = variables.get(key)
         if value is None and key in variables.keys(key):
-            raise LookupError("it is there, and Airflow does not give its value (was fernet_key changed?)")
+            raise LookupError("it is there, and Airflow does not give its value (is fernet_key another one?)")
         return value
 
     return _asked(key, "read", ask)

@@ -1,8 +1,9 @@
 """State in Airflow Variables: `airflow-variable://<prefix>`, one Variable `<prefix>:<environment>` for each document.
 
 For small teams that have nothing but Airflow. A Variable cannot be compared and set: a write reads, agrees, writes over
-whatever is there, and reads back. What two write at the same instant one of them loses; the loss is an error where it
-is seen, which is most of the time.
+whatever is there, waits until whoever read before that has written, too, and reads back. So a write that another wrote
+over is an error, and is tried again, unless that other took longer between reading and writing than was waited; then
+the next look of the same store finds out, or nobody does.
 
 A Variable holds one line of ours and then the document as it is everywhere else. The line names the newest writes by
 random ids, so that a writer who reads back another's document can tell whether it was built on its own.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -32,11 +34,21 @@ from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores.agreement import agree
 from airflow_dbt_promotion.stores.airflow_variables import ALONE, Variables, address, at_hand, keys_of, told, value_of
 
+PAUSE = 0.25
+"""Seconds, at the least, from a write to its reading back: what others need between reading and writing, many times."""
+
+_TIMES = 3
+"""And at the least so many times what it took this writer."""
+
 REMEMBERED = 20
 """How many of the newest writes a Variable names."""
 
 _ROOT = re.compile(r"airflow-variable://([A-Za-z0-9][A-Za-z0-9_.-]{0,99})(?:\?([^#]*))?", re.IGNORECASE)
+_HIDDEN = ("secret", "password", "token")
 _LINE = re.compile(r"# airflow-dbt-promotion keeps this, do not edit it; writes: ([0-9a-f]{16}(?: [0-9a-f]{16})*)")
+_ENCRYPTED = "gAAAA"
+"""How what Fernet made begins, which Airflow hands out as it is where it has no key."""
+
 SHADOWED = (
     "a secrets backend or an environment variable (AIRFLOW_VAR_...) of that name may stand before it, or Airflow "
     "refused it (its log says why); take that away, or choose another prefix"
@@ -52,14 +64,17 @@ class Root(NamedTuple):
     @classmethod
     def of(cls, root: str) -> Self:
         """Parse `airflow-variable://prefix[?releases=<another root>]`. Raises ConfigError."""
-        found = _ROOT.fullmatch(root)
+        found, shown = _ROOT.fullmatch(root), root.partition("?")[0]  # the address of a database holds a password
         asked = parse_qs(found[2] or "", keep_blank_values=True) if found else {}
         if found is None or asked.keys() - {"releases"} or asked.get("releases") == [""]:
             raise ConfigError(
                 "state",
-                f"{root!r} names no Variables; write airflow-variable://prefix, the prefix of letters, digits, `_`, "
+                f"{shown!r} names no Variables; write airflow-variable://prefix, the prefix of letters, digits, `_`, "
                 f"`-` and `.`, and maybe ?releases=FOLDER_OR_ADDRESS",
             )
+        if hidden := next((word for word in _HIDDEN if word in found[1].lower()), None):
+            problem = f"Airflow hides what Variables with {hidden!r} in their name hold, and takes seconds for it"
+            raise ConfigError("state", f"{shown!r}: {problem}; choose another prefix")
         return cls(found[1], asked["releases"][-1] if asked else None)
 
 
@@ -81,9 +96,11 @@ class _Written(NamedTuple):
 class VariableStore:
     """Keeps documents in Airflow Variables, in a task and outside of one."""
 
-    def __init__(self, prefix: str, reach: Callable[[], Variables] = at_hand) -> None:
-        """Take the prefix of the keys, and what reaches Variables from where it is called."""
-        self._prefix, self._reach = prefix, reach
+    def __init__(
+        self, prefix: str, reach: Callable[[], Variables] = at_hand, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Take the prefix of the keys, what reaches Variables from where it is called, and what lets time pass."""
+        self._prefix, self._reach, self._wait = prefix, reach, wait
         self._ours: dict[str, _Written] = {}
 
     @classmethod
@@ -106,13 +123,14 @@ class VariableStore:
         written = replace(state, serial=(expected_serial or 0) + 1)
         data = codec.encode(written)
         with ALONE:
-            variables = self._reach()
+            variables, began = self._reach(), time.monotonic()
             before = _held(variables, key)
             if before is not None:
                 self._miss(key, before, codec.head(before.document, address(key), state.environment))
             agree(before.document if before else None, state, expected_serial, address(key))
             after = Held((secrets.token_hex(8), *(before.writes if before else ()))[:REMEMBERED], data)
             refusal = _refusal(variables, key, after, state.environment)
+            self._wait(max(PAUSE, _TIMES * (time.monotonic() - began)))
             try:
                 found = _held(variables, key)
             except StateError as error:
@@ -134,7 +152,7 @@ class VariableStore:
     def warnings(self) -> tuple[str, ...]:
         """Say what is not promised."""
         place = f"the promotion state is in Airflow Variables ({self._prefix}:*), which cannot be compared and set"
-        risk = "of two who write at the same instant one loses what it wrote, and may not notice"
+        risk = "of two who write at the same instant one may lose what it wrote, and not notice"
         return (f"{place}: {risk}; where several promote or record at once, keep state in a database or a bucket",)
 
     def _key(self, environment: EnvironmentName) -> str:
@@ -177,6 +195,8 @@ def _held(variables: Variables, key: str) -> Held | None:
     value = value_of(variables, key)
     if value is None:
         return None
+    if value.startswith(_ENCRYPTED):
+        raise StateError(address(key), "is encrypted; set the same [core] fernet_key here as everywhere else")
     line, _, document = value.partition("\n")
     if (found := _LINE.fullmatch(line)) is None:
         problem = "its first line is not ours: somebody edited it, or another writes to it"

@@ -172,9 +172,7 @@ def test_what_is_kept_again_at_the_instant_of_its_deletion_stays(
     assert all_of(anew(prefix, tmp_path), release) == PROJECT
 
 
-def test_two_who_keep_the_same_at_the_same_instant_both_keep_it(
-    store: ReleaseStore, prefix: str, tmp_path: Path
-) -> None:
+def test_two_who_keep_the_same_at_the_same_instant_both_keep_it(prefix: str, tmp_path: Path) -> None:
     also = Interfered(lambda: anew(prefix, tmp_path).keep(FilesAtHand(PROJECT), ABOUT))
     release = VariableReleases(prefix, nothing_cached(), also).keep(FilesAtHand(PROJECT), ABOUT)
     assert all_of(anew(prefix, tmp_path), release) == PROJECT

@@ -24,12 +24,17 @@ from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.ports import StateStore
 from airflow_dbt_promotion.stores import open_store
 from airflow_dbt_promotion.stores.airflow_variables import at_hand
-from airflow_dbt_promotion.stores.variable import REMEMBERED, VariableStore
+from airflow_dbt_promotion.stores.variable import PAUSE, REMEMBERED, VariableStore
 from tests.airflow.conftest import SURROUNDINGS
 from tests.airflow.variables import Interfered, a_prefix, in_a_task
 from tests.stores.contract import PRODUCTION, REPOSITORY, STAGING, StoreContract, entries, fresh
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("migrated")]
+
+
+def at_once(seconds: float) -> None:
+    """Wait no longer for others: nobody else is there."""
+    assert seconds >= PAUSE
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def prefix() -> str:
 
 @pytest.fixture
 def store(prefix: str) -> VariableStore:
-    return VariableStore(prefix)
+    return VariableStore(prefix, wait=at_once)
 
 
 class TestContract(StoreContract):
@@ -48,12 +53,12 @@ class TestContract(StoreContract):
     @pytest.fixture(params=["command line", "task"])
     def store(self, request: pytest.FixtureRequest, prefix: str) -> Iterator[StateStore]:
         with in_a_task() if request.param == "task" else nullcontext():
-            yield open_store(f"airflow-variable://{prefix}", Path("/nowhere"))
+            yield VariableStore(prefix, wait=at_once)
 
     def test_there_is_nothing_to_warn_of(self, store: StateStore) -> None:
         """There is."""
         (warning,) = store.warnings()
-        assert "of two who write at the same instant one loses" in warning
+        assert "of two who write at the same instant one may lose what it wrote" in warning
         assert "a database or a bucket" in warning
 
 
@@ -111,10 +116,10 @@ def test_a_write_that_is_overwritten_before_it_is_read_back_is_a_conflict(store:
     """Another read what we read, and wrote after us: theirs is there, nothing of ours is."""
     there = store.write(fresh(), None)
     before = raw(prefix)
-    VariableStore(prefix).write(replace(there, current=entries(5)), 1)
+    VariableStore(prefix, wait=at_once).write(replace(there, current=entries(5)), 1)
     theirs = raw(prefix)
     overwrite(prefix, before)
-    hasty = VariableStore(prefix, Interfered(lambda: overwrite(prefix, theirs)))
+    hasty = VariableStore(prefix, wait=at_once, reach=Interfered(lambda: overwrite(prefix, theirs)))
     with pytest.raises(StateConflictError, match="changed: serial 2 is there, serial 1 was read"):
         hasty.write(replace(there, current=entries(1)), 1)
     found = hasty.read(STAGING)
@@ -125,7 +130,7 @@ def test_a_write_that_is_overwritten_before_it_is_read_back_is_a_conflict(store:
 
 def test_a_write_that_another_built_on_is_no_loss(store: VariableStore, prefix: str) -> None:
     there = store.write(fresh(), None)
-    quick = VariableStore(prefix, Interfered(lambda: bump(VariableStore(prefix))))
+    quick = VariableStore(prefix, wait=at_once, reach=Interfered(lambda: bump(VariableStore(prefix, wait=at_once))))
     assert quick.write(replace(there, current=entries(1)), there.serial).serial == 2
     found = store.read(STAGING)
     assert found is not None
@@ -135,7 +140,7 @@ def test_a_write_that_another_built_on_is_no_loss(store: VariableStore, prefix: 
 
 def test_so_many_writes_meanwhile_that_nobody_can_tell(store: VariableStore, prefix: str) -> None:
     there = store.write(fresh(), None)
-    busy = VariableStore(prefix, Interfered(lambda: [bump(store) for _ in range(REMEMBERED)]))
+    busy = VariableStore(prefix, wait=at_once, reach=Interfered(lambda: [bump(store) for _ in range(REMEMBERED)]))
     with pytest.raises(StateError, match="nobody can tell whether serial 2 was lost"):
         busy.write(there, there.serial)
 
@@ -144,7 +149,7 @@ def test_a_loss_after_reading_back_is_seen_at_every_later_look(store: VariableSt
     """The other wrote so late that ours had been read back already: what Variables cannot prevent."""
     there = store.write(fresh(), None)
     before = raw(prefix)
-    VariableStore(prefix).write(replace(there, current=entries(5)), 1)
+    VariableStore(prefix, wait=at_once).write(replace(there, current=entries(5)), 1)
     late = raw(prefix)
     overwrite(prefix, before)
     store.write(replace(there, current=entries(1)), 1)
@@ -152,21 +157,32 @@ def test_a_loss_after_reading_back_is_seen_at_every_later_look(store: VariableSt
     for ask in (lambda: store.read(STAGING), lambda: store.write(replace(there, serial=2), 2)):
         with pytest.raises(StateError, match=r"serial 2, which was written from here, is lost.*dbt-promote status"):
             ask()
-    found = VariableStore(prefix).read(STAGING)
+    found = VariableStore(prefix, wait=at_once).read(STAGING)
     assert found is not None
     assert len(found.current) == 5
 
 
 def test_what_was_made_anew_or_written_often_since_is_no_loss(store: VariableStore, prefix: str) -> None:
     store.write(fresh(), None)
-    other = VariableStore(prefix)
+    other = VariableStore(prefix, wait=at_once)
     for _ in range(REMEMBERED + 1):
         bump(other)
     assert store.read(STAGING) is not None
     at_hand().delete(f"{prefix}:staging", raw(prefix))
     assert store.read(STAGING) is None
-    anew = VariableStore(prefix).write(fresh(), None)
+    anew = VariableStore(prefix, wait=at_once).write(fresh(), None)
     assert store.read(STAGING) == anew
+
+
+def test_whoever_had_read_before_and_writes_while_we_wait_is_seen(store: VariableStore, prefix: str) -> None:
+    there = store.write(fresh(), None)
+    before = raw(prefix)
+    VariableStore(prefix, wait=at_once).write(replace(there, current=entries(5)), 1)
+    theirs = raw(prefix)
+    overwrite(prefix, before)
+    patient = VariableStore(prefix, wait=lambda _: overwrite(prefix, theirs))
+    with pytest.raises(StateConflictError, match="changed: serial 2 is there, serial 1 was read"):
+        patient.write(replace(there, current=entries(1)), 1)
 
 
 # --- what stands in the way -------------------------------------------------------------------------------------------
@@ -186,7 +202,7 @@ def test_a_loss_is_told_where_nothing_is_read_back(store: VariableStore, prefix:
         at_hand().delete(f"{prefix}:staging", raw(prefix))
 
     with pytest.raises(StateUnwritableError, match="nothing is read back"):
-        VariableStore(prefix, Interfered(forget)).write(fresh(), None)
+        VariableStore(prefix, wait=at_once, reach=Interfered(forget)).write(fresh(), None)
     assert store.read(STAGING) is None
 
 
@@ -209,13 +225,15 @@ class Refusing(Interfered):
 def test_a_write_that_is_refused_changes_nothing(store: VariableStore, prefix: str) -> None:
     there = store.write(fresh(), None)
     with pytest.raises(StateUnwritableError, match=r"cannot be written: connection reset$"):
-        VariableStore(prefix, Refusing(after=False)).write(there, there.serial)
+        VariableStore(prefix, wait=at_once, reach=Refusing(after=False)).write(there, there.serial)
     assert store.read(STAGING) == there
 
 
 def test_a_write_whose_answer_is_lost_is_read_back_and_good(store: VariableStore, prefix: str) -> None:
     there = store.write(fresh(), None)
-    written = VariableStore(prefix, Refusing(after=True)).write(replace(there, current=entries(1)), there.serial)
+    written = VariableStore(prefix, wait=at_once, reach=Refusing(after=True)).write(
+        replace(there, current=entries(1)), there.serial
+    )
     assert store.read(STAGING) == written
 
 
@@ -234,13 +252,13 @@ class Dumb(Interfered):
 def test_what_airflow_could_not_read_is_never_taken_for_nothing(store: VariableStore, prefix: str) -> None:
     store.write(fresh(), None)
     with pytest.raises(StateError, match="cannot be read: it is there, and Airflow does not give its value"):
-        VariableStore(prefix, Dumb()).read(STAGING)
+        VariableStore(prefix, wait=at_once, reach=Dumb()).read(STAGING)
     with pytest.raises(StateError, match="cannot be read"):
-        VariableStore(prefix, Dumb()).write(fresh(), None)
+        VariableStore(prefix, wait=at_once, reach=Dumb()).write(fresh(), None)
     there = store.read(STAGING)
     assert there is not None
     with pytest.raises(StateError, match="whether serial 2 was written is not known; look at what is there"):
-        VariableStore(prefix, Dumb(since=1)).write(there, there.serial)
+        VariableStore(prefix, wait=at_once, reach=Dumb(since=1)).write(there, there.serial)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +284,16 @@ def test_a_document_of_another_environment_or_damaged_is_an_error(store: Variabl
         store.read(STAGING)
 
 
+def test_a_machine_without_the_key_is_told(store: VariableStore, prefix: str) -> None:
+    from airflow.models.crypto import get_fernet  # noqa: PLC0415 - Airflow needs the home of the fixture first
+
+    store.write(fresh(), None)
+    overwrite(prefix, get_fernet().encrypt(raw(prefix).encode()).decode())
+    for ask in (lambda: store.read(STAGING), lambda: store.write(fresh(), None)):
+        with pytest.raises(StateError, match=r"is encrypted; set the same \[core\] fernet_key here"):
+            ask()
+
+
 def test_a_large_document_comes_back(store: VariableStore) -> None:
     with in_a_task():
         written = store.write(fresh(current=entries(10_000)), None)
@@ -288,11 +316,19 @@ def test_a_large_document_comes_back(store: VariableStore) -> None:
         "airflow-variable://a?releases=",
         "airflow-variable://a#b",
         "airflow-variable://-a",
+        "airflow-variable://a?releases=x&b=c",
+        "airflow-variable://a b?releases=postgresql://ada:hush@db/states",
     ],
 )
 def test_what_names_no_variables_is_an_error(root: str) -> None:
-    with pytest.raises(ConfigError, match="write airflow-variable://prefix"):
+    with pytest.raises(ConfigError, match="write airflow-variable://prefix") as caught:
         open_store(root, Path())
+    assert "hush" not in str(caught.value)
+
+
+def test_a_prefix_whose_variables_airflow_hides_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"'secret' in their name.*choose another prefix"):
+        open_store("airflow-variable://Secret-shop", Path())
 
 
 def test_opening_imports_no_airflow_and_a_place_without_its_database_is_told() -> None:
