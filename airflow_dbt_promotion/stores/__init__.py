@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.ports import ReleaseStore, StateStore
 
 STORES: Mapping[str, str] = MappingProxyType(
     {
+        "airflow-variable": "airflow_dbt_promotion.stores.variable.VariableStore",
         "file": "airflow_dbt_promotion.stores.json_file.JsonFileStore",
         "memory": "airflow_dbt_promotion.stores.memory.MemoryStore",
         "s3": "airflow_dbt_promotion.stores.object_store.ObjectStore",
@@ -33,6 +34,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 RELEASES: Mapping[str, str] = MappingProxyType(
     {
+        "airflow-variable": "airflow_dbt_promotion.stores.variable_releases.open_in_variables",
         "file": "airflow_dbt_promotion.stores.release_files.open_in_files",
         "memory": "airflow_dbt_promotion.stores.release_files.open_in_memory",
         "s3": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",

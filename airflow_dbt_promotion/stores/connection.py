@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.stores.supervision import supervised
 
 
 class Connected(Struct, frozen=True, kw_only=True):
@@ -38,13 +39,16 @@ def named(conn_id: str) -> Connected:
     Raises ConfigError where Airflow is not installed, or does not know it.
     """
     try:
-        hook = import_module("airflow.sdk").BaseHook
+        if supervised():
+            get = import_module("airflow.sdk").BaseHook.get_connection
+        else:
+            get = import_module("airflow.models.connection").Connection.get_connection_from_secrets
     except ImportError as error:
         raise ConfigError(
             "state", f"the connection {conn_id!r} is Airflow's, which is not installed here: {error}"
         ) from error
     try:
-        found = hook.get_connection(conn_id)
+        found = get(conn_id)
     except Exception as error:
         raise ConfigError("state", f"Airflow has no connection {conn_id!r}: {error}") from error
     return Connected(
