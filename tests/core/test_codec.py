@@ -31,6 +31,8 @@ from airflow_dbt_promotion.core.state import (
     Journal,
     Lock,
     Outcome,
+    PromotionOutcome,
+    PromotionRecord,
     Stay,
     Unfinalized,
 )
@@ -428,7 +430,17 @@ def test_a_document_of_the_first_schema_is_read_and_says_that_nothing_was_kept()
 
 def test_a_document_of_the_second_schema_is_read_and_nobody_has_its_lock() -> None:
     journal = Journal(plan_id=PlanId("p"), actor="me", started_at=NOON, source=STAGING, strategy="record", models={})
-    whole = state(journal=journal, bypasses=())
+    told = PromotionRecord(
+        plan_id=PlanId("p"),
+        outcome=PromotionOutcome.PROMOTED,
+        source=STAGING,
+        strategy="build",
+        actor="me",
+        started_at=NOON,
+        finished_at=NOON,
+        models={},
+    )
+    whole = state(journal=journal, history=(told,))
     found = decode(json.dumps(_as_schema_2(json.loads(codec.encode(whole)))).encode())
     assert found == replace(whole, journal=replace(journal, choices=Choices(strategy=Strategy.RECORD)))
     assert (found.lock, found.epoch, found.unlocks) == (None, 0, ())
