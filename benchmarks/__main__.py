@@ -19,7 +19,7 @@ from benchmarks.rows import Report, Row, document, growth, table
 
 _ROUNDS = 5
 _QUICK_ROUNDS = 3
-_PARTS = ("load", "changes", "plan", "released", "status", "imports")
+_PARTS = ("load", "changes", "plan", "released", "stores", "status", "imports")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{size:,} models: parsing with dbt where the cache in {said.cache} lacks it")
         made = prepared(said.cache, size)
         bench = Bench(made, rounds)
-        parts = {"load": bench.loading, "changes": bench.changes, "plan": bench.plan, "released": bench.released}
+        parts = {
+            "load": bench.loading,
+            "changes": bench.changes,
+            "plan": bench.plan,
+            "released": bench.released,
+            "stores": bench.stores,
+        }
         for name, part in parts.items():
             if name in said.only:
                 rows += _told(part())

@@ -18,6 +18,10 @@ Numbers = dict[str, float]
 _LARGE = 10_000
 
 
+_WRITE, _DOCUMENT = 0.1, 8e6
+"""What one write of ten thousand models may cost, in seconds of CPU, and how large the document may be, in bytes."""
+
+
 class Bench:
     """The measurements at one size; `rounds` is how often what is fast is repeated; dbt gets fewer."""
 
@@ -108,6 +112,21 @@ class Bench:
         yield self._row("100 kept releases", kept["hundred"], "one", kept["one"], goal=goal, unit=Unit.BYTES)
         yield self._row("keeping a release", kept["last"], "the first", kept["first"])
         self.notes.append(f"{made.size:,} models: {found['promoted']:,.0f} of them from the newer of two releases")
+
+    def stores(self) -> Iterator[Row]:
+        """Yield what a write of a whole document costs, and what many writers at once get done."""
+        made = self._prepared
+        places = (made.before, made.after, made.project)
+        found = answer(child("stores", "writing", *places, self._rounds), Numbers)
+        for kind, told in (("files", "files"), ("sqlite", "SQLite")):
+            yield self._row(f"one state write: {told}", found[f"{kind} write"], "the goal", _WRITE, goal=1)
+            yield self._row(f"one state read: {told}", found[f"{kind} read"])
+        yield self._row("the document", found["bytes"], "the goal", _DOCUMENT, goal=1, unit=Unit.BYTES)
+        yield self._row("the same, not packed", found["plain"], unit=Unit.BYTES)
+        raced = answer(child("stores", "racing", *places), Numbers)
+        for kind, told in (("files", "files"), ("sqlite", "SQLite")):
+            yield self._row(f"8 writers, 50 changes each: {told}", raced[kind], "SQLite's bare lock", raced["bare"])
+            self.notes.append(f"8 writers, 50 changes each, {told}: {raced[f'{kind} lost']:.0f} of 400 lost")
 
     def _row(self, what: str, ours: float, against: str = "", theirs: float | None = None, **more: object) -> Row:
         return Row(models=self._prepared.size, what=what, ours=ours, against=against, theirs=theirs, **more)  # type: ignore[arg-type]
