@@ -44,8 +44,8 @@ class Head(Struct, frozen=True, kw_only=True):
 _head_decoder = msgspec.json.Decoder(Head)
 
 
-def encode(state: EnvironmentState) -> bytes:
-    """Return the document as bytes; instants of any time zone are written in UTC.
+def encode(state: EnvironmentState, *, plain: bool = False) -> bytes:
+    """Return the document as bytes; instants of any time zone are written in UTC. A `plain` one is never packed.
 
     Raises CorruptStateError rather than making a document that `decode` would refuse.
     """
@@ -55,7 +55,7 @@ def encode(state: EnvironmentState) -> bytes:
         if (contradiction := next(_contradictions(state), None)) is not None:
             raise CorruptStateError(where, contradiction)
         document = _encoder.encode(state)
-        if len(document) > LARGE:
+        if len(document) > LARGE and not plain:
             return pack(_head_of(state), document)
         return msgspec.json.format(document, indent=1) + b"\n"
     except (UnicodeEncodeError, ValueError, OverflowError) as error:

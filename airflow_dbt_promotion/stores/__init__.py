@@ -1,8 +1,8 @@
 """Where state is kept: one store a kind of place, found by the scheme of its root.
 
 A root is a folder (`target/promotion_states`, relative to the dbt project) or an address with a scheme
-(`file:///srv/states`, `s3://bucket/prefix`). The registry names classes by dotted path, so that a store is imported
-only where it is used.
+(`file:///srv/states`, `s3://bucket/prefix`, `postgresql://host/database`). The registry names classes by dotted path,
+so that a store is imported only where it is used.
 """
 
 from __future__ import annotations
@@ -19,27 +19,37 @@ from airflow_dbt_promotion.core.ports import ReleaseStore, StateStore
 
 STORES: Mapping[str, str] = MappingProxyType(
     {
+        "airflow-connection": "airflow_dbt_promotion.stores.database.DatabaseStore",
         "airflow-variable": "airflow_dbt_promotion.stores.variable.VariableStore",
-        "file": "airflow_dbt_promotion.stores.json_file.JsonFileStore",
-        "memory": "airflow_dbt_promotion.stores.memory.MemoryStore",
-        "s3": "airflow_dbt_promotion.stores.object_store.ObjectStore",
-        "gs": "airflow_dbt_promotion.stores.object_store.ObjectStore",
         "az": "airflow_dbt_promotion.stores.object_store.ObjectStore",
+        "file": "airflow_dbt_promotion.stores.json_file.JsonFileStore",
+        "gs": "airflow_dbt_promotion.stores.object_store.ObjectStore",
+        "memory": "airflow_dbt_promotion.stores.memory.MemoryStore",
+        "postgresql": "airflow_dbt_promotion.stores.database.DatabaseStore",
+        "postgresql+psycopg2": "airflow_dbt_promotion.stores.database.DatabaseStore",
+        "s3": "airflow_dbt_promotion.stores.object_store.ObjectStore",
+        "sqlite": "airflow_dbt_promotion.stores.database.DatabaseStore",
     }
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 """At least two characters, so that a Windows drive is no scheme."""
 
+_PASSWORD = re.compile(r"(//[^/:@]*:).*(?=@)|([?&]\w*(?:password|secret|key|token)\w*=)[^&]*", re.IGNORECASE)
+
 
 RELEASES: Mapping[str, str] = MappingProxyType(
     {
+        "airflow-connection": "airflow_dbt_promotion.stores.database_blobs.open_in_database",
         "airflow-variable": "airflow_dbt_promotion.stores.variable_releases.open_in_variables",
-        "file": "airflow_dbt_promotion.stores.release_files.open_in_files",
-        "memory": "airflow_dbt_promotion.stores.release_files.open_in_memory",
-        "s3": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
-        "gs": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
         "az": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
+        "file": "airflow_dbt_promotion.stores.release_files.open_in_files",
+        "gs": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
+        "memory": "airflow_dbt_promotion.stores.release_files.open_in_memory",
+        "postgresql": "airflow_dbt_promotion.stores.database_blobs.open_in_database",
+        "postgresql+psycopg2": "airflow_dbt_promotion.stores.database_blobs.open_in_database",
+        "s3": "airflow_dbt_promotion.stores.object_blobs.open_in_bucket",
+        "sqlite": "airflow_dbt_promotion.stores.database_blobs.open_in_database",
     }
 )
 """What opens the release store of each kind of place."""
@@ -76,15 +86,21 @@ def _scheme(root: str) -> str:
     if not root.strip() or "\0" in root:
         raise ConfigError("state", f"{root!r} is no place; give a folder, or an address ({_known()})")
     if "{{" in root or "{%" in root:
-        raise ConfigError("state", f"{root!r} holds Jinja, which is not rendered here; write the place itself")
+        raise ConfigError("state", f"{_shown(root)!r} holds Jinja, which is not rendered here; write the place itself")
     found = _SCHEME.match(root)
     scheme = found[1].lower() if found else "file"
     if scheme not in STORES:
         raise ConfigError(
             "state",
-            f"{root!r}: there is no store for {scheme!r}; known: {_known()}. A folder of that name is `./{root}`",
+            f"{_shown(root)!r}: there is no store for {scheme!r}; known: {_known()}. A folder of that name is "
+            f"`./{_shown(root)}`",
         )
     return scheme
+
+
+def _shown(root: str) -> str:
+    """Return a root as an error may repeat it: without what may be a password in it."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", root)
 
 
 def _known() -> str:

@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, environment_nam
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import durable
 from airflow_dbt_promotion.stores.agreement import agree
+from airflow_dbt_promotion.stores.endangered import warnings_of
 
 WRITE_TIMEOUT = 60.0
 """Seconds to wait for other writers; each holds the lock for a fraction of one."""
@@ -80,16 +81,7 @@ class JsonFileStore:
 
     def warnings(self) -> tuple[str, ...]:
         """Say so where the folder lies in one that other tools delete."""
-        try:
-            root = self.root.resolve()
-            folders = [folder for folder in self._endangered if root.is_relative_to(folder.resolve())]
-        except (OSError, RuntimeError):  # a ring of symbolic links; reading and writing will say so
-            return ()
-        return tuple(
-            f"the promotion state in {self.root} lies inside {folder}, which `dbt clean` deletes (clean-targets in "
-            f"dbt_project.yml); set `state` in promotion.yml to a folder outside of it"
-            for folder in folders[:1]
-        )
+        return warnings_of(self.root, self._endangered)
 
     def _path(self, environment: EnvironmentName) -> Path:
         """Return where a document really is: behind symbolic links, so that one document has one lock."""

@@ -1,4 +1,4 @@
-"""Services of object storage, started once for all tests that need them, and credentials for them."""
+"""Services, started once for all tests that need them, and credentials for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.stores.azurite import Azurite, azurite
+from tests.stores.postgres import Postgres, a_postgres
 from tests.stores.s3 import Served, s3
 
 
@@ -45,3 +46,10 @@ def ambient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL for all tests, each in a schema of its own."""
+    with a_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        yield server

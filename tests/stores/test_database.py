@@ -1,0 +1,342 @@
+"""State in SQLite and in PostgreSQL passes the contract; what people and upgrades do to the tables is told or mended."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from msgspec.structs import replace
+from sqlalchemy import text
+
+from airflow_dbt_promotion.core import codec
+from airflow_dbt_promotion.core.errors import (
+    CorruptStateError,
+    FutureSchemaError,
+    StateConflictError,
+    StateError,
+    StateUnwritableError,
+)
+from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId
+from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome, PromotionRecord
+from airflow_dbt_promotion.stores import database_engine
+from airflow_dbt_promotion.stores.database import DatabaseStore
+from airflow_dbt_promotion.stores.database_address import root_of
+from airflow_dbt_promotion.stores.database_engine import Database
+from airflow_dbt_promotion.stores.database_schema import MIGRATIONS
+from airflow_dbt_promotion.stores.history import Record, apart, overlap, record, together
+from tests.core import strategies as our
+from tests.stores.contract import PRODUCTION, STAGING, SharedStoreContract, entries, fresh
+from tests.stores.postgres import Postgres
+
+NEXT = (*MIGRATIONS, ("ALTER TABLE {schema}dbt_promotion_states ADD COLUMN added TEXT",))
+"""The steps of a release to come; the last cannot be taken twice."""
+
+
+def opened(address: str) -> DatabaseStore:
+    return DatabaseStore.open(address, Path("/nowhere"), ())
+
+
+def of_the_next_release(address: str) -> DatabaseStore:
+    return DatabaseStore(Database(root_of(address, Path("/nowhere")), NEXT))
+
+
+def promoted(number: int) -> PromotionRecord:
+    """Return a promotion that is history."""
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=number)
+    return PromotionRecord(
+        plan_id=PlanId(f"{number:064}"),
+        outcome=PromotionOutcome.PROMOTED,
+        source=STAGING,
+        strategy="build",
+        actor='ada "the first"\n',
+        started_at=at,
+        finished_at=at,
+        models={},
+    )
+
+
+def in_tables(address: str, statement: str, **values: object) -> list[tuple[Any, ...]]:
+    """Carry out a statement beside the store; tables are called by their last word."""
+    database = Database(root_of(address, Path("/nowhere")))
+    tables = ("states", "history", "blobs", "schema")
+    words = {name: f"{database.dialect.words['schema']}dbt_promotion_{name}" for name in tables}
+    with database._transaction() as connection:
+        done = connection.execute(text(statement.format_map(words)), values)
+        return [tuple(row) for row in done] if done.returns_rows else []
+
+
+def at_once(count: int, act: Callable[[int], object]) -> None:
+    """Let forked processes do something, all at the same moment; each must end well."""
+    ready, go = os.pipe()
+    children = []
+    for number in range(count):
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(go)
+                os.read(ready, 1)
+                act(number)
+                os._exit(0)
+            except BaseException as error:  # noqa: BLE001 - the parent counts
+                print(repr(error), file=sys.stderr, flush=True)
+            finally:
+                os._exit(1)
+        children.append(child)
+    os.close(go)
+    os.close(ready)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty place."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/states/promotion.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.address()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for what passes."""
+    monkeypatch.setattr(database_engine, "PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture
+def store(address: str) -> DatabaseStore:
+    return opened(address)
+
+
+class TestSqlite(SharedStoreContract):
+    @pytest.fixture
+    def address(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/states/promotion.db"
+
+
+@pytest.mark.postgres
+class TestPostgres(SharedStoreContract):
+    @pytest.fixture
+    def address(self, postgres: Postgres) -> str:
+        return postgres.address()
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+@given(state=our.states)
+def test_a_document_and_its_history_come_together_again_byte_by_byte(state: EnvironmentState) -> None:
+    whole = codec.encode(state)
+    document, records = apart(whole)
+    assert together(document, records) == whole
+    assert codec.decode(document, "here", state.environment) == replace(
+        codec.decode(whole, "here", state.environment), history=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "shared"),
+    [("", "", 0), ("b", "", 0), ("cba", "ba", 2), ("cb", "ba", 1), ("ba", "ba", 2), ("b", "cba", 0), ("aa", "a", 1)],
+)
+def test_what_need_not_be_written_again(new: str, old: str, shared: int) -> None:
+    assert overlap([record(one) for one in new], [record(one).digest for one in old]) == shared
+
+
+def test_a_promotion_is_written_once_and_what_falls_out_of_the_document_stays_in_the_table(
+    store: DatabaseStore, address: str
+) -> None:
+    state = store.write(fresh(), None)
+    for number in range(5):
+        state = store.write(replace(state, history=(promoted(number), *state.history)[:3]), state.serial)
+        assert store.read(STAGING) == state
+    before = in_tables(address, "SELECT position, record FROM {history} ORDER BY position")
+    assert [str(promoted(number).plan_id) in text for number, (_, text) in enumerate(before)] == [True] * 5
+    store.write(state, state.serial)
+    assert in_tables(address, "SELECT position, record FROM {history} ORDER BY position") == before
+
+
+def test_any_history_may_follow_any_other(store: DatabaseStore, address: str) -> None:
+    """Older ones put in below, all forgotten, some changed, the newest taken back: what is read is what was written."""
+    one, two, three, four = (promoted(number) for number in range(4))
+    state = store.write(fresh(history=(three,)), None)
+    for history in ((three, two, one), (), (four, two), (two,), (one, two, three, four), (two, two)):
+        state = store.write(replace(state, history=history), state.serial)
+        assert store.read(STAGING) == state
+    positions = [row[0] for row in in_tables(address, "SELECT position FROM {history}")]
+    assert len(set(positions)) == len(positions)
+
+
+def test_older_promotions_put_in_below_are_in_the_table_once(store: DatabaseStore, address: str) -> None:
+    state = store.write(fresh(history=(promoted(3), promoted(2))), None)
+    store.write(replace(state, history=(*state.history, promoted(1), promoted(0))), state.serial)
+    assert in_tables(address, "SELECT count(*), count(DISTINCT digest) FROM {history}") == [(4, 4)]
+
+
+def test_a_document_that_is_written_anew_after_its_row_was_deleted(store: DatabaseStore, address: str) -> None:
+    state = store.write(fresh(history=(promoted(0),)), None)
+    in_tables(address, "DELETE FROM {states}")
+    with pytest.raises(StateConflictError, match="nothing is there"):
+        store.write(state, state.serial)
+    again = store.write(replace(state, history=(promoted(1), promoted(0))), None)
+    assert store.read(STAGING) == again
+
+
+# --- the tables -------------------------------------------------------------------------------------------------------
+
+
+def test_reading_makes_nothing(store: DatabaseStore, address: str, tmp_path: Path) -> None:
+    assert store.read(STAGING) is None
+    assert store.environments() == ()
+    assert store.warnings() == ()
+    if address.startswith("sqlite"):
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert not Database(root_of(address, tmp_path))._has_tables()
+
+
+def test_many_that_begin_at_once_make_the_tables_once(address: str) -> None:
+    names = [EnvironmentName(f"environment-{number}") for number in range(8)]
+    at_once(8, lambda number: opened(address).write(fresh(names[number]), None))
+    assert opened(address).environments() == tuple(names)
+    assert in_tables(address, "SELECT version FROM {schema}") == [(len(MIGRATIONS),)]
+
+
+def test_two_that_upgrade_at_once_take_each_step_once(store: DatabaseStore, address: str) -> None:
+    written = store.write(fresh(current=entries(2), history=(promoted(0),)), None)
+    assert of_the_next_release(address).read(STAGING) == written
+    assert in_tables(address, "SELECT version FROM {schema}") == [(len(MIGRATIONS),)]
+    names = [PRODUCTION, EnvironmentName("other")]
+    at_once(2, lambda number: of_the_next_release(address).write(fresh(names[number]), None))
+    assert in_tables(address, "SELECT version FROM {schema}") == [(len(NEXT),)]
+    assert of_the_next_release(address).environments() == ("other", PRODUCTION, STAGING)
+    assert of_the_next_release(address).read(STAGING) == written
+    assert of_the_next_release(address).write(written, 1).serial == 2
+
+
+def test_tables_of_a_newer_release_are_left_alone(store: DatabaseStore, address: str) -> None:
+    written = of_the_next_release(address).write(fresh(), None)
+    before = in_tables(address, "SELECT * FROM {states}")
+    for act in (lambda: store.read(STAGING), lambda: store.write(written, 1), store.environments):
+        with pytest.raises(FutureSchemaError, match="upgrade airflow-dbt-promotion"):
+            act()
+    assert in_tables(address, "SELECT * FROM {states}") == before
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_step_that_fails_leaves_the_tables_as_they_were(store: DatabaseStore, address: str) -> None:
+    written = store.write(fresh(), None)
+    broken = (*NEXT, ("ALTER TABLE {schema}dbt_promotion_states ADD COLUMN other TEXT", "SELECT * FROM nothing_at_all"))
+    failing = DatabaseStore(Database(root_of(address, Path()), broken))
+    with pytest.raises(StateUnwritableError, match="nothing_at_all"):
+        failing.write(written, 1)
+    assert in_tables(address, "SELECT version FROM {schema}") == [(len(NEXT),)]
+    assert of_the_next_release(address).read(STAGING) == written
+
+
+def test_tables_deleted_meanwhile_are_made_again(store: DatabaseStore, address: str) -> None:
+    written = store.write(fresh(history=(promoted(0),)), None)
+    for statement in ("DROP TABLE {states}", "DROP TABLE {history}", "DROP TABLE {blobs}", "DROP TABLE {schema}"):
+        in_tables(address, statement)
+    assert store.read(STAGING) is None
+    with pytest.raises(StateConflictError, match="nothing is there"):
+        store.write(written, 1)
+    assert store.write(written, None) == written
+
+
+@pytest.mark.usefixtures("hasty")
+def test_one_table_that_is_gone_is_not_an_empty_state(store: DatabaseStore, address: str) -> None:
+    written = store.write(fresh(), None)
+    in_tables(address, "DROP TABLE {states}")
+    with pytest.raises(StateError, match="cannot be read: .*dbt_promotion_states"):
+        store.read(STAGING)
+    with pytest.raises(StateUnwritableError, match="dbt_promotion_states"):
+        store.write(written, 1)
+    in_tables(address, "DROP TABLE {schema}")
+    with pytest.raises(StateUnwritableError, match="dbt_promotion_history.*already exists"):
+        store.write(written, None)
+
+
+# --- what is damaged --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "said"),
+    [
+        ("UPDATE {states} SET document = ''", CorruptStateError, "file is empty"),
+        ("UPDATE {states} SET document = substr(document, 1, 300)", CorruptStateError, "left as it is"),
+        ("UPDATE {states} SET document = 'not: json'", CorruptStateError, "left as it is"),
+        ("UPDATE {states} SET document = replace(document, 'staging', 'other')", CorruptStateError, "not of 'staging'"),
+        (
+            "UPDATE {states} SET document = replace(document, '\"schema_version\": ', '\"schema_version\": 9')",
+            FutureSchemaError,
+            "upgrade",
+        ),
+        ("UPDATE {states} SET document = replace(document, '[]', '[ ]')", CorruptStateError, "no empty `history`"),
+        ("UPDATE {states} SET serial = 7", CorruptStateError, "the row says serial 7"),
+        ("UPDATE {states} SET lineage = 'x'", CorruptStateError, "history|the row says"),
+        ("DELETE FROM {history} WHERE position = 1", CorruptStateError, "1 of the 2 promotions"),
+        ("DELETE FROM {schema}", CorruptStateError, "0 rows"),
+        ("INSERT INTO {schema} VALUES (1)", CorruptStateError, "2 rows"),
+        ("UPDATE {schema} SET version = 99", FutureSchemaError, "version 99"),
+    ],
+)
+@pytest.mark.parametrize("expected", [None, 1])
+def test_what_is_damaged_is_an_error_and_is_never_overwritten(
+    store: DatabaseStore, address: str, damage: str, error: type[StateError], said: str, expected: int | None
+) -> None:
+    written = store.write(fresh(current=entries(2), history=(promoted(1), promoted(0))), None)
+    in_tables(address, damage)
+    left = in_tables(address, "SELECT * FROM {states}")
+    with pytest.raises(error, match=said):
+        store.read(STAGING)
+    with pytest.raises(StateError):
+        store.write(written, expected)
+    assert in_tables(address, "SELECT * FROM {states}") == left
+
+
+def test_a_promotion_of_the_history_that_was_changed_by_hand(store: DatabaseStore, address: str) -> None:
+    store.write(fresh(history=(promoted(0),)), None)
+    in_tables(address, "UPDATE {history} SET record = replace(record, 'ada', 'bob')")
+    with pytest.raises(CorruptStateError, match="position 1 of its history in dbt_promotion_history was changed"):
+        store.read(STAGING)
+
+
+def test_a_history_without_a_place() -> None:
+    with pytest.raises(ValueError, match="no empty `history`"):
+        together(b"{}", [Record(digest="", text="{}")])
+
+
+def test_what_cannot_be_written_down_leaves_what_was_there(store: DatabaseStore) -> None:
+    written = store.write(fresh(), None)
+    with pytest.raises(CorruptStateError, match="not written"):
+        store.write(replace(written, lineage=""), written.serial)
+    assert store.read(STAGING) == written
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_forked_process_has_connections_of_its_own(store: DatabaseStore) -> None:
+    """As Airflow forks a task: children read and write with the store of their parent, which goes on with it."""
+    written = store.write(fresh(), None)
+    environments = (PRODUCTION, EnvironmentName("other"))
+
+    def child(number: int) -> None:
+        state = store.write(fresh(environments[number]), None)
+        for _ in range(20):
+            assert store.read(STAGING) == written
+            state = store.write(state, state.serial)
+
+    for _ in range(3):
+        assert store.read(STAGING) == written
+    at_once(2, child)
+    assert store.read(STAGING) == written
+    assert store.write(written, 1).serial == 2
+    found = store.read(PRODUCTION)
+    assert found is not None
+    assert found.serial == 21
