@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_dbt_promotion.functions import (
         PromotionResult,
+        PromotionStateStore,
         RunResult,
         get_promotion_status,
         get_staging_validated_models,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PromotionResult",
+    "PromotionStateStore",
     "RunResult",
     "__version__",
     "get_promotion_status",
@@ -35,6 +37,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "PromotionResult": "functions",
+    "PromotionStateStore": "functions",
     "RunResult": "functions",
     "get_promotion_status": "functions",
     "get_provider_info": "get_provider_info",

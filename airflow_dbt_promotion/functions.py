@@ -16,12 +16,15 @@ from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import OnProgress, RunCommand
+from airflow_dbt_promotion.core.ports import OnProgress, RunCommand, StateStore
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.core.status import Drifted, ModelStatus
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun, quiet
 from airflow_dbt_promotion.render import documents
 from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, link_here
+
+PromotionStateStore = StateStore
+"""What keeps the promotion state, by the name that does not collide with Airflow's own `state_store`."""
 
 Choice = TypeVar("Choice", bound=Enum)
 

@@ -45,7 +45,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     of a path, others elsewhere). `working`: people work here, and it needs no state (default: only where it is called
     development or dev). `vars`: given to dbt for every run of this environment. `forbid`: bypasses that nobody may use.
     `candidate`: which version of the source goes (newest_soaked, or the one that is current there). `on_drift`: what
-    becomes of a run of code that was never promoted (tell, block).
+    becomes of a run of code that was never promoted (tell, block). `marks`: whether promotions and runs leave marks in
+    the warehouse, which a retry asks.
     """
 
     target: str | UnsetType = UNSET
@@ -64,6 +65,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep_history: History = 10
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
+    marks: bool = True
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

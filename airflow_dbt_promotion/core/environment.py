@@ -104,6 +104,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     keep_history: int = 10
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
+    marks: bool = True
 
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""

@@ -67,20 +67,21 @@ class Publisher:
     def _build(self, planned: Planned, release: Release, mark: Mark, hearing: _Hearing) -> Built:
         """Run each invocation of the plan, without what the marks of an earlier attempt say was published."""
         target, held = planned.situation.target, hearing.held
-        published = self._workshop.published(target, mark, planned.composition)
+        left = mark if target.marks else None
+        published = {} if left is None else self._workshop.published(target, left, planned.composition)
         runs, words = [_earlier(published, target.target)] if published else [], list[str]()
         for segment in segments(planned.plan, release):
-            left = _left(segment, published)
-            if left is None:
+            rest = _rest(segment, published)
+            if rest is None:
                 continue
             held.check()
             order = BuildRequest(
                 environment=target,
-                models=left.models,
-                tests=left.tests,
-                full_refresh=left.full_refresh,
+                models=rest.models,
+                tests=rest.tests,
+                full_refresh=rest.full_refresh,
                 composition=planned.composition,
-                mark=mark,
+                mark=left,
             )
             report = self._workshop.build(order, hearing)
             runs.append(report.run)
@@ -95,7 +96,7 @@ class Publisher:
         return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside, aligned=planned.aligned)
 
 
-def _left(segment: Segment, published: Mapping[ModelId, Published]) -> Segment | None:
+def _rest(segment: Segment, published: Mapping[ModelId, Published]) -> Segment | None:
     """Return what is left to do of an invocation: tests are run again, models are not. None where nothing is."""
     models = tuple(model for model in segment.models if model.id not in published)
     return replace(segment, models=models) if models or segment.tests else None

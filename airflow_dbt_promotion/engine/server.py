@@ -68,9 +68,7 @@ class Server:
         project = self._held(environment).project
         with self._locks.hold(environment.name, project, order.holder, order.lock_timeout) as held:
             composition = self.composition(environment, dry=False)
-            journal = self._held(environment).journal
-            mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=journal.epochs if journal is not None else ())
-            self._workshop.published(environment, mark, composition)
+            mark = self._shut_out(environment, composition, held)
             report = self._workshop.run(run_request(order, environment, composition, mark), on_progress)
             recording = self._record(environment, report, held)
         results = [result for result in report.run.results if _is_told(result, report)]
@@ -107,6 +105,15 @@ class Server:
         }
         selectors = self._workshop.exact(environment, tuple(unpromoted)) if unpromoted else (NOTHING,)
         return Exclusion(environment=environment.name, unpromoted=unpromoted, selectors=selectors)
+
+    def _shut_out(self, environment: Environment, composition: Composition, held: Held) -> Mark | None:
+        """Shut older holders of the lock out of the warehouse, and return the mark that does it; None without marks."""
+        if not environment.marks:
+            return None
+        journal = self._held(environment).journal
+        mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=journal.epochs if journal is not None else ())
+        self._workshop.published(environment, mark, composition)
+        return mark
 
     def _held(self, environment: Environment) -> EnvironmentState:
         """Return the document of an environment that holds something."""

@@ -16,6 +16,7 @@ from airflow_dbt_promotion.hooks.settings import ProjectOptions, Settings, proje
 if TYPE_CHECKING:
     from airflow_dbt_promotion.config import Config
     from airflow_dbt_promotion.engine import Engine
+    from airflow_dbt_promotion.functions import PromotionStateStore
     from airflow_dbt_promotion.wiring import Place
 
 
@@ -91,6 +92,12 @@ class PromotionHook(BaseHook):
             return
         with cosmos.with_profile(place, profile, self.config().path, environment) as at_hand:
             yield engine_for(at_hand)
+
+    def state_store(self) -> PromotionStateStore:
+        """Return the store of the promotion state, wherever it is; nothing is read or made yet. Raises ConfigError."""
+        from airflow_dbt_promotion.wiring import engine_for  # noqa: PLC0415 - as late
+
+        return engine_for(self.place()).store
 
     def warn(self, engine: Engine) -> None:
         """Log what people should know of the place where state is kept."""

@@ -8,7 +8,9 @@ import pytest
 from cosmos import ProfileConfig, ProjectConfig
 from cosmos.profiles import PostgresUserPasswordProfileMapping
 
+from airflow_dbt_promotion import PromotionStateStore
 from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.hooks.promotion import PromotionHook
 from airflow_dbt_promotion.hooks.settings import ProjectOptions
 from airflow_dbt_promotion.wiring import Place, engine_for
@@ -148,3 +150,10 @@ def test_vars_that_the_environment_does_not_declare_are_refused_where_dbt_may_bu
     )
     with hook.engine("production", builds=True) as engine:
         assert engine.path.last().vars == {"region": "eu"}
+
+
+def test_the_store_of_the_state_is_had_without_touching_it(project: Path, tmp_path: Path) -> None:
+    store: PromotionStateStore = PromotionHook(dbt_project_dir=project, state=str(tmp_path / "states")).state_store()
+    assert store.environments() == ()
+    assert store.where(EnvironmentName("staging")) == str(tmp_path / "states" / "staging.json")
+    assert not (tmp_path / "states").exists()

@@ -101,6 +101,7 @@ def test_every_key(file: Path) -> None:
     keep_history: 25
     candidate: current
     on_drift: block
+    marks: false
 """,
     )
     assert path.get("live") == Environment(
@@ -121,6 +122,7 @@ def test_every_key(file: Path) -> None:
         keep_history=25,
         candidate=Candidate.CURRENT,
         on_drift=OnDrift.BLOCK,
+        marks=False,
     )
 
 
@@ -135,6 +137,7 @@ def test_defaults_follow_the_order(file: Path) -> None:
     assert [e.deployed_by.value for e in path.environments] == ["others", "others", "promotion"]
     assert all(e.soak == timedelta(0) and e.strategy is Strategy.BUILD for e in path.environments)
     assert all(e.candidate is Candidate.NEWEST_SOAKED and e.on_drift is OnDrift.TELL for e in path.environments)
+    assert all(e.marks for e in path.environments)
 
 
 def test_null_begins_a_path(file: Path) -> None:

@@ -16,12 +16,12 @@ from airflow_dbt_promotion.core.errors import (
     ReasonRequiredError,
 )
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.engine import Promotion, PromotionRequest
+from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome
 from airflow_dbt_promotion.engine.retelling import AGAIN
 from airflow_dbt_promotion.failpoints import Failpoint, arm
 from tests.kept_shop import STAGING, KeptShop
 from tests.locking import locked
-from tests.scenarios import DAY, Shop, defined, model_id, test_id
+from tests.scenarios import DAY, Shop, defined, model_id, path, test_id
 
 RAW, STG, ORDERS, REVENUE = map(model_id, ("raw_orders", "stg_orders", "orders", "revenue"))
 TASK = PromotionRequest(target="production", actor="airflow", run="task 1")
@@ -112,6 +112,18 @@ def test_the_marks_of_a_promotion_that_ended_count_for_no_other(shop: KeptShop) 
     first, second = shop.engine.promote(again), shop.engine.promote(again)
     assert first.plan.plan_id == second.plan.plan_id
     assert [[model.id for model in order.models] for order in shop.workshop.orders[-2:]] == [[ORDERS], [ORDERS]]
+
+
+def test_without_marks_a_retry_builds_all_of_it_again() -> None:
+    shop = KeptShop(defined(), path(marks=False))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    die(shop, Failpoint.MODEL_PUBLISHED)
+    assert shop.engine.promote(TASK).outcome is PromotionOutcome.PROMOTED
+    assert {model.id for model in shop.workshop.orders[-1].models} == {RAW, STG, ORDERS, REVENUE}
+    assert shop.engine.run(RunOrder(environment="production")).outcome is RunOutcome.PASSED
+    assert (shop.workshop.marks, shop.workshop.fences) == ({}, {})
+    assert shop.state().history[0].attempts == 2
 
 
 def test_where_all_was_published_only_tests_are_left(shop: KeptShop) -> None:

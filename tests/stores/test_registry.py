@@ -82,7 +82,7 @@ def test_an_address_in_object_storage(root: str) -> None:
 
 @pytest.mark.parametrize("root", ["s4://bucket/states", "postgresql+psycopg://host/db", "https://x", "s5:bucket"])
 def test_an_unknown_scheme_is_an_error_that_names_the_known(root: str) -> None:
-    with pytest.raises(ConfigError, match=r"known: airflow-variable://, az://, file://, gs://, memory://, s3://"):
+    with pytest.raises(ConfigError, match=r"known: airflow-connection://, airflow-variable://, az://, file://,"):
         open_store(root, Path("/project"))
 
 
