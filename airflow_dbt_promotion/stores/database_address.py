@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -98,6 +99,7 @@ def _at_path(path: str, base: Path) -> Address:
 
 def _of_server(url: URL) -> Address:
     """Return the address of a database on a server."""
+    _driver()
     if "@" in (url.host or ""):
         raise ConfigError("state", "an @ in the user or the password of an address is written as %40")
     schema = _only(url.query, "schema")
@@ -125,16 +127,22 @@ def _only(query: Mapping[str, str | tuple[str, ...]], name: str) -> str | None:
 
 def is_known(name: str) -> bool:
     """Say whether PostgreSQL's client library takes a parameter. Raises ConfigError where it is not installed."""
+    driver = _driver()
     try:
-        driver = import_module("psycopg2.extensions")
+        driver.extensions.make_dsn(**{name: "x"})
+    except (driver.ProgrammingError, TypeError):
+        return False
+    return True
+
+
+def _driver() -> ModuleType:
+    """Return psycopg2. Raises ConfigError where it is not installed."""
+    try:
+        import_module("psycopg2.extensions")
+        return import_module("psycopg2")
     except ImportError as error:
         problem = f"state in PostgreSQL needs its driver: pip install 'airflow-dbt-promotion[postgres]' ({error})"
         raise ConfigError("state", problem) from error
-    try:
-        driver.make_dsn(**{name: "x"})
-    except (import_module("psycopg2").ProgrammingError, TypeError):
-        return False
-    return True
 
 
 # --- a connection of Airflow ------------------------------------------------------------------------------------------

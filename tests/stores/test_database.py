@@ -1,18 +1,14 @@
-"""State in SQLite and in PostgreSQL passes the contract; what people and upgrades do to the tables is told or mended."""
+"""State in SQLite and in PostgreSQL passes the contract; what people and upgrades do to tables is told or mended."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import threading
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from msgspec.structs import replace
-from sqlalchemy import text
 
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import (
@@ -22,8 +18,8 @@ from airflow_dbt_promotion.core.errors import (
     StateError,
     StateUnwritableError,
 )
-from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId
-from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome, PromotionRecord
+from airflow_dbt_promotion.core.identity import EnvironmentName
+from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import database_engine
 from airflow_dbt_promotion.stores.database import DatabaseStore
 from airflow_dbt_promotion.stores.database_address import root_of
@@ -31,81 +27,27 @@ from airflow_dbt_promotion.stores.database_engine import Database
 from airflow_dbt_promotion.stores.database_schema import MIGRATIONS
 from airflow_dbt_promotion.stores.history import Record, apart, overlap, record, together
 from tests.core import strategies as our
-from tests.stores.contract import PRODUCTION, STAGING, SharedStoreContract, entries, fresh
+from tests.stores.contract import PATIENCE, PRODUCTION, STAGING, SharedStoreContract, entries, fresh
+from tests.stores.databases import at_once, in_tables, opened, promoted
 from tests.stores.postgres import Postgres
 
 NEXT = (*MIGRATIONS, ("ALTER TABLE {schema}dbt_promotion_states ADD COLUMN added TEXT",))
 """The steps of a release to come; the last cannot be taken twice."""
 
 
-def opened(address: str) -> DatabaseStore:
-    return DatabaseStore.open(address, Path("/nowhere"), ())
-
-
 def of_the_next_release(address: str) -> DatabaseStore:
     return DatabaseStore(Database(root_of(address, Path("/nowhere")), NEXT))
-
-
-def promoted(number: int) -> PromotionRecord:
-    """Return a promotion that is history."""
-    at = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(days=number)
-    return PromotionRecord(
-        plan_id=PlanId(f"{number:064}"),
-        outcome=PromotionOutcome.PROMOTED,
-        source=STAGING,
-        strategy="build",
-        actor='ada "the first"\n',
-        started_at=at,
-        finished_at=at,
-        models={},
-    )
-
-
-def in_tables(address: str, statement: str, **values: object) -> list[tuple[Any, ...]]:
-    """Carry out a statement beside the store; tables are called by their last word."""
-    database = Database(root_of(address, Path("/nowhere")))
-    tables = ("states", "history", "blobs", "schema")
-    words = {name: f"{database.dialect.words['schema']}dbt_promotion_{name}" for name in tables}
-    with database._transaction() as connection:
-        done = connection.execute(text(statement.format_map(words)), values)
-        return [tuple(row) for row in done] if done.returns_rows else []
-
-
-def at_once(count: int, act: Callable[[int], object]) -> None:
-    """Let forked processes do something, all at the same moment; each must end well."""
-    ready, go = os.pipe()
-    children = []
-    for number in range(count):
-        child = os.fork()
-        if child == 0:
-            try:
-                os.close(go)
-                os.read(ready, 1)
-                act(number)
-                os._exit(0)
-            except BaseException as error:  # noqa: BLE001 - the parent counts
-                print(repr(error), file=sys.stderr, flush=True)
-            finally:
-                os._exit(1)
-        children.append(child)
-    os.close(go)
-    os.close(ready)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty place."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/states/promotion.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.address()
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what passes."""
     monkeypatch.setattr(database_engine, "PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture
+def address(database: str) -> str:
+    return database
 
 
 @pytest.fixture
@@ -186,6 +128,33 @@ def test_a_document_that_is_written_anew_after_its_row_was_deleted(store: Databa
     assert store.read(STAGING) == again
 
 
+def test_a_reader_sees_no_document_with_the_history_of_another(store: DatabaseStore, address: str) -> None:
+    """Each document has the one promotion that its serial says, and that of the document before is gone."""
+    state = store.write(fresh(history=(promoted(1),)), None)
+    enough = threading.Event()
+
+    def write() -> None:
+        there = state
+        while not enough.is_set():
+            there = store.write(replace(there, history=(promoted(there.serial + 1),)), there.serial)
+            in_tables(address, "DELETE FROM {history} WHERE position < :last", last=there.serial)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen: set[int] = set()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while len(seen) < 100 and time.monotonic() < deadline:
+            found = store.read(STAGING)
+            assert found is not None
+            assert found.history == (promoted(found.serial),)
+            seen.add(found.serial)
+    finally:
+        enough.set()
+        writer.join()
+    assert len(seen) >= 100
+
+
 # --- the tables -------------------------------------------------------------------------------------------------------
 
 
@@ -252,12 +221,12 @@ def test_tables_deleted_meanwhile_are_made_again(store: DatabaseStore, address: 
 def test_one_table_that_is_gone_is_not_an_empty_state(store: DatabaseStore, address: str) -> None:
     written = store.write(fresh(), None)
     in_tables(address, "DROP TABLE {states}")
-    with pytest.raises(StateError, match="cannot be read: .*dbt_promotion_states"):
+    with pytest.raises(StateError, match=r"cannot be read: .*dbt_promotion_states"):
         store.read(STAGING)
     with pytest.raises(StateUnwritableError, match="dbt_promotion_states"):
         store.write(written, 1)
     in_tables(address, "DROP TABLE {schema}")
-    with pytest.raises(StateUnwritableError, match="dbt_promotion_history.*already exists"):
+    with pytest.raises(StateUnwritableError, match=r"dbt_promotion_history.*already exists"):
         store.write(written, None)
 
 
@@ -276,7 +245,6 @@ def test_one_table_that_is_gone_is_not_an_empty_state(store: DatabaseStore, addr
             FutureSchemaError,
             "upgrade",
         ),
-        ("UPDATE {states} SET document = replace(document, '[]', '[ ]')", CorruptStateError, "no empty `history`"),
         ("UPDATE {states} SET serial = 7", CorruptStateError, "the row says serial 7"),
         ("UPDATE {states} SET lineage = 'x'", CorruptStateError, "history|the row says"),
         ("DELETE FROM {history} WHERE position = 1", CorruptStateError, "1 of the 2 promotions"),
@@ -303,6 +271,13 @@ def test_a_promotion_of_the_history_that_was_changed_by_hand(store: DatabaseStor
     store.write(fresh(history=(promoted(0),)), None)
     in_tables(address, "UPDATE {history} SET record = replace(record, 'ada', 'bob')")
     with pytest.raises(CorruptStateError, match="position 1 of its history in dbt_promotion_history was changed"):
+        store.read(STAGING)
+
+
+def test_a_document_that_has_no_place_for_its_history(store: DatabaseStore, address: str) -> None:
+    store.write(fresh(history=(promoted(0),)), None)
+    in_tables(address, "UPDATE {states} SET document = replace(document, '[]', '[ ]')")
+    with pytest.raises(CorruptStateError, match=r"no empty `history`.*restore it"):
         store.read(STAGING)
 
 

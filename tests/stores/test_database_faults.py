@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import database_dialects, database_documents, database_engine
 from airflow_dbt_promotion.stores.database import DatabaseStore
 from tests.stores.contract import PATIENCE, PRODUCTION, REPOSITORY, STAGING, entries, fresh
+from tests.stores.databases import opened, promoted
 from tests.stores.postgres import (
     Lose,
     Postgres,
@@ -40,10 +41,6 @@ from tests.stores.postgres import (
 
 UPDATE = b"UPDATE shop"
 INSERT = b"_states (environment"
-
-
-def opened(address: str) -> DatabaseStore:
-    return DatabaseStore.open(address, Path("/nowhere"), ())
 
 
 @pytest.fixture
@@ -106,6 +103,7 @@ def store(address: str) -> DatabaseStore:
 
 LOST = "(terminating connection|server closed the connection)"
 ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'airflow-dbt-promotion'"
+HOLD = "SELECT * FROM {}.dbt_promotion_states FOR UPDATE"
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'airflow-dbt-promotion' AND wait_event_type = 'Lock'"
 
 
@@ -116,8 +114,6 @@ def test_a_backend_that_is_ended_between_two_statements(
 ) -> None:
     written = store.write(fresh(), None)
     once(store, statement, lambda: postgres.run(ENDED))
-    from tests.stores.test_database import promoted  # noqa: PLC0415 - avoids a ring
-
     again = store.write(replace(written, current=entries(1), history=(promoted(0),)), 1)
     assert (again.serial, store.read(STAGING)) == (2, again)
 
@@ -300,7 +296,7 @@ def test_nobody_listens(far: DatabaseStore, proxy: Proxy) -> None:
         far.read(STAGING)
     with pytest.raises(StateUnwritableError, match="Connection refused"):
         far.write(fresh(), None)
-    with pytest.raises(StateError, match="cannot be listed: .*Connection refused"):
+    with pytest.raises(StateError, match=r"cannot be listed: .*Connection refused"):
         far.environments()
 
 
@@ -317,7 +313,7 @@ def test_a_row_that_somebody_holds(address: str, postgres: Postgres, option: str
     written = store.write(fresh(), None)
     schema = address.partition("schema=")[2]
     with postgres.connected() as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {schema}.dbt_promotion_states FOR UPDATE")
+        cursor.execute(HOLD.format(schema))
         with pytest.raises(StateUnwritableError, match=said):
             store.write(written, 1)
         assert store.read(STAGING) == written
@@ -330,7 +326,7 @@ def test_a_deadlock_is_tried_again(store: DatabaseStore, address: str, postgres:
     schema = address.partition("schema=")[2]
     with postgres.connected() as connection, connection.cursor() as cursor:
         cursor.execute("SET deadlock_timeout = '1h'")
-        cursor.execute(f"SELECT * FROM {schema}.dbt_promotion_states FOR UPDATE")
+        cursor.execute(HOLD.format(schema))
         writing = in_a_thread(lambda: store.write(written, 1).serial)
         until(lambda: postgres.run(WAITING))
         # Each waits for the other now; PostgreSQL ends the writer, who has waited longer.
@@ -353,7 +349,7 @@ def test_a_role_without_rights(address: str, postgres: Postgres) -> None:
         reader.read(STAGING)
     postgres.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader")
     assert reader.read(STAGING) == written
-    with pytest.raises(StateUnwritableError, match="permission denied.*grant it to the role that connects"):
+    with pytest.raises(StateUnwritableError, match=r"permission denied.*grant it to the role that connects"):
         reader.write(written, 1)
     postgres.run("DROP OWNED BY reader")
 
@@ -494,9 +490,9 @@ def test_a_file_that_was_cut_short(small: DatabaseStore, file: Path) -> None:
     written = small.write(fresh(current=entries(100)), None)
     os.truncate(file, 6000)
     left = file.read_bytes()
-    with pytest.raises(StateError, match="malformed|disk image"):
+    with pytest.raises(StateError, match=r"malformed|disk image"):
         small.read(STAGING)
-    with pytest.raises(StateError, match="malformed|disk image"):
+    with pytest.raises(StateError, match=r"malformed|disk image"):
         small.write(written, 1)
     assert file.read_bytes() == left
 
@@ -609,7 +605,7 @@ assert store.read("staging") == state
 """
 
 
-def test_a_database_that_is_full(small: DatabaseStore, file: Path) -> None:
+def test_a_database_that_is_full(small: DatabaseStore) -> None:
     written = small.write(fresh(), None)
     event.listen(
         small._database._reached()[0],
