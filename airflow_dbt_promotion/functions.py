@@ -20,8 +20,9 @@ from airflow_dbt_promotion.core.ports import OnProgress, RunCommand, StateStore
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.core.status import Drifted, ModelStatus
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun, quiet
+from airflow_dbt_promotion.engine.mover import Moved, Mover
 from airflow_dbt_promotion.render import documents
-from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, link_here
+from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, house_at, link_here, now
 
 PromotionStateStore = StateStore
 """What keeps the promotion state, by the name that does not collide with Airflow's own `state_store`."""
@@ -242,6 +243,16 @@ def get_staging_validated_models(
     _check_names(place, PlaceOptions.__optional_keys__)
     engine = engine_for(place_of(place))
     return engine.observer.names(engine.validated(duration(min_days_in_staging), environment, pending=pending))
+
+
+def copy_state(old: str, new: str, *, dbt_project_dir: str | Path = ".") -> Moved:
+    """Copy a promotion state, documents and kept sources, from one root to another, and read all of it back.
+
+    Roots are what `state` in promotion.yml takes; a relative folder begins at the project. The old place is not
+    changed, the new one has to be empty. Raises ConfigError, MoveRefusedError, and StateError or ReleaseError.
+    """
+    base = Path(dbt_project_dir)
+    return Mover(house_at(old, base), house_at(new, base), now).copy()
 
 
 def place_of(options: PlaceOptions) -> Place:

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.core.kept import Provenance
 from airflow_dbt_promotion.core.ports import Clock, Kept
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.engine.mover import House
 from airflow_dbt_promotion.processes import LocalProcesses
 from airflow_dbt_promotion.stores import open_releases, open_store
 
@@ -105,6 +106,12 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
         clock=clock,
         project=config.project_name,
     )
+
+
+def house_at(root: str, base: Path) -> House:
+    """Return what is kept at a root: documents, and sources beside them. Raises ConfigError; touches nothing."""
+    folder = base.expanduser().absolute()
+    return House(open_store(root, base=folder), open_releases(root, base=folder))
 
 
 def runner_for(place: Place) -> DbtRunner:

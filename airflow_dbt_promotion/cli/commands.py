@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.cli import recovery, released
+from airflow_dbt_promotion.cli import recovery, released, state
 from airflow_dbt_promotion.cli.failures import EXIT_CODES, ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.errors import ConfigError
@@ -193,6 +193,7 @@ COMMANDS: Mapping[str, Command] = {
     "clean": released.clean,
     "resume": recovery.resume,
     "unlock": recovery.unlock,
+    "state": state.state,
 }
 
 

@@ -73,6 +73,14 @@ _UNLOCK = """\
 examples:
   dbt-promote unlock --environment production --force --reason "the runner was shut down, INC-42"
 """
+_STATE = """\
+examples:
+  dbt-promote state show
+  dbt-promote state show --environment production --full
+  dbt-promote state verify --deep
+  dbt-promote state copy target/promotion_states s3://acme-dbt/promotion
+  dbt-promote state import old_promotions.json --environment production
+"""
 _HISTORY = """\
 examples:
   dbt-promote history --environment production
@@ -287,6 +295,20 @@ def unlock(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def state(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `state`."""
+    parser.add_argument("verb", choices=("show", "verify", "copy", "import"), help="what to do with it")
+    parser.add_argument(
+        "places", metavar="PLACE", nargs="*", help="copy: the roots FROM and TO; import: the file of past promotions"
+    )
+    parser.add_argument("--environment", metavar="ENV", help="show: this one alone; import: whose past it is")
+    parser.add_argument("--full", action="store_true", help="show: print the document of --environment as it is")
+    parser.add_argument("--deep", action="store_true", help="verify: read every file of every kept release, too")
+    parser.add_argument(
+        "--timezone", metavar="ZONE", help="import: the zone of instants that name none, such as Europe/Lisbon"
+    )
+
+
 def _locking(parser: argparse._ActionsContainer, others: str, who: str) -> None:
     """Add what every command has that holds the lock of an environment."""
     parser.add_argument(
@@ -334,6 +356,7 @@ COMMANDS = (
     ("exclude", "print a dbt selector of what is checked out and was not promoted", _EXCLUDE, exclude),
     ("resume", "carry on a promotion that broke off", _RESUME, resume),
     ("unlock", "open the lock of an environment by force, on record", _UNLOCK, unlock),
+    ("state", "show, verify or copy the state itself, or import what was before it", _STATE, state),
     ("clean", "delete kept releases that nothing refers to any more", _CLEAN, clean),
 )
 """Name, what it does, examples, and what adds its options."""

@@ -36,7 +36,7 @@ class Cleaner:
         needed: set[ReleaseId] = set()
         for environment in self._memory.store.environments():
             state = self._memory.read(environment)
-            needed.update(() if state is None else _named(state))
+            needed.update(() if state is None else named(state))
         return self._releases.waste(needed, self._clock() - GRACE)
 
     def remove(self, waste: Waste, owner: str, timeout: float) -> Waste:
@@ -58,7 +58,7 @@ class Cleaner:
         return found
 
 
-def _named(state: EnvironmentState) -> Iterator[ReleaseId]:
+def named(state: EnvironmentState) -> Iterator[ReleaseId]:
     """Return every release that a document names: of what is held, of what left and can go still, of the project."""
     held = (entry.release for entry in state.current.values())
     left = (stay.release for stays in state.stays.values() for stay in stays)

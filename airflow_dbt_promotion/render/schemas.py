@@ -18,9 +18,11 @@ from msgspec import Struct
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
 from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
+from airflow_dbt_promotion.render.moving import MovedDocument
 from airflow_dbt_promotion.render.recording import RecordingDocument
 from airflow_dbt_promotion.render.serving import RunDocument
 from airflow_dbt_promotion.render.standing import ValidatedDocument
+from airflow_dbt_promotion.render.stored import StoredDocument
 from airflow_dbt_promotion.render.unlocking import UnlockedDocument
 from airflow_dbt_promotion.render.waste import WasteDocument
 from airflow_dbt_promotion.render.why import WhyDocument
@@ -39,6 +41,8 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "excluded": ExclusionDocument,
         "cleaned": WasteDocument,
         "unlocked": UnlockedDocument,
+        "stored": StoredDocument,
+        "moved": MovedDocument,
         "failure": FailureDocument,
     }
 )

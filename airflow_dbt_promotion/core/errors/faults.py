@@ -93,6 +93,17 @@ class NotLockedError(InputError):
         super().__init__(f"nobody holds the lock of {environment}; there is nothing to open")
 
 
+class MoveRefusedError(InputError):
+    """A state that cannot be copied from, or to, a place."""
+
+    code = "move_refused"
+
+    def __init__(self, where: str, problem: str) -> None:
+        """Take the place and the complaint."""
+        self.where, self.problem = where, problem
+        super().__init__(f"{where}: {problem}; nothing was written there")
+
+
 class NothingToResumeError(InputError):
     """A promotion that was to be carried on, where none is open."""
 
