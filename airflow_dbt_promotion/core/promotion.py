@@ -91,7 +91,7 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
     if before is not None and before.plan_id == plan.plan_id and is_carried_on(before, attempt):
         going_on = replace(before, epochs=(*before.epochs, attempt.epoch), link=attempt.link or before.link)
         return replace(state, journal=going_on)
-    state = _buried(state, now, keep)
+    state = buried(state, now, keep)
     reason = plan.choices.reason or ""
     versions = {change.model: change.after.version for change in plan.changes if change.after is not None}
     bypasses = tuple(
@@ -174,8 +174,8 @@ def _told(change: Change, result: str) -> PromotedModel:
     )
 
 
-def _buried(state: EnvironmentState, now: datetime, keep: int) -> EnvironmentState:
-    """Make history of an attempt whose owner died: the lock is ours, so nobody carries it on."""
+def buried(state: EnvironmentState, now: datetime, keep: int) -> EnvironmentState:
+    """Make history of an attempt whose owner died: the lock is ours, and what we do next makes an end of it."""
     touched = state.journal is not None and state.journal.strategy != Strategy.RECORD.value
     return abort(state, "interrupted: the process ended before it could say how", now, keep, touched=touched)
 

@@ -13,6 +13,7 @@ from airflow_dbt_promotion.core.environment import DeployedBy, Environment
 from airflow_dbt_promotion.core.errors import ConfigError, ReleaseError, UnservableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, TestId, bare_name
 from airflow_dbt_promotion.core.ports import BuildReport, Clock, Mark, OnProgress, RunRequest, Workshop
+from airflow_dbt_promotion.core.promotion import buried
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
@@ -67,6 +68,9 @@ class Server:
             return self._listed(order, environment, composition, nodes, started)
         project = self._held(environment).project
         with self._locks.hold(environment.name, project, order.holder, order.lock_timeout) as held:
+            if self._held(environment).journal is not None:
+                # What we build is not what it published: nobody may carry it on afterwards.
+                held.change(lambda state: buried(state, self._clock(), environment.keep_history))
             composition = self.composition(environment, dry=False)
             mark = self._shut_out(environment, composition, held)
             report = self._workshop.run(run_request(order, environment, composition, mark), on_progress)
@@ -110,8 +114,7 @@ class Server:
         """Shut older holders of the lock out of the warehouse, and return the mark that does it; None without marks."""
         if not environment.marks:
             return None
-        journal = self._held(environment).journal
-        mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=journal.epochs if journal is not None else ())
+        mark = Mark(lineage=held.lineage, epoch=held.epoch)
         self._workshop.published(environment, mark, composition)
         return mark
 

@@ -184,6 +184,23 @@ def test_another_promotion_has_to_wait_and_then_makes_history_of_it(shop: KeptSh
     assert [record.outcome for record in shop.state().history] == [PromotionOutcome.PROMOTED, PromotionOutcome.ERRORED]
 
 
+def test_a_run_of_what_is_promoted_makes_history_of_it_for_it_builds_over_what_was_published(shop: KeptShop) -> None:
+    """A retry that came after it must not take the marks of before for what is there."""
+    shop.engine.promote(PromotionRequest(target="production"))
+    shop.edit(defined(code={"orders": "select 2"}))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    die(shop, Failpoint.PUBLISHED)
+    shop.clock.pass_by(timedelta(minutes=5))
+    assert shop.engine.run(RunOrder(environment="production")).outcome is RunOutcome.PASSED
+    state = shop.state()
+    assert (state.journal, state.history[0].outcome) == (None, PromotionOutcome.ERRORED)
+    assert state.unfinalized is None  # all of it was built again, at what was promoted
+    assert shop.engine.promote(TASK).outcome is PromotionOutcome.PROMOTED
+    assert {model.id for model in shop.workshop.orders[-1].models} == {ORDERS, REVENUE}
+    assert shop.versions() == shop.versions(STAGING)
+
+
 def resume(shop: Shop, **asked: object) -> Promotion:
     return shop.engine.resume(replace(PromotionRequest(target="production", actor="eve", lock_timeout=0), **asked))
 

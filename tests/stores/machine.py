@@ -18,7 +18,7 @@ from airflow_dbt_promotion.core.errors import InputError, MachineError, StateCon
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, Version
 from airflow_dbt_promotion.core.ports import StateStore
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.engine import Engine, PromotionRequest
+from airflow_dbt_promotion.engine import Engine, PromotionRequest, RunOrder
 from airflow_dbt_promotion.failpoints import Failpoint, arm
 from tests.fakes import FakeProcesses
 from tests.kept_shop import PRODUCTION, KeptShop
@@ -208,6 +208,14 @@ class Machine(RuleBasedStateMachine):
         self.promote(self.owners[who])
         self.shop.workshop.meanwhile = bool
 
+    @rule(who=st.sampled_from(["ann", "ben"]))
+    def run_what_is_promoted(self, who: str) -> None:
+        """Build the environment as it is."""
+        try:
+            self.owners[who].engine.run(RunOrder(environment="production", actor=who, lock_timeout=0))
+        except (InputError, MachineError) as error:
+            assert error.code in {"locked", "unservable", "clock"}, error  # noqa: PT017
+
     @rule(minutes=st.sampled_from([-10, -1, 1, 5]))
     def let_time_pass(self, minutes: int) -> None:
         """Let locks expire, or step the clock back."""
@@ -236,7 +244,7 @@ class Machine(RuleBasedStateMachine):
         there = self.store.read(PRODUCTION)
         assert there is not None
         try:
-            self.store.write(replace(there, current={}), there.serial - back)
+            self.store.write(replace(there, current={}), max(there.serial - back, 0))
         except StateConflictError:
             assert self.store.read(PRODUCTION) == there
         else:
