@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from airflow_dbt_promotion.core.identity import PlanId
 from airflow_dbt_promotion.core.state import PromotionOutcome, PromotionRecord
@@ -70,3 +70,14 @@ def at_once(count: int, act: Callable[[int], object]) -> None:
     os.close(go)
     os.close(ready)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
+
+
+def once(store: DatabaseStore, statement: str, act: Callable[[], object]) -> None:
+    """Let something happen just before a store sends a statement for the first time."""
+    left = [act]
+
+    def before(*arguments: Any) -> None:
+        if left and statement in arguments[2]:
+            left.pop()()
+
+    event.listen(store._database._reached()[0], "before_cursor_execute", before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.stores import database_engine
+from airflow_dbt_promotion.stores import database_dialects, database_engine
 from airflow_dbt_promotion.stores.database import DatabaseStore
 from airflow_dbt_promotion.stores.database_address import root_of
 from airflow_dbt_promotion.stores.database_engine import Database
@@ -28,7 +27,7 @@ from airflow_dbt_promotion.stores.database_schema import MIGRATIONS
 from airflow_dbt_promotion.stores.history import Record, apart, overlap, record, together
 from tests.core import strategies as our
 from tests.stores.contract import PATIENCE, PRODUCTION, STAGING, SharedStoreContract, entries, fresh
-from tests.stores.databases import at_once, in_tables, opened, promoted
+from tests.stores.databases import at_once, in_tables, once, opened, promoted
 from tests.stores.postgres import Postgres
 
 NEXT = (*MIGRATIONS, ("ALTER TABLE {schema}dbt_promotion_states ADD COLUMN added TEXT",))
@@ -128,31 +127,26 @@ def test_a_document_that_is_written_anew_after_its_row_was_deleted(store: Databa
     assert store.read(STAGING) == again
 
 
-def test_a_reader_sees_no_document_with_the_history_of_another(store: DatabaseStore, address: str) -> None:
-    """Each document has the one promotion that its serial says, and that of the document before is gone."""
-    state = store.write(fresh(history=(promoted(1),)), None)
-    enough = threading.Event()
+def test_a_reader_sees_no_document_with_the_history_of_another(
+    store: DatabaseStore, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its two questions, somebody else replaces what the first was about; SQLite has them wait."""
+    state = store.write(fresh(history=(promoted(0),)), None)
+    monkeypatch.setattr(database_engine, "PAUSES", ())
+    monkeypatch.setattr(database_dialects, "WAIT", 0.1)
+    other, attempts = opened(address), list[bool]()
 
-    def write() -> None:
-        there = state
-        while not enough.is_set():
-            there = store.write(replace(there, history=(promoted(there.serial + 1),)), there.serial)
-            in_tables(address, "DELETE FROM {history} WHERE position < :last", last=there.serial)
+    def replace_it() -> None:
+        try:
+            other.write(replace(state, history=(promoted(1),)), 1)
+            in_tables(address, "DELETE FROM {history} WHERE position = 1")
+            attempts.append(True)
+        except StateUnwritableError:
+            attempts.append(False)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen: set[int] = set()
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while len(seen) < 100 and time.monotonic() < deadline:
-            found = store.read(STAGING)
-            assert found is not None
-            assert found.history == (promoted(found.serial),)
-            seen.add(found.serial)
-    finally:
-        enough.set()
-        writer.join()
-    assert len(seen) >= 100
+    once(store, "_history", replace_it)
+    assert store.read(STAGING) == state
+    assert attempts == [not address.startswith("sqlite")]
 
 
 # --- the tables -------------------------------------------------------------------------------------------------------
@@ -185,6 +179,22 @@ def test_two_that_upgrade_at_once_take_each_step_once(store: DatabaseStore, addr
     assert of_the_next_release(address).environments() == ("other", PRODUCTION, STAGING)
     assert of_the_next_release(address).read(STAGING) == written
     assert of_the_next_release(address).write(written, 1).serial == 2
+
+
+def test_no_step_is_taken_beside_another(store: DatabaseStore, address: str) -> None:
+    """One is in the middle of a step, and has looked what is to be done, when another begins."""
+    written = store.write(fresh(), None)
+    first, second = of_the_next_release(address), of_the_next_release(address)
+    other = threading.Thread(target=lambda: second.write(fresh(PRODUCTION), None))
+
+    def begin() -> None:
+        other.start()
+        other.join(0.3)
+
+    once(first, "ALTER TABLE", begin)
+    assert first.write(written, 1).serial == 2
+    other.join(PATIENCE)
+    assert first.environments() == (PRODUCTION, STAGING)
 
 
 def test_tables_of_a_newer_release_are_left_alone(store: DatabaseStore, address: str) -> None:

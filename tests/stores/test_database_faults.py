@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from airflow_dbt_promotion.core.errors import (
     CorruptStateError,
@@ -26,8 +26,9 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import database_dialects, database_documents, database_engine
 from airflow_dbt_promotion.stores.database import DatabaseStore
+from airflow_dbt_promotion.stores.database_faults import fault_of
 from tests.stores.contract import PATIENCE, PRODUCTION, REPOSITORY, STAGING, entries, fresh
-from tests.stores.databases import opened, promoted
+from tests.stores.databases import once, opened, promoted
 from tests.stores.postgres import (
     Lose,
     Postgres,
@@ -54,17 +55,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow machine is no failure."""
     monkeypatch.setattr(database_engine, "PAUSES", (0.0, *[0.1] * 300))
-
-
-def once(store: DatabaseStore, statement: str, act: Callable[[], object]) -> None:
-    """Let something happen just before a store sends a statement for the first time."""
-    left = [act]
-
-    def before(*arguments: Any) -> None:
-        if left and statement in arguments[2]:
-            left.pop()()
-
-    event.listen(store._database._reached()[0], "before_cursor_execute", before)
 
 
 def in_a_thread(act: Callable[[], object]) -> Callable[[], object]:
@@ -410,6 +400,11 @@ def test_no_password_is_ever_told(postgres: Postgres) -> None:
         error = error.__cause__ or error.__context__
     assert not [text for text in shown if "s3cr" in text or "h1dden" in text]
     assert any("holds a password" in text for text in shown)
+
+
+def test_a_secret_in_the_words_of_a_database_is_not_told() -> None:
+    said = sqlite3.OperationalError("no host of the name s3cret@db,  nor\n another")
+    assert fault_of(OperationalError("", {}, said), ("s3cret",)).problem == "no host of the name ***@db, nor another"
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------------
