@@ -214,6 +214,8 @@ class Promoter:
             touched = plan.strategy is Strategy.BUILD
             ending = self._commit(planned, built, held)
         except BaseException as error:
+            if attempt.run is not None and not isinstance(error, Exception):
+                raise  # ended from outside, as by SIGTERM: the journal stays open for the retry, as if it was killed
             touched = touched or (plan.strategy is Strategy.BUILD and not isinstance(error, InputError))
             self._undo(held, target, f"{type(error).__name__}: {error}", touched=touched)
             raise

@@ -143,6 +143,19 @@ def test_where_tests_are_skipped_nothing_is_left_to_run(shop: KeptShop) -> None:
     assert state.history[0].reason == "the shop is closed"
 
 
+def test_what_was_ended_from_outside_is_carried_on_as_if_it_was_killed(shop: KeptShop) -> None:
+    """SIGTERM of a worker that is shut down: its lock is given back, and the retry goes on."""
+    shop.workshop.build_breaks = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        shop.engine.promote(TASK)
+    state = shop.state()
+    assert (state.lock, state.history) == (None, ())
+    assert state.journal is not None
+    shop.workshop.build_breaks = None
+    assert shop.engine.promote(TASK).outcome is PromotionOutcome.PROMOTED
+    assert [(record.outcome, record.attempts) for record in shop.state().history] == [(PromotionOutcome.PROMOTED, 2)]
+
+
 def test_what_was_ended_is_told_and_not_done_again(shop: KeptShop) -> None:
     first = shop.engine.promote(TASK)
     serial, runs = shop.state().serial, len(shop.workshop.orders)
