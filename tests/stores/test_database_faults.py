@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -341,6 +342,9 @@ def test_a_role_without_rights(address: str, postgres: Postgres) -> None:
     assert reader.read(STAGING) == written
     with pytest.raises(StateUnwritableError, match=r"permission denied.*grant it to the role that connects"):
         reader.write(written, 1)
+    postgres.run(f"GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO reader")
+    again = reader.write(replace(written, history=(promoted(0),)), 1)
+    assert reader.read(STAGING) == again
     postgres.run("DROP OWNED BY reader")
 
 
@@ -400,6 +404,47 @@ def test_no_password_is_ever_told(postgres: Postgres) -> None:
         error = error.__cause__ or error.__context__
     assert not [text for text in shown if "s3cr" in text or "h1dden" in text]
     assert any("holds a password" in text for text in shown)
+
+
+@pytest.mark.postgres
+def test_a_password_that_is_refused_is_not_tried_again(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many a server locks an account after some attempts; a further one here would wait for an hour."""
+    postgres.run("CREATE ROLE locked LOGIN PASSWORD 's3cret'")
+    rules = Path(postgres.run("SHOW hba_file")[0][0])
+    rules.write_text(f"local all locked scram-sha-256\n{rules.read_text()}")
+    postgres.run("SELECT pg_reload_conf()")
+    address = postgres.address(user="locked:wr0ng")
+    with monkeypatch.context() as patched:
+        patched.setattr(database_engine, "PAUSES", (3600.0,))
+        until(lambda: "password" in _refusal(address))
+        assert "wr0ng" not in _refusal(address)
+    right = address.replace("wr0ng", "s3cret")
+    postgres.run(f"GRANT ALL ON SCHEMA {address.partition('schema=')[2]} TO locked")
+    assert opened(right).write(fresh(), None).serial == 1
+
+
+def _refusal(address: str) -> str:
+    """Return why state cannot be read."""
+    try:
+        opened(address).read(STAGING)
+    except StateError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.postgres
+def test_what_is_written_is_durable_whatever_the_default(address: str) -> None:
+    store, found = opened(f"{address}&options=-c%20synchronous_commit%3Doff"), list[Any]()
+    written = store.write(fresh(), None)
+
+    def look(*said: Any) -> None:
+        if "UPDATE" in said[2]:
+            said[1].execute("SHOW synchronous_commit")
+            found.extend(said[1].fetchone())
+
+    event.listen(store._database._reached()[0], "before_cursor_execute", look)
+    store.write(written, 1)
+    assert found == ["on"]
 
 
 def test_a_secret_in_the_words_of_a_database_is_not_told() -> None:
