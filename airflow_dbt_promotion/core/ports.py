@@ -34,7 +34,8 @@ class StateStore(Protocol):
         """
 
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
-        """Write a document and return it with its new serial, one higher than the expected.
+        """Write a document and return it with its new serial, one higher than the expected; than its own, where nothing
+        may be there.
 
         Atomic, durable once returned, and conditional: raises StateConflictError where the serial that is there is not
         `expected_serial` (None: nothing may be there), StateUnwritableError where nothing can be written. Nothing has

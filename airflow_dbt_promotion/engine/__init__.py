@@ -31,6 +31,7 @@ from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
 from airflow_dbt_promotion.engine.recorder import Recorder
 from airflow_dbt_promotion.engine.request import Exclusion, Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun
 from airflow_dbt_promotion.engine.server import Server
+from airflow_dbt_promotion.engine.verifier import Verifier
 
 __all__ = [
     "Engine",
@@ -78,6 +79,7 @@ class Engine:
         self.promoter = Promoter(memory, locks, self._planner, workshop, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
         self.server = Server(memory, locks, workshop, clock)
+        self.verifier = Verifier(memory, releases)
         self.cleaner = Cleaner(memory, locks, releases, clock)
         self.observer = Observer(memory, clock)
 

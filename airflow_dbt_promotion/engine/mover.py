@@ -96,7 +96,7 @@ class Mover:
             raise MoveRefusedError("the old place", "there is no state to copy")
         for name in self._new.states.environments():
             there = self._new.states.read(name)
-            if self._new.states.where(name) == self._old.states.where(name):
+            if self._new.states.where(name) == self._old.states.where(name) and there == states.get(name):
                 raise MoveRefusedError(self._new.states.where(name), "it is the place that is copied")
             if name not in states or (there is not None and not _alike(there, states[name])):
                 raise MoveRefusedError(self._new.states.where(name), "another state is there; choose an empty place")
@@ -124,12 +124,16 @@ class Mover:
 
     def _write(self, name: EnvironmentName) -> EnvironmentState:
         """Copy a document, again where somebody recorded something meanwhile, and read it back."""
+        mine: EnvironmentState | None = None
         for _ in range(_TRIES):
             state, there = self._here(name), self._new.states.read(name)
-            if there is not None and not _alike(there, state):
-                there = self._new.states.write(replace(state, lineage=there.lineage), there.serial)
-            elif there is None:
-                self._new.states.write(state, None)
+            if there is None:
+                mine = self._new.states.write(state, None)
+            elif not _alike(there, state):
+                if there != mine:
+                    problem = "somebody has begun to use it; choose an empty place"
+                    raise MoveRefusedError(self._new.states.where(name), problem)
+                mine = self._new.states.write(state, there.serial)
             if _alike(self._new.states.read(name), state) and _alike(self._here(name), state):
                 return state
         where = self._old.states.where(name)

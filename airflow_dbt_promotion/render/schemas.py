@@ -24,6 +24,7 @@ from airflow_dbt_promotion.render.serving import RunDocument
 from airflow_dbt_promotion.render.standing import ValidatedDocument
 from airflow_dbt_promotion.render.stored import StoredDocument
 from airflow_dbt_promotion.render.unlocking import UnlockedDocument
+from airflow_dbt_promotion.render.verifying import VerifiedDocument
 from airflow_dbt_promotion.render.waste import WasteDocument
 from airflow_dbt_promotion.render.why import WhyDocument
 
@@ -43,6 +44,7 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "unlocked": UnlockedDocument,
         "stored": StoredDocument,
         "moved": MovedDocument,
+        "verified": VerifiedDocument,
         "failure": FailureDocument,
     }
 )

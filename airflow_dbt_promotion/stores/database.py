@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, StateError, StateUnwritableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.stores.agreement import risen
 from airflow_dbt_promotion.stores.database_documents import Documents, Write
 from airflow_dbt_promotion.stores.database_engine import Database
 from airflow_dbt_promotion.stores.database_faults import DatabaseFaultError, Kind
@@ -59,7 +60,7 @@ class DatabaseStore:
         Where the connection ends while it is committed, the writers in the row say what became of it.
         """
         where = self.where(environment_name(state.environment))
-        written = replace(state, serial=(expected_serial or 0) + 1)
+        written = risen(state, expected_serial)
         document = codec.encode(replace(written, history=()))
         _, records = apart(codec.encode(alone(written), plain=True))
         write = Write(

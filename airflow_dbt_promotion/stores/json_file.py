@@ -15,7 +15,6 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
-from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import (
@@ -26,7 +25,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name, is_environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import durable
-from airflow_dbt_promotion.stores.agreement import agree
+from airflow_dbt_promotion.stores.agreement import agree, risen
 from airflow_dbt_promotion.stores.endangered import warnings_of
 
 WRITE_TIMEOUT = 60.0
@@ -59,7 +58,7 @@ class JsonFileStore:
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
         """Replace a document that has the expected serial, and our lineage; raise StateConflictError if it has not."""
         path = self._path(state.environment)
-        written = replace(state, serial=(expected_serial or 0) + 1)
+        written = risen(state, expected_serial)
         data = codec.encode(written)
         with _unwritable(path), _locked(_beside(path, "json.lock"), WRITE_TIMEOUT):
             agree(_bytes(path), state, expected_serial, str(path))

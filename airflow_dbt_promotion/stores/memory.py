@@ -6,12 +6,10 @@ import threading
 from pathlib import Path
 from typing import Self
 
-from msgspec.structs import replace
-
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.stores.agreement import agree
+from airflow_dbt_promotion.stores.agreement import agree, risen
 
 
 class MemoryStore:
@@ -35,7 +33,7 @@ class MemoryStore:
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
         """Write a document if the one that is there has the expected serial; raise StateConflictError if not."""
         environment = environment_name(state.environment)
-        written = replace(state, serial=(expected_serial or 0) + 1)
+        written = risen(state, expected_serial)
         data = codec.encode(written)
         with self._writing:
             agree(self._documents.get(environment), state, expected_serial, self.where(environment))

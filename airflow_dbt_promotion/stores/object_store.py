@@ -14,13 +14,11 @@ import time
 from pathlib import Path
 from typing import Self
 
-from msgspec.structs import replace
-
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import StateError, StateUnwritableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name, is_environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.stores.agreement import agree
+from airflow_dbt_promotion.stores.agreement import agree, risen
 from airflow_dbt_promotion.stores.bucket import Bucket, Found
 from airflow_dbt_promotion.stores.object_address import address_of
 from airflow_dbt_promotion.stores.object_faults import Fault, Kind
@@ -56,7 +54,7 @@ class ObjectStore:
         Tried again a few times where the service is busy or the answer got lost, always on the condition that nobody
         else wrote. Raises StateUnwritableError where it was refused, StateError where nobody knows.
         """
-        written = replace(state, serial=(expected_serial or 0) + 1)
+        written = risen(state, expected_serial)
         attempt = _Attempt(self._bucket, state, expected_serial, codec.encode(written))
         refused: Fault | None = None
         for pause in (0.0, *self._bucket.patience.again):

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs
 
-from msgspec.structs import replace
-
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
@@ -31,7 +29,7 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name, is_environment_name
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.stores.agreement import agree
+from airflow_dbt_promotion.stores.agreement import agree, risen
 from airflow_dbt_promotion.stores.airflow_variables import ALONE, Variables, address, at_hand, keys_of, told, value_of
 
 PAUSE = 0.25
@@ -120,7 +118,7 @@ class VariableStore:
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
         """Write over a document that has the expected serial, and our lineage, and read it back; see the module."""
         key = self._key(state.environment)
-        written = replace(state, serial=(expected_serial or 0) + 1)
+        written = risen(state, expected_serial)
         data = codec.encode(written)
         with ALONE:
             variables, began = self._reach(), time.monotonic()

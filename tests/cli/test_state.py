@@ -100,10 +100,10 @@ def test_it_is_copied_and_says_what_to_do_next(run: Run, shop: KeptShop, tmp_pat
         assert document["state"] == "new"
     else:
         assert "state: new" in out
-    assert JsonFileStore(tmp_path / "new").read(PRODUCTION) == replace(shop.state(), serial=1)
+    assert JsonFileStore(tmp_path / "new").read(PRODUCTION) == replace(shop.state(), serial=2)
     state = JsonFileStore(tmp_path / "new").read(PRODUCTION)
     assert state is not None
-    JsonFileStore(tmp_path / "new").write(replace(state, current={}), 1)
+    JsonFileStore(tmp_path / "new").write(replace(state, current={}), state.serial)
     code, _, err = run(*words)
     assert (code, "another state is there" in err) == (2, form == "text" or "another state is there" in err)
 

@@ -80,7 +80,7 @@ def test_everything_arrives_and_the_old_place_is_as_it_was(old: House, tmp_path:
     (why,) = moved.lost.values()
     assert "not kept" in why
     for name in (STAGING, PRODUCTION):
-        assert held(new, name) == replace(held(old, name), serial=1)
+        assert held(new, name) == replace(held(old, name), serial=held(old, name).serial + 1)
     tree = new.releases.tree(Files("select 1").tree.id)
     assert new.releases.read(tree.files["models/orders.sql"], "models/orders.sql") == b"select 1"
     assert {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()} == before
@@ -90,7 +90,24 @@ def test_a_copy_that_is_there_already_is_no_hindrance(old: House, tmp_path: Path
     new = house("new", tmp_path)
     copy(old, new)
     copy(old, new)
-    assert held(new, STAGING).serial == 1
+    assert held(new, STAGING).serial == held(old, STAGING).serial + 1
+
+
+def test_a_place_that_somebody_begins_to_use_meanwhile_is_left_to_him(old: House, tmp_path: Path) -> None:
+    real = house("new", tmp_path)
+
+    class Meanwhile:
+        def __getattr__(self, name: str) -> object:
+            return getattr(real.releases, name)
+
+        def keep(self, sources: object, provenance: object) -> ReleaseId:
+            if not real.states.environments():
+                real.states.write(replace(empty_state(STAGING), lineage="his", current=entries(7)), None)
+            return real.releases.keep(sources, provenance)  # type: ignore[arg-type]  # as it came
+
+    with pytest.raises(MoveRefusedError, match="begun to use it"):
+        copy(old, House(real.states, Meanwhile()))  # type: ignore[arg-type]  # as much of a store as is asked for
+    assert (held(real, STAGING).lineage, len(held(real, STAGING).current)) == ("his", 7)
 
 
 def test_what_is_there_is_never_written_over(old: House, tmp_path: Path) -> None:
@@ -211,4 +228,4 @@ copy_state("old", "new", dbt_project_dir={str(tmp_path)!r})
     assert len(new.states.environments()) == 1
     copy(old, new, datetime.now(tz=UTC))
     for name in (STAGING, PRODUCTION):
-        assert held(new, name) == replace(held(old, name), serial=1)
+        assert held(new, name) == replace(held(old, name), serial=held(old, name).serial + 1)

@@ -122,11 +122,15 @@ class StoreContract:
         assert written == replace(state, serial=written.serial)
 
     def test_the_serial_rises_by_one_and_nothing_else_changes(self, store: StateStore) -> None:
-        first = store.write(fresh(current=entries(1), serial=77), None)
+        first = store.write(fresh(current=entries(1)), None)
         assert first.serial == 1
         second = store.write(replace(first, serial=0), first.serial)
         assert second == replace(first, serial=2)
         assert store.read(STAGING) == second
+
+    def test_a_document_from_another_place_goes_on_counting(self, store: StateStore) -> None:
+        """So nobody who read it there can be taken for having read what is here."""
+        assert store.write(fresh(serial=77), None).serial == 78
 
     def test_environments_are_apart(self, store: StateStore) -> None:
         staging = store.write(fresh(), None)

@@ -26,6 +26,7 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.stores import durable, json_file
+from airflow_dbt_promotion.stores.agreement import risen
 from airflow_dbt_promotion.stores.json_file import JsonFileStore
 from tests.stores.contract import PATIENCE, PRODUCTION, REPOSITORY, STAGING, SharedStoreContract, entries, fresh
 from tests.stores.promoting import prepare, successes
@@ -361,7 +362,7 @@ class NaiveStore(JsonFileStore):
     """A store that reads, and then writes, as scripts do: whole documents, but nobody asks what is there meanwhile."""
 
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:
-        written = replace(state, serial=(expected_serial or 0) + 1)
+        written = risen(state, expected_serial)
         time.sleep(0.001)
         durable.replace_file(self.root / f"{state.environment}.json", codec.encode(written))
         return written
