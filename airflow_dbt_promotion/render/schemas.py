@@ -18,6 +18,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
 from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
+from airflow_dbt_promotion.render.importing import ImportedDocument
 from airflow_dbt_promotion.render.recording import RecordingDocument
 from airflow_dbt_promotion.render.serving import RunDocument
 from airflow_dbt_promotion.render.standing import ValidatedDocument
@@ -39,6 +40,7 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "excluded": ExclusionDocument,
         "cleaned": WasteDocument,
         "unlocked": UnlockedDocument,
+        "imported": ImportedDocument,
         "failure": FailureDocument,
     }
 )
