@@ -97,7 +97,7 @@ def _import(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
-    done = engine.importer.take(args.environment, data, str(path), _zone(args.timezone))
+    done = engine.importer.take(args.environment, data, args.places[0], _zone(args.timezone))
     terminal.answer(
         Told(
             text=lambda page: importing.text(done, page),

@@ -18,6 +18,7 @@ from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
 from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, Version, digest_of
+from airflow_dbt_promotion.core.importing import IMPORTED
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 
@@ -118,8 +119,9 @@ def precondition(source: EnvironmentState, target: EnvironmentState, closure: Co
 
 
 def _is_begun(state: EnvironmentState) -> bool:
-    """Say whether anything ever happened in an environment."""
-    return bool(state.current or state.stays or state.evidence or state.history)
+    """Say whether anything ever happened in an environment; what was imported did not happen in this document."""
+    ours = any(record.strategy != IMPORTED for record in state.history)
+    return bool(state.current or state.stays or state.evidence or ours)
 
 
 def _held(state: EnvironmentState, model: ModelId) -> list[object]:

@@ -23,6 +23,7 @@ from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
 from airflow_dbt_promotion.engine.cleaner import Cleaner
+from airflow_dbt_promotion.engine.importer import Importer
 from airflow_dbt_promotion.engine.locks import Locks
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.observer import Observer
@@ -79,7 +80,7 @@ class Engine:
         self.promoter = Promoter(memory, locks, self._planner, workshop, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
         self.server = Server(memory, locks, workshop, clock)
-        self.verifier = Verifier(memory, releases)
+        self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
         self.cleaner = Cleaner(memory, locks, releases, clock)
         self.observer = Observer(memory, clock)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.identity import bare_name, short
+from airflow_dbt_promotion.core.importing import IMPORTED
 from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.state import PromotionOutcome, PromotionRecord
 from airflow_dbt_promotion.render import markdown
@@ -35,7 +36,8 @@ class PromotedModelDocument(Struct, frozen=True, kw_only=True):
 class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
     """One promotion. `reason` is that of its bypasses, `link` where a person can look at the run that made it.
 
-    `run_id` is what all attempts at it had in common, null where nobody said; `attempts` counts them.
+    `run_id` is what all attempts at it had in common, null where nobody said; `attempts` counts them. One that was
+    imported has the strategy `imported`, an unknown source, and models without versions.
     """
 
     plan_id: str
@@ -93,11 +95,7 @@ def as_markdown(records: Records) -> str:
 def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     """Return one promotion as lines."""
     outcome = page.paint(record.outcome.value.replace("_", " "), HEADLINES[record.outcome])
-    took = readable(record.finished_at - record.started_at)
-    told = f"by {record.actor} from {record.source}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
-    if record.attempts > 1:
-        told += f", in {record.attempts} attempts"
-    lines = [f"{moment(record.finished_at)}  {environment}  {outcome}", *page.paragraph(told, "  ", "    ")]
+    lines = [f"{moment(record.finished_at)}  {environment}  {outcome}", *page.paragraph(_way(record), "  ", "    ")]
     for result, names in _by_result(record).items():
         lines += page.paragraph(f"{result}: {listed(names)}", "  ", "    ")
     if record.message:
@@ -107,6 +105,15 @@ def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     if record.link:
         lines += page.paragraph(record.link, "  ", "    ")
     return lines
+
+
+def _way(record: PromotionRecord) -> str:
+    """Return by whom and how; of what was imported, nobody knows more than who."""
+    if record.strategy == IMPORTED:
+        return f"by {record.actor}"
+    took = readable(record.finished_at - record.started_at)
+    told = f"by {record.actor} from {record.source}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
+    return told if record.attempts == 1 else f"{told}, in {record.attempts} attempts"
 
 
 def _by_result(record: PromotionRecord) -> dict[str, list[str]]:
@@ -125,7 +132,7 @@ def _row(environment: str, record: PromotionRecord) -> list[str]:
         moment(record.finished_at),
         environment,
         record.outcome.value,
-        short(record.plan_id),
+        short(record.plan_id if record.strategy != IMPORTED else None),
         record.actor,
         models,
         "; ".join(part for part in told if part),

@@ -18,6 +18,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
 from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
+from airflow_dbt_promotion.render.importing import ImportedDocument
 from airflow_dbt_promotion.render.moving import MovedDocument
 from airflow_dbt_promotion.render.recording import RecordingDocument
 from airflow_dbt_promotion.render.serving import RunDocument
@@ -45,6 +46,7 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "stored": StoredDocument,
         "moved": MovedDocument,
         "verified": VerifiedDocument,
+        "imported": ImportedDocument,
         "failure": FailureDocument,
     }
 )

@@ -100,7 +100,7 @@ def test_it_is_copied_and_says_what_to_do_next(run: Run, shop: KeptShop, tmp_pat
         assert document["state"] == "new"
     else:
         assert "state: new" in out
-    assert JsonFileStore(tmp_path / "new").read(PRODUCTION) == replace(shop.state(), serial=2)
+    assert JsonFileStore(tmp_path / "new").read(PRODUCTION) == replace(shop.state(), serial=shop.state().serial + 2)
     state = JsonFileStore(tmp_path / "new").read(PRODUCTION)
     assert state is not None
     JsonFileStore(tmp_path / "new").write(replace(state, current={}), state.serial)
@@ -114,3 +114,51 @@ def test_it_is_copied_and_says_what_to_do_next(run: Run, shop: KeptShop, tmp_pat
 )
 def test_places_are_counted(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words)[0] == 2
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_it_is_verified(run: Run, shop: KeptShop, form: str) -> None:
+    code, out, _ = run("verify", "--output-format", form)
+    # The fake keeps no files, so the release that both environments name is lost.
+    assert code == 4
+    if form == "json":
+        document = json.loads(out)
+        jsonschema.validate(document, schema("verified"))
+        assert [one["code"] for one in document["findings"]] == ["release_missing"]
+    else:
+        assert "1 thing wrong in 2 documents and 1 kept release" in out
+    for name in (STAGING, PRODUCTION):
+        state = shop.state(name)
+        current = {model: replace(entry, release=None) for model, entry in state.current.items()}
+        shop.store.write(replace(state, current=current, release=None), state.serial)
+    code, out, _ = run("verify", "--deep", "--output-format", form)
+    assert code == 0
+    if form != "json":
+        assert "All is well: 2 documents and 0 kept releases, every file of them read" in out
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_the_past_is_imported_as_history_alone(run: Run, shop: KeptShop, tmp_path: Path, form: str) -> None:
+    before = shop.state()
+    file = tmp_path / "old.json"
+    file.write_text('{"orders": "2025-01-31 10:00:00"}', encoding="utf-8")
+    words = ("import", str(file), "--environment", "production", "--output-format", form)
+    assert run(*words)[0] == 2
+    assert shop.state() == before
+    assert run(*words, "--timezone", "Nowhere/At_All")[0] == 2
+    code, out, _ = run(*words, "--timezone", "Europe/Lisbon")
+    assert code == 0
+    if form == "json":
+        jsonschema.validate(json.loads(out), schema("imported"))
+    after = shop.state()
+    assert [record.strategy for record in after.history] == ["build", "imported"]
+    assert (after.current, after.evidence) == (before.current, before.evidence)
+    assert run(*words, "--timezone", "Europe/Lisbon")[0] == 0
+    assert shop.state() == after
+
+
+def test_a_file_of_the_past_has_to_be_there_and_somebodys(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("import", str(tmp_path / "none.json"), "--environment", "production")
+    assert (code, "cannot be read" in err) == (2, True)
+    code, _, err = run("import", str(tmp_path / "none.json"))
+    assert (code, "--environment" in err) == (2, True)

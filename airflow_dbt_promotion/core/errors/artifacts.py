@@ -27,6 +27,17 @@ class MissingArtifactError(ArtifactError):
     code = "missing_artifact"
 
 
+class ImportedStateError(InputError):
+    """A file of another tool that cannot be imported."""
+
+    code = "bad_import"
+
+    def __init__(self, where: str, place: str, problem: str) -> None:
+        """Take the file, the JSON path in it and the complaint."""
+        self.where, self.place, self.problem = where, place, problem
+        super().__init__(f"{where}: {problem} - at `{place}`; nothing was imported")
+
+
 class UnsupportedSchemaError(ArtifactError):
     """An artifact of a schema that this package does not read."""
 
