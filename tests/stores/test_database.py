@@ -224,7 +224,7 @@ def test_tables_deleted_meanwhile_are_made_again(store: DatabaseStore, address: 
     assert store.read(STAGING) is None
     with pytest.raises(StateConflictError, match="nothing is there"):
         store.write(written, 1)
-    assert store.write(written, None) == written
+    assert store.write(written, None) == replace(written, serial=2)
 
 
 @pytest.mark.usefixtures("hasty")
@@ -284,11 +284,14 @@ def test_a_promotion_of_the_history_that_was_changed_by_hand(store: DatabaseStor
         store.read(STAGING)
 
 
-def test_a_document_that_has_no_place_for_its_history(store: DatabaseStore, address: str) -> None:
-    store.write(fresh(history=(promoted(0),)), None)
-    in_tables(address, "UPDATE {states} SET document = replace(document, '[]', '[ ]')")
-    with pytest.raises(CorruptStateError, match=r"no empty `history`.*restore it"):
-        store.read(STAGING)
+def test_a_large_document_is_packed_and_its_history_has_rows_all_the_same(store: DatabaseStore, address: str) -> None:
+    large = fresh(current=entries(4000), history=(promoted(1), promoted(0)))
+    written = store.write(large, None)
+    assert written == replace(large, serial=1)
+    assert store.read(STAGING) == written
+    ((packed,),) = in_tables(address, "SELECT count(*) FROM {states} WHERE document LIKE :mark", mark='%"packed"%')
+    ((rows,),) = in_tables(address, "SELECT count(*) FROM {history}")
+    assert (packed, rows) == (1, 2)
 
 
 def test_a_history_without_a_place() -> None:
