@@ -20,6 +20,7 @@ OWNER = "DBT_PROMOTION_OWNER"
 """The environment variable by which a process that was started says for whom it works: it may outlive him."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 class LocalProcesses:
@@ -31,7 +32,7 @@ class LocalProcesses:
 
     def here(self) -> Process:
         """Return this process."""
-        return Process(host=socket.gethostname(), boot=_boot(), pid=os.getpid(), started=_started(psutil.Process()))
+        return Process(host=_machine(), boot=_boot(), pid=os.getpid(), started=_started(psutil.Process()))
 
     def ended(self, process: Process) -> bool:
         """End a process with all that it started, and say whether it is surely gone.
@@ -110,6 +111,16 @@ def _is_dead(process: psutil.Process) -> bool:
 
 def _started(process: psutil.Process) -> float:
     return round(float(process.create_time()), 2)
+
+
+def _machine() -> str:
+    """Return what tells this machine from others, and a container from its neighbours: they do not see each other's
+    processes, and may have one name.
+    """
+    try:
+        return f"{socket.gethostname()} {_NAMESPACE.readlink()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _boot() -> str:
