@@ -84,12 +84,12 @@ def interrupt(state: EnvironmentState, model: ModelId, at: datetime) -> Environm
     """Return the document after learning late that another version was built during the present stay of a model.
 
     What is held now came back with its last build: one stay ended at `at`, and the present one begins with that build.
-    Where there was no build since, nothing is changed.
+    Where there was no build since, or the stay is over already, nothing is changed.
     """
     entry = state.current[model]
     found = ledger.of_version(state, model, entry.version)
     back = found.built_at if found is not None else None
-    if found is None or back is None or not entry.since <= at < back:
+    if found is None or back is None or entry.stale_since is not None or not entry.since <= at < back:
         return state
     again = replace(found, runs=int(found.last_pass is not None and found.last_pass >= back))
     return replace(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.adoption import adopt
+from airflow_dbt_promotion.core.codec import decode, encode
 from airflow_dbt_promotion.core.errors import ParentNotBuiltError
 from airflow_dbt_promotion.core.identity import ModelId, PlanId, ReleaseId
 from airflow_dbt_promotion.core.recording import Entering, record, refuse
@@ -207,6 +208,20 @@ def test_an_interruption_with_a_build_but_no_pass_since_leaves_no_runs() -> None
 def test_a_run_from_before_the_stay_interrupts_nothing() -> None:
     state = recorded(SHOP, dbt_run(SHOP, NOON + DAY), dbt_run(SHOP, NOON + 2 * DAY))
     assert record(state, CHANGED, dbt_run(CHANGED, NOON), BY_OTHERS).state.current == state.current
+
+
+def test_what_is_learnt_late_interrupts_no_stay_that_is_over() -> None:
+    pair = {"raw": (), "child": ("raw",)}
+    old, moved = release(pair), release(pair, code={"raw": "1,2"})
+    third = release(pair, code={"raw": "1,2", "child": "select 3"})
+    raw, child = model_id("raw"), model_id("child")
+    state = recorded(old, dbt_run(old, NOON))
+    state = recorded(moved, *(dbt_run(moved, NOON + days * DAY, only={raw}) for days in (2, 5)), state=state)
+    state = recorded(old, dbt_run(old, NOON + 4 * DAY), state=state)
+    state = recorded(third, dbt_run(third, NOON + 3 * DAY), state=state)
+    assert (state.current[child].since, state.current[child].stale_since) == (NOON, NOON + 2 * DAY)
+    assert [stay.left_at for stay in state.stays[child]] == [NOON + 2 * DAY]
+    assert decode(encode(state), "here", state.environment) == state
 
 
 def test_a_child_of_a_parent_that_moved_on_does_not_enter_late() -> None:
