@@ -41,7 +41,7 @@ class Verifier:
         found: list[Finding] = []
         for name in names:
             try:
-                state = self._memory.store.read(name)
+                state = self._memory.read(name)
             except PromotionError as error:
                 found.append(_unreadable(name, error))
                 continue
@@ -53,22 +53,32 @@ class Verifier:
         for state in states:
             for release in named(state):
                 users.setdefault(release, state.environment)
+        read: dict[str, ReleaseError | None] = {}
         for release, name in sorted(users.items()):
-            found += self._release(release, name, deep=deep)
+            found += [_lost(name, release, error) for error in self._errors(release, read, deep=deep)]
         return Verification(environments=names, releases=len(users), findings=tuple(found), deep=deep)
 
-    def _release(self, release: ReleaseId, name: EnvironmentName, *, deep: bool) -> Iterator[Finding]:
-        """Yield what of a kept release cannot be read."""
+    def _errors(
+        self, release: ReleaseId, read: dict[str, ReleaseError | None], *, deep: bool
+    ) -> Iterator[ReleaseError]:
+        """Yield what of a kept release cannot be read; `read` is what came of files that other releases have, too."""
         try:
             tree = self._releases.tree(release)
-        except ReleaseError as error:
-            yield _lost(name, release, error)
+        except ReleaseError as lost:
+            yield lost
             return
         for path, digest in tree.files.items() if deep else ():
-            try:
-                self._releases.read(digest, path)
-            except ReleaseError as error:
-                yield _lost(name, release, error)
+            if digest not in read:
+                read[digest] = self._error(digest, path)
+            if (error := read[digest]) is not None:
+                yield error
+
+    def _error(self, digest: str, path: str) -> ReleaseError | None:
+        try:
+            self._releases.read(digest, path)
+        except ReleaseError as error:
+            return error
+        return None
 
 
 def _unreadable(name: EnvironmentName, error: PromotionError) -> Finding:

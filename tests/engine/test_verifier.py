@@ -11,9 +11,12 @@ from airflow_dbt_promotion.core.kept import Provenance
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.verifier import Verifier
 from airflow_dbt_promotion.stores import open_releases, open_store
+from airflow_dbt_promotion.stores.blobs import FileBlobs
+from airflow_dbt_promotion.stores.releases import BlobReleaseStore
 from tests.engine.test_mover import PRODUCTION, STAGING, Files
 from tests.scenarios import NOON, empty_state, path
 from tests.stores.contract import entries
+from tests.stores.release_contract import PROJECT, FilesAtHand
 
 
 @pytest.fixture
@@ -62,6 +65,33 @@ def test_sources_that_are_lost_or_damaged_are_told(verifier: Verifier, tmp_path:
     tree.unlink()
     (told,) = verifier.verify(deep=True).findings
     assert (told.code, told.place) == ("release_missing", f"release {tree.stem}")
+
+
+def test_a_file_of_many_releases_is_read_once(tmp_path: Path) -> None:
+    class Counting(BlobReleaseStore):
+        def read(self, digest: str, path: str) -> bytes:
+            reads.append(digest)
+            return super().read(digest, path)
+
+    reads: list[str] = []
+    states, releases = open_store("states", tmp_path), Counting(FileBlobs(tmp_path / "releases"))
+    for number in range(3):
+        tree = FilesAtHand({**PROJECT, "models/more.sql": str(number).encode()})
+        kept = releases.keep(tree, Provenance(kept_at=NOON))
+        states.write(replace(empty_state(f"place_{number}"), release=kept), None)
+    found = Verifier(Memory(path(), states, "shop"), releases).verify(deep=True)
+    assert (found.releases, found.findings) == (3, ())
+    assert len(reads) == len(set(reads)) == len(set(PROJECT.values())) + 3
+
+
+def test_documents_of_another_project_are_told_even_where_all_are(verifier: Verifier) -> None:
+    verifier._memory.project = "mill"
+    found = verifier.verify(deep=False).findings
+    assert [(one.environment, one.code) for one in found] == [
+        ("forgotten", "foreign_project"),
+        ("production", "foreign_project"),
+    ]
+    assert "'mill'" in found[0].problem
 
 
 def test_what_vanishes_while_it_is_read_is_passed_over(tmp_path: Path) -> None:
