@@ -72,11 +72,14 @@ def as_markdown(found: Verification) -> str:
             markdown.code(one.code),
             markdown.escaped(one.place),
             markdown.escaped(one.problem),
+            markdown.escaped(one.remedy),
         )
         for one in found.findings
     ]
     heading = f"## {markdown.escaped(_headline(found))}\n"
-    return heading + (f"\n{markdown.grid(('environment', 'code', 'where', 'problem'), rows)}\n" if rows else "")
+    return heading + (
+        f"\n{markdown.grid(('environment', 'code', 'where', 'problem', 'what to do'), rows)}\n" if rows else ""
+    )
 
 
 def _headline(found: Verification) -> str:
