@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from airflow_dbt_promotion.core.adoption import adopt
 from airflow_dbt_promotion.core.change import ChangeKind, difference
 from airflow_dbt_promotion.core.identity import EnvironmentName
-from airflow_dbt_promotion.core.recording import adopt
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
