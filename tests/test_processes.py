@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.state import Process
-from airflow_dbt_promotion.processes import LocalProcesses, owned
+from airflow_dbt_promotion.processes import LocalProcesses, _started, owned
 
 PROCESSES = LocalProcesses()
 PATIENCE = 60.0
@@ -70,7 +70,7 @@ def test_one_that_does_not_listen_is_killed() -> None:
     child = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     child.stdout.readline()
-    started = round(psutil.Process(child.pid).create_time(), 2)
+    started = _started(psutil.Process(child.pid))
     assert LocalProcesses(patience=0.2).ended(replace(PROCESSES.here(), pid=child.pid, started=started))
     assert not runs(child.pid)
     child.communicate(timeout=PATIENCE)
@@ -93,7 +93,7 @@ def test_nobody_ends_himself_or_where_he_comes_from() -> None:
     assert here == PROCESSES.here()
     assert not PROCESSES.ended(here)
     parent = psutil.Process(os.getppid())
-    assert not PROCESSES.ended(replace(here, pid=parent.pid, started=round(parent.create_time(), 2)))
+    assert not PROCESSES.ended(replace(here, pid=parent.pid, started=_started(parent)))
 
 
 def test_what_is_started_says_for_whom() -> None:

@@ -188,8 +188,8 @@ class Journal(Struct, frozen=True, kw_only=True):
 class Process(Struct, frozen=True, kw_only=True):
     """A process of some machine.
 
-    `boot` tells one start of the machine from the next, `started` (seconds since 1970) a process from a later one that
-    has its number.
+    `boot` tells one start of the machine from the next, `started` (as its system counts) a process from a later
+    one that has its number.
     """
 
     host: str

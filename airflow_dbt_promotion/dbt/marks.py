@@ -153,7 +153,8 @@ def read_begun(outcome: DbtOutcome, environment: Environment, mark: Mark) -> Map
     if not outcome.success:
         raise DbtError(
             f"the warehouse of {environment.name} does not take the marks of a promotion (table {TABLE} in the "
-            f"target's schema); let whoever builds there create and write it",
+            f"target's schema); let whoever builds there create and write it, or do without: `marks: false` for this "
+            f"environment in promotion.yml",
             outcome.messages,
         )
     for line in reversed(outcome.printed):

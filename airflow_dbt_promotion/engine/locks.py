@@ -33,9 +33,11 @@ class Held:
 
     def __init__(self, memory: Memory, state: EnvironmentState) -> None:
         """Take where the document is, and the document in which the lock is ours."""
-        self._memory, self._environment, self._project = memory, state.environment, state.project
+        self._memory, self.environment, self._project = memory, state.environment, state.project
         self.lineage, self.epoch = state.lineage, state.epoch
         self._lost: PromotionError | None = None
+        self.touched = False
+        """Whether something was published under this lock."""
 
     def check(self) -> None:
         """Raise LockLostError where the lock is known to be lost."""
@@ -54,7 +56,7 @@ class Held:
             after = move(state)
             return freed(after, self.epoch) if release else after
 
-        return self._memory.change(self._environment, self._project, fenced)
+        return self._memory.change(self.environment, self._project, fenced)
 
     def lose(self, error: PromotionError) -> None:
         """Note that the lock is lost."""
@@ -63,9 +65,9 @@ class Held:
     def give_back(self) -> None:
         """Give the lock back, if it is ours still; what cannot be written is left to expire."""
         with suppress(MachineError):
-            state = self._memory.read(self._environment)
+            state = self._memory.read(self.environment)
             if state is not None and state.lock is not None and state.lock.epoch == self.epoch:
-                self._memory.change(self._environment, self._project, lambda found: freed(found, self.epoch))
+                self._memory.change(self.environment, self._project, lambda found: freed(found, self.epoch))
 
 
 class _Seen(NamedTuple):
@@ -156,9 +158,9 @@ class Locks:
             except LockLostError as error:
                 mine.lose(error)
                 return
-            except PromotionError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next sign of life may succeed
                 if now - last >= self._lease:
-                    mine.lose(error)
+                    mine.lose(LockLostError(mine.environment, f"nobody can tell whom: {error}"))
                     return
 
 

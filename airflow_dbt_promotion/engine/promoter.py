@@ -16,6 +16,7 @@ from airflow_dbt_promotion.core.environment import DeployedBy, Environment, Stra
 from airflow_dbt_promotion.core.errors import (
     InputError,
     LockLostError,
+    MachineError,
     NothingToResumeError,
     NotLockedError,
     ReasonRequiredError,
@@ -68,6 +69,8 @@ class Promoter:
             return self._answer(planned.plan, outcome, started)
         target = planned.situation.target
         with self._locks.hold(target.name, _project(planned), request.holder, request.lock_timeout) as held:
+            if (ended := self._ended(request)) is not None:
+                return ended
             rechecked = self._planner.again(planned, keep_models=True)
             if (refused := _moved(planned.plan, rechecked.plan)) is not None:
                 return self._answer(refused, PromotionOutcome.REFUSED, started)
@@ -115,14 +118,25 @@ class Promoter:
         state = self._memory.read(target.name)
         if request.run is None or state is None:
             return None
-        ended = next((record for record in state.history if record.run == request.run), None)
         if state.journal is not None and state.journal.run == request.run:
             asking = _Asking(on_progress, on_plan, started)
             found = self._carry_on(request, state.project, asking, resumes=False)
-            return found if found is None or found.outcome is not PromotionOutcome.REFUSED else None
-        if ended is not None and ended.outcome is PromotionOutcome.PROMOTED:
-            return told_again(ended, state, warnings=self._memory.store.warnings())
-        return None
+            if found is not None:
+                return found if found.outcome is not PromotionOutcome.REFUSED else None
+        return self._ended(request)
+
+    def _ended(self, request: PromotionRequest) -> Promotion | None:
+        """Return the promotion of an earlier attempt of the same run that went well, as history tells it now.
+
+        It is asked again once the lock is ours: an attempt that was waited for may have ended meanwhile.
+        """
+        state = self._memory.read(self._memory.path.get(request.target).name)
+        if request.run is None or state is None:
+            return None
+        ended = next((record for record in state.history if record.run == request.run), None)
+        if ended is None or ended.outcome is not PromotionOutcome.PROMOTED:
+            return None
+        return told_again(ended, state, warnings=self._memory.store.warnings())
 
     def _carry_on(
         self, request: PromotionRequest, project: ProjectIdentity, asking: _Asking, *, resumes: bool
@@ -206,17 +220,21 @@ class Promoter:
             raise ValueError("what has begun is in the journal")
         *earlier, epoch = journal.epochs
         mark = Mark(lineage=held.lineage, epoch=epoch, earlier=tuple(earlier), plan_id=plan.plan_id)
-        touched = bool(earlier) and plan.strategy is Strategy.BUILD
+        touched, published = bool(earlier) and plan.strategy is Strategy.BUILD, False
         try:
             self._publisher.keep(planned)
             reached(Failpoint.KEPT)
             built = self._publisher.publish(planned, mark, held, on_progress)
-            touched = plan.strategy is Strategy.BUILD
+            touched, published = plan.strategy is Strategy.BUILD, True
             ending = self._commit(planned, built, held)
         except BaseException as error:
-            if attempt.run is not None and not isinstance(error, Exception):
-                raise  # ended from outside, as by SIGTERM: the journal stays open for the retry, as if it was killed
-            touched = touched or (plan.strategy is Strategy.BUILD and not isinstance(error, InputError))
+            unsaid = published and isinstance(error, MachineError)
+            if attempt.run is not None and (unsaid or not isinstance(error, Exception)):
+                # Ended from outside, as by SIGTERM, or all is published and the state could not say so: the journal
+                # stays open for the retry, as if we were killed.
+                raise
+            builds = plan.strategy is Strategy.BUILD
+            touched = touched or held.touched or (builds and not isinstance(error, InputError))
             self._undo(held, target, f"{type(error).__name__}: {error}", touched=touched)
             raise
         reached(Failpoint.COMMITTED)

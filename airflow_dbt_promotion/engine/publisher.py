@@ -30,6 +30,7 @@ class _Hearing:
         self.held.check()
         self.on_progress(progress)
         if progress.status == ResultStatus.SUCCESS.value:
+            self.held.touched = True
             reached(Failpoint.MODEL_PUBLISHED)
 
 

@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.errors import (
+    DbtProjectError,
     LockHeldError,
     LockLostError,
     NothingToResumeError,
     NotLockedError,
     ReasonRequiredError,
+    StateError,
 )
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome
@@ -169,6 +171,68 @@ def test_what_was_ended_is_told_and_not_done_again(shop: KeptShop) -> None:
     ]
     assert (shop.state().serial, len(shop.workshop.orders)) == (serial, runs)
     assert shop.engine.promote(replace(TASK, run="task 2")).message == ""
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_attempt_that_ends_while_its_retry_waits_is_told_and_not_done_again(shop: KeptShop, begun: bool) -> None:
+    """The retry cannot end it, and looks at history again once it has the lock."""
+    forced = replace(TASK, force=True)
+    if begun:
+        die(shop, Failpoint.BEGUN, forced)
+    seen: list[Promotion] = []
+
+    def meanwhile(reached: Failpoint) -> None:
+        if reached is Failpoint.LOCKED and not seen:
+            arm(None)
+            shop.clock.pass_by(timedelta(minutes=5))
+            state = shop.state()
+            shop.store.write(replace(state, lock=None), state.serial)
+            seen.append(shop.engine.promote(forced))
+            after = shop.state()
+            shop.store.write(replace(after, lock=state.lock, epoch=after.epoch + 1), after.serial)
+
+    arm(meanwhile)
+    try:
+        told = shop.engine.promote(forced)
+    finally:
+        arm(None)
+    assert (seen[0].outcome, told.outcome, told.message) == (
+        PromotionOutcome.PROMOTED,
+        PromotionOutcome.PROMOTED,
+        AGAIN,
+    )
+    assert len(shop.state().history) == 1
+    built = [model.id for order in shop.workshop.orders for model in order.models]
+    assert sorted(built) == sorted(set(built))
+
+
+def test_a_state_that_cannot_be_written_at_the_end_leaves_the_rest_to_the_retry(shop: KeptShop) -> None:
+    def fail(reached: Failpoint) -> None:
+        if reached is Failpoint.PUBLISHED:
+            shop.store.write = broken  # type: ignore[method-assign]
+
+    def broken(state: object, expected_serial: object) -> None:  # noqa: ARG001 - the store's
+        shop.store.__dict__.pop("write")
+        raise StateError("the store", "restarts")
+
+    arm(fail)
+    try:
+        with pytest.raises(StateError, match="restarts"):
+            shop.engine.promote(TASK)
+    finally:
+        arm(None)
+    assert (shop.state().lock, shop.state().history) == (None, ())
+    assert shop.engine.promote(TASK).outcome is PromotionOutcome.PROMOTED
+    assert shop.workshop.orders[-1].models == ()
+    assert shop.state().history[0].attempts == 2
+
+
+def test_bad_input_after_something_was_published_leaves_the_environment_not_whole(shop: KeptShop) -> None:
+    shop.workshop.meanwhile = lambda: (_ for _ in ()).throw(DbtProjectError("shop", ["edited meanwhile"]))
+    with pytest.raises(DbtProjectError):
+        shop.engine.promote(TASK)
+    shop.workshop.meanwhile = bool
+    assert shop.state().unfinalized is not None
 
 
 def test_what_moved_since_is_not_carried_on_but_planned_anew(shop: KeptShop) -> None:
