@@ -98,8 +98,8 @@ def served_after(target: EnvironmentState, changes: tuple[Change, ...]) -> dict[
 
 def composed(
     environment: EnvironmentName, target: EnvironmentState, changes: tuple[Change, ...], code: Code
-) -> tuple[Composition, Release] | Verdict:
-    """Return what a target would run after some changes with its fingerprint, or why that cannot be put together."""
+) -> Composition | Verdict:
+    """Return what a target would run after some changes, verified, or why that cannot be put together."""
     served = served_after(target, changes)
     try:
         composition = compose(environment, served, code.definitions, code.reliances)
@@ -107,6 +107,7 @@ def composed(
             if change.model in composition.unserved:
                 reason = f"{bare_name(change.model)} cannot be put together: {composition.unserved[change.model]}"
                 return blocked(GateName.CODE, "code_not_kept", reason)
-        return composition, verify(composition, environment, served, code.definitions)
+        verify(composition, environment, served, code.definitions)
     except (UnservableError, VersionsMovedError) as error:
         return blocked(GateName.CODE, "not_reproducible", str(error))
+    return composition

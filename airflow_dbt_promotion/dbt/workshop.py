@@ -132,7 +132,7 @@ class DbtWorkshop:
         with self._served(request.composition, request.environment, dry=False, mark=request.mark) as served:
             self._listed(served, request, invocation)
             outcome = served.invoke(invocation, on_progress)
-            return self._report(served, outcome, release_of(request.composition.definition), request.environment)
+            return self._report(served, outcome, request.composition.release, request.environment)
 
     def listed(self, request: RunRequest) -> tuple[str, ...]:
         """Return the unique ids that a run would execute; see `ports.Workshop`."""
@@ -151,7 +151,7 @@ class DbtWorkshop:
             vars=environment.vars,
         )
         if composition is not None:
-            models: Collection[ModelId] = release_of(composition.definition).models
+            models: Collection[ModelId] = composition.release.models
             with self._served(composition, environment, dry=True) as served, _refusing("selector", selector):
                 listed = set(_done(served.invoke(invocation, None), served.told).listed)
         else:
@@ -168,7 +168,7 @@ class DbtWorkshop:
 
     def _build_composed(self, request: BuildRequest, composition: Composition, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes of a composition."""
-        release = release_of(composition.definition)
+        release = composition.release
         check_versions(request, release)
         invocation = build_invocation(request, composition.definition, self._target(request.environment))
         with self._served(composition, request.environment, dry=False, mark=request.mark) as served:

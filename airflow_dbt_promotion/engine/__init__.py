@@ -76,12 +76,12 @@ class Engine:
         self.path, self.store, self.releases, self.clock = path, store, releases, clock
         memory = Memory(path, store, project)
         self._planner = Planner(memory, workshop, clock)
-        locks = Locks(memory, processes, clock, lease)
-        self.promoter = Promoter(memory, locks, self._planner, workshop, clock)
+        self._locks = Locks(memory, processes, clock, lease)
+        self._promoter = Promoter(memory, self._locks, self._planner, workshop, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
-        self.server = Server(memory, locks, workshop, clock)
+        self.server = Server(memory, self._locks, workshop, clock)
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
-        self.cleaner = Cleaner(memory, locks, releases, clock)
+        self.cleaner = Cleaner(memory, self._locks, releases, clock)
         self.observer = Observer(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:
@@ -92,17 +92,17 @@ class Engine:
         self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
     ) -> Promotion:
         """Carry a request out; see `Promoter.promote`."""
-        return self.promoter.promote(request, on_progress, on_plan)
+        return self._promoter.promote(request, on_progress, on_plan)
 
     def resume(
         self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
     ) -> Promotion:
         """Carry on the promotion that broke off in an environment; see `Promoter.resume`."""
-        return self.promoter.resume(request, on_progress, on_plan)
+        return self._promoter.resume(request, on_progress, on_plan)
 
     def unlock(self, environment: str, actor: str, reason: str) -> Unlocking:
         """Open the lock of an environment by force, on record. Raises NotLockedError, ReasonRequiredError."""
-        return self.promoter.unlock(environment, actor, reason)
+        return self._locks.open(self.path.get(environment).name, actor, reason)
 
     def run(self, order: RunOrder, on_progress: OnProgress = quiet) -> ServedRun:
         """Run what was promoted to an environment; see `Server.run`."""

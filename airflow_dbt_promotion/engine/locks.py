@@ -11,11 +11,17 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.errors import LockHeldError, LockLostError, MachineError, PromotionError
+from airflow_dbt_promotion.core.errors import (
+    LockHeldError,
+    LockLostError,
+    MachineError,
+    NotLockedError,
+    ReasonRequiredError,
+)
 from airflow_dbt_promotion.core.identity import EnvironmentName
-from airflow_dbt_promotion.core.lock import LEASE, Holder, beaten, freed, held, taken
+from airflow_dbt_promotion.core.lock import LEASE, Holder, beaten, forced, freed, held, taken
 from airflow_dbt_promotion.core.ports import Clock, Processes
-from airflow_dbt_promotion.core.state import EnvironmentState, Lock
+from airflow_dbt_promotion.core.state import EnvironmentState, Lock, Unlocking
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
@@ -35,7 +41,8 @@ class Held:
         """Take where the document is, and the document in which the lock is ours."""
         self._memory, self.environment, self._project = memory, state.environment, state.project
         self.lineage, self.epoch = state.lineage, state.epoch
-        self._lost: PromotionError | None = None
+        self._lost: LockLostError | None = None
+        self._given_back = False
         self.touched = False
         """Whether something was published under this lock."""
 
@@ -56,14 +63,18 @@ class Held:
             after = move(state)
             return freed(after, self.epoch) if release else after
 
-        return self._memory.change(self.environment, self._project, fenced)
+        written = self._memory.change(self.environment, self._project, fenced)
+        self._given_back = release
+        return written
 
-    def lose(self, error: PromotionError) -> None:
+    def lose(self, error: LockLostError) -> None:
         """Note that the lock is lost."""
         self._lost = error
 
     def give_back(self) -> None:
         """Give the lock back, if it is ours still; what cannot be written is left to expire."""
+        if self._given_back:
+            return
         with suppress(MachineError):
             state = self._memory.read(self.environment)
             if state is not None and state.lock is not None and state.lock.epoch == self.epoch:
@@ -106,6 +117,16 @@ class Locks:
             over.set()
             beating.join()
             mine.give_back()
+
+    def open(self, environment: EnvironmentName, actor: str, reason: str) -> Unlocking:
+        """Open a lock by force, on record; see `core.lock.forced`. Raises NotLockedError, ReasonRequiredError."""
+        state, why = self._memory.read(environment), reason.strip()
+        if not why:
+            raise ReasonRequiredError("unlock")
+        if state is None:
+            raise NotLockedError(environment)
+        after = self._memory.change(environment, state.project, lambda found: forced(found, self._clock(), actor, why))
+        return after.unlocks[-1]
 
     def _taken(
         self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, timeout: float

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -68,6 +69,31 @@ class Memory:
                     raise
                 threading.Event().wait(min(0.002 * attempt, _LONGEST))
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
+
+
+class _Made(Protocol):
+    """Something that a move makes beside the document."""
+
+    @property
+    def state(self) -> EnvironmentState:
+        """The document after it."""
+
+
+_M = TypeVar("_M", bound=_Made)
+
+
+def made_by(
+    change: Callable[[Callable[[EnvironmentState], EnvironmentState]], object], move: Callable[[EnvironmentState], _M]
+) -> _M:
+    """Return what a move made of the document that was written in the end; `change` may have to apply it again."""
+    made: list[_M] = []
+
+    def moved(state: EnvironmentState) -> EnvironmentState:
+        made.append(move(state))
+        return made[-1].state
+
+    change(moved)
+    return made[-1]
 
 
 def working_state(

@@ -39,8 +39,8 @@ from airflow_dbt_promotion.engine.shelf import Shelf
 class Planned(Struct, frozen=True, kw_only=True):
     """A plan with what it was computed from.
 
-    `composition` is what the target runs once the plan is carried out, and `made` its fingerprint; None where nothing
-    is built, or not from kept releases. `aligned` are models of the target that are the same in a release that comes.
+    `composition` is what the target runs once the plan is carried out; None where nothing is built, or not from kept
+    releases. `aligned` are models of the target that are the same in a release that comes.
     """
 
     plan: Plan
@@ -48,7 +48,6 @@ class Planned(Struct, frozen=True, kw_only=True):
     question: Question
     shelf: Shelf
     composition: Composition | None = None
-    made: Release | None = None
     aligned: Mapping[ModelId, ReleaseId] = {}
 
 
@@ -231,9 +230,8 @@ def _composed(planned: Planned) -> Planned:
     found = composed(target.name, situation.target_state, plan.changes, situation.code)
     if isinstance(found, Verdict):
         return replace(planned, plan=replace(plan, verdicts=(*plan.verdicts, found)))
-    composition, made = found
-    reached = exposures_reached(made, {change.model: change for change in plan.changes})
-    return replace(planned, plan=replace(plan, exposures=reached), composition=composition, made=made)
+    reached = exposures_reached(found.release, {change.model: change for change in plan.changes})
+    return replace(planned, plan=replace(plan, exposures=reached), composition=found)
 
 
 def requirement_of(request: PromotionRequest, source: Environment, target: Environment) -> Requirement:

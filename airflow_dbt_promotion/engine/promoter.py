@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,19 +19,16 @@ from airflow_dbt_promotion.core.errors import (
     LockLostError,
     MachineError,
     NothingToResumeError,
-    NotLockedError,
-    ReasonRequiredError,
 )
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.lock import forced
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, Mark, OnProgress, Workshop
 from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.recording import Entering, record
-from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome, Unlocking
+from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine.locks import Held, Locks
-from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.memory import Memory, made_by
 from airflow_dbt_promotion.engine.planner import Planned, Planner
 from airflow_dbt_promotion.engine.publisher import Publisher
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
@@ -69,7 +67,7 @@ class Promoter:
             return self._answer(planned.plan, outcome, started)
         target = planned.situation.target
         with self._locks.hold(target.name, _project(planned), request.holder, request.lock_timeout) as held:
-            if (ended := self._ended(request)) is not None:
+            if request.run is not None and (ended := self._ended(request, self._memory.read(target.name))) is not None:
                 return ended
             rechecked = self._planner.again(planned, keep_models=True)
             if (refused := _moved(planned.plan, rechecked.plan)) is not None:
@@ -93,19 +91,6 @@ class Promoter:
             raise NothingToResumeError(target.name)
         return found
 
-    def unlock(self, environment: str, actor: str, reason: str) -> Unlocking:
-        """Open a lock by force, on record; see `core.lock.forced`."""
-        name = self._memory.path.get(environment).name
-        state = self._memory.read(name)
-        if not reason.strip():
-            raise ReasonRequiredError("unlock")
-        if state is None:
-            raise NotLockedError(name)
-        after = self._memory.change(
-            name, state.project, lambda found: forced(found, self._clock(), actor, reason.strip())
-        )
-        return after.unlocks[-1]
-
     # --- once more ----------------------------------------------------------------------------------------------------
 
     def _again(
@@ -114,24 +99,24 @@ class Promoter:
         """Return what came of an earlier attempt of the same run, carried on where it broke off; None for a first one,
         and for one that could not be carried on.
         """
+        if request.run is None:
+            return None
         target = self._memory.path.get(request.target)
         state = self._memory.read(target.name)
-        if request.run is None or state is None:
-            return None
-        if state.journal is not None and state.journal.run == request.run:
+        if state is not None and state.journal is not None and state.journal.run == request.run:
             asking = _Asking(on_progress, on_plan, started)
             found = self._carry_on(request, state.project, asking, resumes=False)
             if found is not None:
                 return found if found.outcome is not PromotionOutcome.REFUSED else None
-        return self._ended(request)
+            state = self._memory.read(target.name)
+        return self._ended(request, state)
 
-    def _ended(self, request: PromotionRequest) -> Promotion | None:
-        """Return the promotion of an earlier attempt of the same run that went well, as history tells it now.
+    def _ended(self, request: PromotionRequest, state: EnvironmentState | None) -> Promotion | None:
+        """Return the promotion of an earlier attempt of the same run that went well, as history tells it.
 
         It is asked again once the lock is ours: an attempt that was waited for may have ended meanwhile.
         """
-        state = self._memory.read(self._memory.path.get(request.target).name)
-        if request.run is None or state is None:
+        if state is None:
             return None
         ended = next((record for record in state.history if record.run == request.run), None)
         if ended is None or ended.outcome is not PromotionOutcome.PROMOTED:
@@ -265,15 +250,10 @@ class Promoter:
 
         A document that somebody wrote meanwhile is read again and moved.
         """
-        plan, target = planned.plan, planned.situation.target
-        endings: list[Ending] = []
-
-        def move(state: EnvironmentState) -> EnvironmentState:
-            endings.append(settle(state, plan, built, self._clock(), target.keep_history))
-            return endings[-1].state
-
-        held.change(move, release=True)
-        return endings[-1]
+        plan, keep = planned.plan, planned.situation.target.keep_history
+        return made_by(
+            partial(held.change, release=True), lambda state: settle(state, plan, built, self._clock(), keep)
+        )
 
 
 class _Asking(NamedTuple):

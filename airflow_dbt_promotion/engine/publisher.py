@@ -54,7 +54,7 @@ class Publisher:
             case Strategy.BUILD if all(change.after is None for change in plan.changes):
                 return Built()
             case Strategy.BUILD:
-                release = planned.made or planned.situation.project
+                release = planned.composition.release if planned.composition else planned.situation.project
                 if release is None:
                     raise ValueError("`build` needs code to build from")
                 return self._build(planned, release, mark, _Hearing(held, on_progress))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from airflow_dbt_promotion.core.recording import Entering, Recording, record, re
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
-from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.memory import Memory, made_by
 
 NOTHING_TO_KEEP = Kept(release=None)
 """Nothing enters by such a run, so that nothing would ever refer to its sources."""
@@ -83,14 +84,7 @@ class Recorder:
         self, environment: Environment, release: Release, move: Callable[[EnvironmentState], Recording]
     ) -> Recording:
         """Apply a recording to what is there, with compare-and-set."""
-        recordings: list[Recording] = []
-
-        def moved(state: EnvironmentState) -> EnvironmentState:
-            recordings.append(move(state))
-            return recordings[-1].state
-
-        self._memory.change(environment.name, release.project, moved)
-        return recordings[-1]
+        return made_by(partial(self._memory.change, environment.name, release.project), move)
 
     def _kept(self, environment: Environment, target_path: Path, run: Run, release: Release) -> Kept:
         """Keep the sources of a run, once it is known that the run can be recorded as things stand."""

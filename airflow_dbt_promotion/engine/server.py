@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 
 from airflow_dbt_promotion.core.composing import compose
 from airflow_dbt_promotion.core.composition import Composition, verify
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment
-from airflow_dbt_promotion.core.errors import ConfigError, ReleaseError, UnservableError
+from airflow_dbt_promotion.core.errors import ConfigError, UnservableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, TestId, bare_name
 from airflow_dbt_promotion.core.ports import BuildReport, Clock, Mark, OnProgress, RunRequest, Workshop
 from airflow_dbt_promotion.core.promotion import buried
@@ -18,8 +19,9 @@ from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine.locks import Held, Locks
-from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.memory import Memory, made_by
 from airflow_dbt_promotion.engine.request import Exclusion, FailedNode, RunOrder, RunOutcome, ServedRun
+from airflow_dbt_promotion.engine.shelf import Shelf
 
 NOTHING = "fqn:nothing_is_excluded"
 """A selector that takes nothing; dbt says nothing of it where it is excluded, and refuses `--exclude` without a value.
@@ -42,7 +44,10 @@ class Server:
         Raises UnservableError where a model cannot be had, VersionsMovedError where one does not come out as it was
         promoted, ConfigError for an environment where people work.
         """
-        state = self._held(environment)
+        return self._composed(environment, self._held(environment), dry=dry)
+
+    def _composed(self, environment: Environment, state: EnvironmentState, *, dry: bool) -> Composition:
+        """Return the project that makes what a document holds, verified; see `composition`."""
         unkept = sorted(model for model, entry in state.current.items() if entry.release is None)
         if unkept:
             problem = f"the sources of these models were not kept when they entered; {_advice(environment)}"
@@ -68,10 +73,9 @@ class Server:
             return self._listed(order, environment, composition, nodes, started)
         project = self._held(environment).project
         with self._locks.hold(environment.name, project, order.holder, order.lock_timeout) as held:
-            if self._held(environment).journal is not None:
-                # What we build is not what it published: nobody may carry it on afterwards.
-                held.change(lambda state: buried(state, self._clock(), environment.keep_history))
-            composition = self.composition(environment, dry=False)
+            # What we build is not what a promotion published that broke off: nobody may carry it on afterwards.
+            state = held.change(lambda found: buried(found, self._clock(), environment.keep_history))
+            composition = self._composed(environment, state, dry=False)
             mark = self._shut_out(environment, composition, held)
             report = self._workshop.run(run_request(order, environment, composition, mark), on_progress)
             recording = self._record(environment, report, held)
@@ -128,18 +132,13 @@ class Server:
 
     def _definitions(
         self, environment: Environment, served: Mapping[ModelId, Entry], *, dry: bool
-    ) -> dict[ReleaseId, Definition]:
+    ) -> Mapping[ReleaseId, Definition]:
         """Return every release that some model comes from, parsed for the environment."""
-        found: dict[ReleaseId, Definition] = {}
-        lost: dict[ReleaseId, ReleaseError] = {}
-        for release in sorted({entry.release for entry in served.values() if entry.release is not None}):
-            try:
-                found[release] = self._workshop.released(release, environment, dry=dry)
-            except ReleaseError as error:
-                lost[release] = error
+        wanted = {entry.release for entry in served.values() if entry.release is not None}
+        found, lost = Shelf(self._workshop, environment, dry=dry).read(wanted)
         if lost:
             models = sorted(model for model, entry in served.items() if entry.release in lost)
-            told = "; ".join(str(error) for error in lost.values())
+            told = "; ".join(lost.values())
             raise UnservableError(
                 environment.name,
                 models,
@@ -151,14 +150,10 @@ class Server:
         """Record what a run proves; nothing enters by it, since all of it is there already."""
         others = self._memory.others(environment.name)
         entering = Entering(only=frozenset(), origin=EntryOrigin.PROMOTION, by=report.run.invocation_id)
-        recordings: list[Recording] = []
-
-        def move(state: EnvironmentState) -> EnvironmentState:
-            recordings.append(record(state, report.release, report.run, entering, others))
-            return recordings[-1].state
-
-        held.change(move, release=True)
-        return recordings[-1]
+        return made_by(
+            partial(held.change, release=True),
+            lambda state: record(state, report.release, report.run, entering, others),
+        )
 
     def _listed(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -28,26 +28,34 @@ class Shelf:
         self._lost: dict[ReleaseId, str] = {}
         self._code: Code | None = None
 
-    def code(self, wanted: Iterable[ReleaseId]) -> Code:
-        """Return some releases, each as parsed for the environment; one that cannot be had is told as lost.
+    def read(self, wanted: Iterable[ReleaseId]) -> tuple[Mapping[ReleaseId, Definition], Mapping[ReleaseId, str]]:
+        """Return some releases, each as parsed for the environment, and those that cannot be had, each with the reason.
 
         Raises DbtProjectError where dbt refuses one.
         """
-        asked = set(wanted)
-        for release in sorted(asked - self._definitions.keys() - self._lost.keys()):
-            try:
-                found = self._workshop.released(release, self._environment, dry=self._dry)
-            except ReleaseError as error:
-                self._lost[release] = str(error)
-            else:
-                self._definitions[release] = found
-                self._releases[release] = replace(release_of(found), id=release)
-        if self._code is None or self._code.definitions.keys() | self._code.lost.keys() != asked:
-            definitions = {release: self._definitions[release] for release in asked & self._definitions.keys()}
+        asked = sorted(set(wanted))
+        for release in asked:
+            if release not in self._definitions and release not in self._lost:
+                try:
+                    self._definitions[release] = self._workshop.released(release, self._environment, dry=self._dry)
+                except ReleaseError as error:
+                    self._lost[release] = str(error)
+        definitions = {release: self._definitions[release] for release in asked if release in self._definitions}
+        return definitions, {release: self._lost[release] for release in asked if release in self._lost}
+
+    def code(self, wanted: Iterable[ReleaseId]) -> Code:
+        """Return some releases with their fingerprints; raises as `read` does."""
+        definitions, lost = self.read(wanted)
+        for release in definitions.keys() - self._releases.keys():
+            self._releases[release] = replace(release_of(definitions[release]), id=release)
+        if self._code is None or (self._code.definitions.keys(), self._code.lost.keys()) != (
+            definitions.keys(),
+            lost.keys(),
+        ):
             self._code = Code(
                 definitions=definitions,
                 releases={release: self._releases[release] for release in definitions},
                 reliances=Reliances(definitions),
-                lost={release: self._lost[release] for release in asked & self._lost.keys()},
+                lost=lost,
             )
         return self._code

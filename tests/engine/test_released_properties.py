@@ -108,7 +108,7 @@ def check_reasons(shop: KeptShop, found: Promotion) -> None:
     answer = composed(PRODUCTION, target, going, code)
     if isinstance(answer, Verdict):
         return
-    made = answer[1].models
+    made = answer.release.models
     assert any(made[model].version != entry.version for model, entry in served_after(target, going).items()), shut
 
 
