@@ -17,7 +17,7 @@ from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import OnProgress, RunCommand, StateStore
-from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.core.status import Drifted, ModelStatus
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun, quiet
 from airflow_dbt_promotion.engine.mover import Moved, Mover
@@ -162,10 +162,12 @@ class PromotionStatus(Struct, frozen=True):
     """Where every model stands; iterates over `ModelStatus` values, in the order of the path and by unique id.
 
     `drift` is what others built at versions that were never promoted, of models that no environment holds, too.
+    `environments` are the documents of the environments: their holds, their blocks, what they can go back to.
     """
 
     models: tuple[ModelStatus, ...]
     drift: tuple[Drifted, ...] = ()
+    environments: tuple[EnvironmentState, ...] = ()
 
     def __iter__(self) -> Iterator[ModelStatus]:
         """Iterate over the models."""
@@ -177,7 +179,7 @@ class PromotionStatus(Struct, frozen=True):
 
     def to_dict(self) -> dict[str, object]:
         """Return the status as JSON-able values, the document of `dbt-promote status --output-format json`."""
-        return documents.status_document(self.models, self.drift)
+        return documents.status_document(self.models, self.drift, self.environments)
 
 
 def promote_to_environment(
@@ -224,7 +226,10 @@ def get_promotion_status(
     """
     _check_names(place, PlaceOptions.__optional_keys__)
     engine, names = engine_for(place_of(place)), split(models)
-    return PromotionStatus(engine.status(environment, names), engine.observer.drift(environment, names))
+    observer = engine.observer
+    return PromotionStatus(
+        engine.status(environment, names), observer.drift(environment, names), observer.states(environment)
+    )
 
 
 def get_staging_validated_models(

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from airflow_dbt_promotion import __version__
-from airflow_dbt_promotion.cli.options import COMMANDS, EXIT_CODES, FORMATS, shared
+from airflow_dbt_promotion.cli.options import COMMANDS, EXIT_CODES
+from airflow_dbt_promotion.cli.shared_options import FORMATS, shared
 from airflow_dbt_promotion.core.errors import InputError
 
 _WIDTH = 100

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.cli import recovery, released, state
+from airflow_dbt_promotion.cli import brakes, recovery, released, state
 from airflow_dbt_promotion.cli.failures import EXIT_CODES, ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.errors import ConfigError
@@ -83,7 +83,9 @@ def status(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
         Told(
             text=lambda page: standing.text(found, places(), engine.clock(), page),
             markdown=lambda: standing.as_markdown(found, places(), engine.clock()),
-            document=lambda: documents.status_document(found, engine.observer.drift(args.environment, names)),
+            document=lambda: documents.status_document(
+                found, engine.observer.drift(args.environment, names), engine.observer.states(args.environment)
+            ),
         )
     )
     return ExitCode.DONE
@@ -148,7 +150,7 @@ def why(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
     finally:
         progress.clear()
     standing = engine.status(plan.source, list(plan.already_current)) if plan.already_current else ()
-    verdicts = tuple(verdict for one in standing for verdict in (one.tests, one.soak) if verdict is not None)
+    verdicts = tuple(verdict for one in standing for verdict in one.verdicts if verdict not in plan.verdicts)
     found = telling.Why(
         asked=args.model,
         plan=plan,
@@ -193,6 +195,9 @@ COMMANDS: Mapping[str, Command] = {
     "clean": released.clean,
     "resume": recovery.resume,
     "unlock": recovery.unlock,
+    "hold": brakes.hold,
+    "release": brakes.release,
+    "unblock": brakes.unblock,
     "state": state.state,
 }
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 
+from airflow_dbt_promotion.cli import recovery_options as recovery
+from airflow_dbt_promotion.cli.shared_options import locking, models, natural, run_id
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.ports import RunCommand
-
-FORMATS = ("text", "json", "markdown")
 
 EXIT_CODES = """\
 exit codes:
@@ -65,14 +63,6 @@ examples:
   dbt-promote clean --dry-run
   dbt-promote clean
 """
-_RESUME = """\
-examples:
-  dbt-promote resume --environment production
-"""
-_UNLOCK = """\
-examples:
-  dbt-promote unlock --environment production --force --reason "the runner was shut down, INC-42"
-"""
 _STATE = """\
 examples:
   dbt-promote state show
@@ -87,60 +77,6 @@ examples:
 """
 
 
-def _number(what: str, read_number: Callable[[str], float]) -> Callable[[str], float]:
-    """Return what reads a finite number of 0 or more."""
-
-    def reads(text: str) -> float:
-        try:
-            found = read_number(text)
-        except ValueError:
-            found = -1
-        if found < 0 or not math.isfinite(found):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what} of 0 or more")
-        return found
-
-    return reads
-
-
-natural = _number("a whole number", int)
-seconds = _number("a number of seconds", float)
-
-
-def shared(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every command has."""
-    place = parser.add_argument_group("where the project is")
-    place.add_argument("--dbt-project-dir", metavar="DIR", default=".", help="the dbt project's folder (default: here)")
-    place.add_argument("--profiles-dir", metavar="DIR", help="the folder of profiles.yml (default: where dbt finds it)")
-    place.add_argument("--profile", metavar="NAME", help="the dbt profile (default: the one in dbt_project.yml)")
-    place.add_argument(
-        "--state", metavar="ROOT", help="the root of the promotion state (default: `state` in promotion.yml)"
-    )
-    place.add_argument(
-        "--dbt-executable-path",
-        metavar="FILE",
-        help="another dbt, or a Python that has dbt (default: the one installed here)",
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output-format",
-        choices=FORMATS,
-        default="text",
-        help="text (default), json or markdown; json goes to standard output alone",
-    )
-    output.add_argument("--debug", action="store_true", help="show tracebacks (also: PROMOTION_DEBUG=1)")
-
-
-def _models(parser: argparse._ActionsContainer, told: str) -> None:
-    """Add `--models`."""
-    parser.add_argument(
-        "--models",
-        metavar="NAME",
-        nargs="+",
-        action="extend",
-        help=f"{told}; names separated by commas or spaces, several times too",
-    )
-
-
 def promote(parser: argparse.ArgumentParser) -> None:
     """Add the options of `promote`."""
     what = parser.add_argument_group("what")
@@ -150,7 +86,7 @@ def promote(parser: argparse.ArgumentParser) -> None:
         metavar="ENV",
         help="where from; has to be the one before it on the path (default: that)",
     )
-    _models(what, "the models, or all-validated (default): all that may go")
+    models(what, "the models, or all-validated (default): all that may go")
     what.add_argument(
         "--select", metavar="SELECTOR", help="a dbt selector in place of --models, such as tag:nightly or +orders"
     )
@@ -204,14 +140,14 @@ def promote(parser: argparse.ArgumentParser) -> None:
         choices=[one.value for one in IncrementalChange],
         help="what becomes of the rows of an incremental model whose code changed",
     )
-    _locking(how, "another promotion", "who promotes")
-    _run_id(how)
+    locking(how, "another promotion", "who promotes")
+    run_id(how)
 
 
 def status(parser: argparse.ArgumentParser) -> None:
     """Add the options of `status`."""
     parser.add_argument("--environment", metavar="ENV", help="one environment (default: all)")
-    _models(parser, "these models (default: all)")
+    models(parser, "these models (default: all)")
 
 
 def validated(parser: argparse.ArgumentParser) -> None:
@@ -273,26 +209,8 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="list what would be executed; write nothing, run nothing"
     )
-    _locking(parser, "a promotion, or another run", "who runs it")
-    _run_id(parser)
-
-
-def resume(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `resume`."""
-    parser.add_argument(
-        "--environment", metavar="ENV", required=True, help="the environment into which a promotion broke off"
-    )
-    _locking(parser, "whoever has the lock", "who resumes it")
-
-
-def unlock(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `unlock`."""
-    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment whose lock is opened")
-    parser.add_argument("--force", action="store_true", help="open it, whoever has it; required")
-    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; stays on record")
-    parser.add_argument(
-        "--actor", metavar="NAME", help="who opens it (default: the person behind the CI job, else user@host)"
-    )
+    locking(parser, "a promotion, or another run", "who runs it")
+    run_id(parser)
 
 
 def state(parser: argparse.ArgumentParser) -> None:
@@ -306,30 +224,6 @@ def state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="verify: read every file of every kept release, too")
     parser.add_argument(
         "--timezone", metavar="ZONE", help="import: the zone of instants that name none, such as Europe/Lisbon"
-    )
-
-
-def _locking(parser: argparse._ActionsContainer, others: str, who: str) -> None:
-    """Add what every command has that holds the lock of an environment."""
-    parser.add_argument(
-        "--lock-timeout",
-        metavar="SECONDS",
-        type=seconds,
-        default=60.0,
-        help=f"how long to wait for {others} (default: 60)",
-    )
-    parser.add_argument(
-        "--actor", metavar="NAME", help=f"{who} (default: the person behind the CI job, else user@host)"
-    )
-    parser.add_argument("--link", metavar="URL", help="where a person can look at this run (default: the CI job)")
-
-
-def _run_id(parser: argparse._ActionsContainer) -> None:
-    """Add `--run-id`."""
-    parser.add_argument(
-        "--run-id",
-        metavar="TEXT",
-        help="what a retry of this very command has in common with it, after its process died: it then carries on",
     )
 
 
@@ -354,8 +248,11 @@ COMMANDS = (
     ("history", "list the promotions on record", _HISTORY, history),
     ("run", "run what was promoted to an environment, whatever is checked out", _RUN, run),
     ("exclude", "print a dbt selector of what is checked out and was not promoted", _EXCLUDE, exclude),
-    ("resume", "carry on a promotion that broke off", _RESUME, resume),
-    ("unlock", "open the lock of an environment by force, on record", _UNLOCK, unlock),
+    ("resume", "carry on a promotion that broke off", recovery.RESUME, recovery.resume),
+    ("unlock", "open the lock of an environment by force, on record", recovery.UNLOCK, recovery.unlock),
+    ("hold", "let nothing be promoted into an environment until it is released", recovery.HOLD, recovery.hold),
+    ("release", "lift the hold of an environment", recovery.RELEASE, recovery.release),
+    ("unblock", "let versions go again that were blocked", recovery.UNBLOCK, recovery.unblock),
     ("state", "show, verify or copy the state itself, or import what was before it", _STATE, state),
     ("clean", "delete kept releases that nothing refers to any more", _CLEAN, clean),
 )

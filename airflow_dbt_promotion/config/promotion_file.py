@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from airflow_dbt_promotion.config.typed import kind_of, near, text_keyed, typed_fields
 from airflow_dbt_promotion.config.yaml_file import YamlFile, read_yaml
 from airflow_dbt_promotion.core.environment import (
+    MOST_CHECKPOINTS,
     MOST_HISTORY,
     MOST_RUNS,
     BypassKind,
@@ -34,6 +35,7 @@ WORKING_NAMES = frozenset({"development", "dev"})
 
 Runs = Annotated[int, Meta(ge=0, le=MOST_RUNS)]
 History = Annotated[int, Meta(ge=1, le=MOST_HISTORY)]
+Checkpoints = Annotated[int, Meta(ge=0, le=MOST_CHECKPOINTS)]
 
 
 class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +48,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     development or dev). `vars`: given to dbt for every run of this environment. `forbid`: bypasses that nobody may use.
     `candidate`: which version of the source goes (newest_soaked, or the one that is current there). `on_drift`: what
     becomes of a run of code that was never promoted (tell, block). `marks`: whether promotions and runs leave marks in
-    the warehouse, which a retry asks.
+    the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back.
     """
 
     target: str | UnsetType = UNSET
@@ -66,6 +68,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
     marks: bool = True
+    keep_checkpoints: Checkpoints = 3
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

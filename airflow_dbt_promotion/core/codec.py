@@ -239,6 +239,24 @@ def _contradictions(state: EnvironmentState) -> Iterator[str]:
                 yield f'a stay ends before it begins - at `$.stays["{model}"][{index}].left_at`'
     for model, ledgers in state.evidence.items():
         yield from _miscounted(model, ledgers)
+    for model, blocks in state.blocks.items():
+        if len({block.version for block in blocks}) != len(blocks):
+            yield f'one version is blocked twice - at `$.blocks["{model}"]`'
+    yield from _unkept(state)
+
+
+def _unkept(state: EnvironmentState) -> Iterator[str]:
+    """Yield what cannot be true of checkpoints and leftovers: what `clean` drops must be needed by nobody."""
+    ids = [checkpoint.id for checkpoint in state.checkpoints]
+    kept = {relation.place for checkpoint in state.checkpoints for relation in checkpoint.kept.values()}
+    for index, checkpoint in enumerate(state.checkpoints):
+        if ids.index(checkpoint.id) != index:
+            yield f"two checkpoints have one id - at `$.checkpoints[{index}].id`"
+        if not checkpoint.kept.keys() <= checkpoint.before.keys():
+            yield f"a relation is kept of what did not change - at `$.checkpoints[{index}].kept`"
+    for index, leftover in enumerate(state.leftovers):
+        if leftover.place in kept:
+            yield f"a checkpoint keeps this relation - at `$.leftovers[{index}].place`"
 
 
 def _miscounted(model: ModelId, ledgers: tuple[Evidence, ...]) -> Iterator[str]:
@@ -280,10 +298,26 @@ def _instants(state: EnvironmentState) -> Iterator[datetime | None]:
     for record in state.history:
         yield from (record.started_at, record.finished_at)
     yield from (unlocking.at for unlocking in state.unlocks)
-    yield state.journal.started_at if state.journal else None
+    if state.journal is not None:
+        yield state.journal.started_at
+        yield from (relation.rows_at for relation in state.journal.kept.values())
     if state.lock is not None:
         yield from (state.lock.acquired_at, state.lock.heartbeat_at, state.lock.expires_at)
     yield state.unfinalized.since if state.unfinalized else None
+    yield from _instants_to_go_back_to(state)
+
+
+def _instants_to_go_back_to(state: EnvironmentState) -> Iterator[datetime | None]:
+    """Yield every instant of checkpoints, stops and leftovers."""
+    for checkpoint in state.checkpoints:
+        yield checkpoint.at
+        for entry in checkpoint.before.values():
+            yield from () if entry is None else (entry.since, entry.stale_since)
+        yield from (relation.rows_at for relation in checkpoint.kept.values())
+    yield from (block.at for blocks in state.blocks.values() for block in blocks)
+    yield state.hold.at if state.hold else None
+    yield from (intervention.at for intervention in state.interventions)
+    yield from (leftover.since for leftover in state.leftovers)
 
 
 def _in_utc(state: EnvironmentState) -> EnvironmentState:

@@ -1,7 +1,7 @@
 """Eligibility: may this version of this model go on, and if not yet, when?
 
 The one answer that every surface gives: the plan and the promotion, the sensor, the command line and the status page
-all call `judge`.
+all call `judge`, and ask `blocked_version` and `held_environment` what people stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.environment import Leniency, SoakScope
-from airflow_dbt_promotion.core.identity import ModelId, TestId
+from airflow_dbt_promotion.core.identity import ModelId, TestId, Version, short
 from airflow_dbt_promotion.core.instants import check_past, readable
 from airflow_dbt_promotion.core.release import NO_TESTS
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
@@ -31,6 +31,8 @@ class GateName(Enum):
     COHERENCE = "coherence"
     CHANGE = "change"
     CODE = "code"
+    BLOCK = "block"
+    HOLD = "hold"
 
 
 class Status(Enum):
@@ -87,6 +89,35 @@ def waiting(gate: GateName, code: str, reason: str, eligible_at: datetime | None
 def blocked(gate: GateName, code: str, reason: str) -> Verdict:
     """Return the verdict of a gate that people must open."""
     return Verdict(gate=gate, status=Status.BLOCKED, code=code, reason=reason)
+
+
+def blocked_version(model: ModelId, version: Version, *environments: EnvironmentState) -> tuple[Verdict, ...]:
+    """Return the verdict of the block gate where a version is blocked in one of some environments, nothing where it is
+    not: what was left once for a reason goes nowhere.
+    """
+    return tuple(
+        blocked(
+            GateName.BLOCK,
+            "version_blocked",
+            f"{short(version)} is blocked in {state.environment} since {_minute(block.at)} by {block.actor}: "
+            f"{block.reason}; `dbt-promote unblock --environment {state.environment}` lifts that",
+        )
+        for state in environments
+        for block in state.blocks.get(model, ())
+        if block.version == version
+    )
+
+
+def held_environment(target: EnvironmentState) -> tuple[Verdict, ...]:
+    """Return the verdict of the hold gate for a target that is held, nothing for one that is not."""
+    hold = target.hold
+    if hold is None:
+        return ()
+    reason = (
+        f"{target.environment} is held since {_minute(hold.at)} by {hold.actor}: {hold.reason}; "
+        f"`dbt-promote release --environment {target.environment}` lifts that"
+    )
+    return (blocked(GateName.HOLD, "held", reason),)
 
 
 def judge(

@@ -78,13 +78,15 @@ class BypassKind(StrEnum):
 
 MOST_RUNS = 1_000
 MOST_HISTORY = 1_000
+MOST_CHECKPOINTS = 100
 
 
 class Environment(Struct, frozen=True, kw_only=True):
     """A named place that dbt builds into, with the policy for entering it.
 
     `soak` and `min_successful_runs` are asked of the source environment before a version may enter this one.
-    `vars` are given to dbt for every run of this environment and are no part of a version.
+    `vars` are given to dbt for every run of this environment and are no part of a version. `keep_checkpoints` is before
+    how many promotions it can be gone back.
     """
 
     name: EnvironmentName
@@ -105,6 +107,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
     marks: bool = True
+    keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""
@@ -118,6 +121,8 @@ class Environment(Struct, frozen=True, kw_only=True):
             raise ConfigError(f"{where}.min_successful_runs", f"must be a whole number from 0 to {MOST_RUNS}")
         if not 1 <= self.keep_history <= MOST_HISTORY:
             raise ConfigError(f"{where}.keep_history", f"must be a whole number from 1 to {MOST_HISTORY}")
+        if not 0 <= self.keep_checkpoints <= MOST_CHECKPOINTS:
+            raise ConfigError(f"{where}.keep_checkpoints", f"must be a whole number from 0 to {MOST_CHECKPOINTS}")
 
 
 class PromotionPath(Struct, frozen=True):

@@ -5,8 +5,17 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
 
 from airflow_dbt_promotion.core.errors import ClockError, InvalidDurationError
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""An instant in a document: one with a time zone."""
+
+Natural = Annotated[int, Meta(ge=0)]
+"""A whole number of 0 or more in a document."""
 
 SKEW = timedelta(minutes=5)
 """How far ahead of the clock a recorded instant may lie before it is an error."""

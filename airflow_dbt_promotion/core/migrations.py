@@ -83,5 +83,14 @@ def _lock(document: dict[str, Any]) -> None:
     document |= {"epoch": 0, "lock": None, "unlocks": []}
 
 
-_STEPS = (_keep_releases, _lock)
+def _go_back(document: dict[str, Any]) -> None:
+    """Take schema 3 to 4: checkpoints to go back to, and stops. There were none, and nobody had rolled back."""
+    for record in document.get("history", []):
+        record["rollback_to"] = None
+    if (journal := document.get("journal")) is not None:
+        journal |= {"beside": {}, "kept": {}, "rollback_to": None}
+    document |= {"checkpoints": [], "blocks": {}, "hold": None, "interventions": [], "leftovers": []}
+
+
+_STEPS = (_keep_releases, _lock, _go_back)
 """What takes each schema to the next, from the oldest on."""

@@ -6,7 +6,7 @@ lock and refuses if `plan_id` came out otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -50,6 +50,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     `changes` would go, together; `held` would not, each with the verdicts that say why; `already_current` costs
     nothing. `verdicts` are about the plan as a whole. `tests_in_target` have to run in the target, since in the source
     they saw other models than they will meet. `rests_on` are the candidates of the source over the plan's closure.
+    `rollback_to` is the checkpoint that a rollback goes back to, whose source is its target; None for a promotion.
     """
 
     plan_id: PlanId
@@ -66,6 +67,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     exposures: tuple[Exposure, ...] = ()
     choices: Choices = Choices()
     rests_on: Mapping[ModelId, Version] = {}
+    rollback_to: str | None = None
     computed_at: datetime
 
     @property
@@ -109,13 +111,23 @@ def plan_id(source: EnvironmentName, target: EnvironmentName, changes: Collectio
 
 
 def precondition(source: EnvironmentState, target: EnvironmentState, closure: Collection[ModelId]) -> str:
-    """Return the digest of what a plan rests on: what both environments hold over its closure, and which documents they
-    are.
+    """Return the digest of what a plan rests on: what both environments hold over its closure, what is blocked or held
+    there, and which documents they are.
 
     A document of which nothing is known but who has the lock is as good as none.
     """
     held = [(model, _held(source, model)[:2], _held(target, model)) for model in sorted(closure)]
-    return digest_of([source.lineage, target.lineage if _is_begun(target) else "new", held])
+    stops = [told for state in (source, target) for told in _stops(state, closure)]
+    rests = [source.lineage, target.lineage if _is_begun(target) else "new", held]
+    return digest_of([*rests, stops] if stops else rests)
+
+
+def _stops(state: EnvironmentState, closure: Collection[ModelId]) -> Iterator[object]:
+    """Yield what is blocked in an environment, as far as a plan rests on it, and its hold."""
+    for model in sorted(state.blocks.keys() & set(closure)):
+        yield [state.environment, model, sorted(block.version for block in state.blocks[model])]
+    if state.hold is not None:
+        yield [state.environment, state.hold.at.isoformat()]
 
 
 def _is_begun(state: EnvironmentState) -> bool:

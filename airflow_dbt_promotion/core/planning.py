@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from airflow_dbt_promotion.core.candidates import Candidates
-from airflow_dbt_promotion.core.eligibility import GateName, blocked, judge
+from airflow_dbt_promotion.core.eligibility import GateName, blocked, blocked_version, judge
 from airflow_dbt_promotion.core.environment import Candidate
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, plan_id
@@ -52,6 +52,8 @@ def _candidates(situation: Situation, question: Question, source: EnvironmentSta
         if only_current and entry is not source.current[model]:
             return False
         if entry.version != question.pinned.get(model, entry.version):
+            return False
+        if blocked_version(model, entry.version, source, situation.target_state):
             return False
         verdicts = judge(model, source, question.requirement, situation.now, situation.others, entry)
         return all(verdict.passed for verdict in verdicts)

@@ -19,12 +19,16 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.candidates import with_releases
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
-from airflow_dbt_promotion.core.environment import BypassKind, Strategy
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, bare_name
+from airflow_dbt_promotion.core.checkpoints import KEPT, abandoned, replaced, take, without
+from airflow_dbt_promotion.core.environment import Strategy
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, bare_name
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.recording import Entering, record
+from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.release import Release
-from airflow_dbt_promotion.core.run import ResultStatus, Run
+from airflow_dbt_promotion.core.results import results_of
+from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import (
     Bypass,
     Entry,
@@ -37,8 +41,6 @@ from airflow_dbt_promotion.core.state import (
     Unfinalized,
 )
 from airflow_dbt_promotion.core.stays import end_stale, enter, leave
-
-_FINE = frozenset({ResultStatus.PASS, ResultStatus.WARN})
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -112,8 +114,23 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         soak=attempt.soak,
         runs=attempt.runs,
         rests_on=plan.rests_on,
+        rollback_to=plan.rollback_to,
     )
     return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
+
+
+def placed(
+    state: EnvironmentState, beside: Mapping[ModelId, Place], kept: Mapping[ModelId, KeptRelation], now: datetime
+) -> EnvironmentState:
+    """Return the document of a promotion that has begun, which says what it builds `beside` what readers see, and where
+    that goes at the swap: on record before either is there.
+
+    What earlier attempts at it built elsewhere is left over; a leftover that is used again is none any more.
+    """
+    journal = _begun(state)
+    state = replaced(abandoned(state, journal, now), journal, now)
+    state = without(state, (*beside.values(), *(old.place for old in kept.values())))
+    return replace(state, journal=replace(journal, beside=beside, kept=kept))
 
 
 def is_carried_on(journal: Journal, attempt: Attempt) -> bool:
@@ -121,15 +138,17 @@ def is_carried_on(journal: Journal, attempt: Attempt) -> bool:
     return attempt.resumes or (attempt.run is not None and journal.run == attempt.run)
 
 
-def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, keep: int) -> Ending:
+def settle(
+    state: EnvironmentState, plan: Plan, built: Built, now: datetime, keep: int, checkpoints: int = KEPT
+) -> Ending:
     """Return the document after a plan was carried out: only what was built and passed advances.
 
     For `record` (no runs) every change advances. What somebody else moved meanwhile, past this plan, does not. Children
-    left on an older parent, and changes that did not advance, leave the environment unfinalized.
+    left on an older parent, and changes that did not advance, leave the environment unfinalized. Where `current`
+    changed, what it was is a checkpoint, of which so many are kept.
     """
-    results = _results(plan, built)
-    results |= dict.fromkeys(_overtaken(state, plan, built, results), "skipped")
-    results = _together(plan, results)
+    before, journal = state, _begun(state)
+    results = results_of(state, plan, built.runs, built.release)
     advanced = {model for model, result in results.items() if result == "advanced"}
     state = _advance(state, plan, built, advanced, now)
     models = {
@@ -147,17 +166,21 @@ def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, kee
             f"; {built.words[0]}" if built.words else ""
         )
     state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
+    state = take(before, state, journal, now, checkpoints)
+    state = abandoned(state, journal, now) if left else state
     return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)
 
 
 def abort(state: EnvironmentState, message: str, now: datetime, keep: int, *, touched: bool) -> EnvironmentState:
     """Return the document after the machine broke in the middle: nothing advanced, the attempt is history as errored.
 
-    `touched` says that the warehouse may hold part of it: the environment is then left unfinalized.
+    `touched` says that the warehouse may hold part of it: the environment is then left unfinalized. The relations that
+    it made are left over.
     """
     journal = state.journal
     if journal is None:
         return state
+    state = replaced(abandoned(state, journal, now), journal, now)
     if touched:
         why = "the promotion broke off; the warehouse may hold part of it"
         before = state.unfinalized.models if state.unfinalized is not None else ()
@@ -165,6 +188,13 @@ def abort(state: EnvironmentState, message: str, now: datetime, keep: int, *, to
         state = replace(state, unfinalized=Unfinalized(plan_id=journal.plan_id, since=now, models=models, why=why))
     ending = Ending(state=state, outcome=PromotionOutcome.ERRORED, models=journal.models, message=message)
     return _ended(state, ending, now, keep).state
+
+
+def _begun(state: EnvironmentState) -> Journal:
+    """Return the journal of a promotion that has begun; anything else is a broken contract."""
+    if state.journal is None:
+        raise ValueError("a promotion goes on, and ends, only after it has begun")
+    return state.journal
 
 
 def _told(change: Change, result: str) -> PromotedModel:
@@ -182,9 +212,7 @@ def buried(state: EnvironmentState, now: datetime, keep: int) -> EnvironmentStat
 
 def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) -> Ending:
     """Close the journal and make the attempt history, newest first."""
-    journal = state.journal
-    if journal is None:
-        raise ValueError("a promotion ends only after it began")
+    journal = _begun(state)
     entry = PromotionRecord(
         plan_id=journal.plan_id,
         outcome=ending.outcome,
@@ -195,86 +223,21 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
         finished_at=max(now, journal.started_at),
         models=ending.models,
         message=ending.message,
-        reason=next(
-            (b.reason for b in state.bypasses if (b.plan_id, b.at) == (journal.plan_id, journal.started_at)), None
-        ),
+        reason=_reason(state, journal),
         link=journal.link,
         run=journal.run,
         attempts=max(len(journal.epochs), 1),
+        rollback_to=journal.rollback_to,
     )
     return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
 
 
-def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
-    """Return what became of each change by itself: `advanced`, `failed` or `skipped`."""
-    if built.release is None:
-        return dict.fromkeys((change.model for change in plan.changes), "advanced")
-    told = {result.id: result.status for run in built.runs for result in run.results}
-    tests = _tests_by_model(plan, built.release)
-    return {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
-
-
-def _overtaken(state: EnvironmentState, plan: Plan, built: Built, results: Mapping[ModelId, str]) -> list[ModelId]:
-    """Return the changes that the document says somebody else went past while the plan was carried out.
-
-    A newer version of the model is there, or a parent that does not come with the plan is at another version.
-    """
-    coming = {c.model: c.to_version for c in plan.changes if c.kind in BUILT and results[c.model] == "advanced"}
-    held = {model: entry.version for model, entry in state.current.items()}
-    there = held | coming
-    overtaken = []
-    for change in plan.changes:
-        after, entry = change.after, state.current.get(change.model)
-        if after is None or results[change.model] != "advanced":
-            continue
-        moved = entry is not None and entry.version not in {change.from_version, after.version}
-        later = entry is not None and bool(built.runs) and entry.since > built.runs[-1].finished_at
-        orphan = any(there.get(parent) != version for parent, version in after.parents.items())
-        if change.kind is ChangeKind.METADATA:
-            overtaken += [change.model] if held.get(change.model) != after.version else []
-        elif (moved and later) or orphan:
-            overtaken.append(change.model)
-    return overtaken
-
-
-def _together(plan: Plan, results: Mapping[ModelId, str]) -> dict[ModelId, str]:
-    """Return the results with every change skipped of which a planned parent did not advance."""
-    together = dict(results)
-    children: dict[ModelId, list[ModelId]] = {}
-    for change in plan.changes:
-        for parent in change.after.parents if change.after is not None and change.kind in BUILT else ():
-            children.setdefault(parent, []).append(change.model)
-    waiting = [model for model, result in together.items() if result != "advanced"]
-    while waiting:
-        for child in children.get(waiting.pop(), ()):
-            if together[child] == "advanced":
-                together[child] = "skipped"
-                waiting.append(child)
-    return together
-
-
-def _result(change: Change, told: Mapping[str, ResultStatus], tests: Collection[str]) -> str:
-    """Return what became of one change by its own build and its own tests."""
-    if change.kind is ChangeKind.REMOVED:
-        return "advanced"
-    status = told.get(change.model)
-    if change.kind is not ChangeKind.METADATA and status is not ResultStatus.SUCCESS:
-        return "failed" if status is ResultStatus.FAILED else "skipped"
-    ended = {told.get(test) for test in tests}
-    if ended <= _FINE:
-        return "advanced"
-    return "failed" if ended & {ResultStatus.FAIL, ResultStatus.ERROR} else "skipped"
-
-
-def _tests_by_model(plan: Plan, release: Release) -> dict[ModelId, list[TestId]]:
-    """Return the data tests that each planned model had to pass in the target; none where tests were skipped."""
-    if BypassKind.SKIP_TESTS in plan.choices.bypasses:
-        return {}
-    return {
-        change.model: [test for test in release.models[change.model].required if not release.tests[test].unit]
-        for change in plan.changes
-        if change.model in release.models
-    }
+def _reason(state: EnvironmentState, journal: Journal) -> str | None:
+    """Return why gates were gone around, or why it was gone back; None where nobody had to say."""
+    if journal.rollback_to is not None:
+        return journal.choices.reason
+    began = (journal.plan_id, journal.started_at)
+    return next((bypass.reason for bypass in state.bypasses if (bypass.plan_id, bypass.at) == began), None)
 
 
 def _advance(

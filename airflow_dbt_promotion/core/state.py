@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version
+from airflow_dbt_promotion.core.instants import Instant, Natural
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.core.relations import KeptRelation, Leftover
+from airflow_dbt_promotion.core.stops import Block, Hold, Intervention
 
-SCHEMA_VERSION = 3
-
-Instant = Annotated[datetime, Meta(tz=True)]
-Natural = Annotated[int, Meta(ge=0)]
+SCHEMA_VERSION = 4
 
 
 class EntryOrigin(Enum):
@@ -146,7 +146,10 @@ class PromotedModel(Struct, frozen=True, kw_only=True, array_like=False, gc=Fals
 
 
 class PromotionRecord(Struct, frozen=True, kw_only=True):
-    """One promotion, for people. `run` is what it was run as, and `attempts` how often it was begun until it ended."""
+    """One promotion, for people. `run` is what it was run as, and `attempts` how often it was begun until it ended.
+
+    `rollback_to` is the checkpoint that a rollback went back to, None for a promotion.
+    """
 
     plan_id: PlanId
     outcome: PromotionOutcome
@@ -161,6 +164,7 @@ class PromotionRecord(Struct, frozen=True, kw_only=True):
     link: str | None = None
     run: str | None = None
     attempts: Natural = 1
+    rollback_to: str | None = None
 
 
 class Journal(Struct, frozen=True, kw_only=True):
@@ -168,6 +172,8 @@ class Journal(Struct, frozen=True, kw_only=True):
 
     `epochs` are the lock's of every attempt, the present one last, and `run` is what they have in common.
     `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan.
+    `beside` are the relations that it builds beside those that readers see, `kept` is where these go at the swap.
+    `rollback_to` is the checkpoint that it goes back to, None for a promotion.
     """
 
     plan_id: PlanId
@@ -183,6 +189,9 @@ class Journal(Struct, frozen=True, kw_only=True):
     soak: timedelta | None = None
     runs: Natural | None = None
     rests_on: Mapping[ModelId, Version] = {}
+    beside: Mapping[ModelId, Place] = {}
+    kept: Mapping[ModelId, KeptRelation] = {}
+    rollback_to: str | None = None
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -238,11 +247,29 @@ class Unfinalized(Struct, frozen=True, kw_only=True):
     why: str
 
 
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """What an environment held before the plan `by` replaced some of it, at `at`: see `core/checkpoints.py`.
+
+    `before` are the entries of what has changed between this checkpoint and the next newer one (`current`, for the
+    newest); None for a model that was not there. `kept` is where their relations are kept, as far as they are. `whole`
+    says that the environment was finalized then, so that it can be gone back to.
+    """
+
+    id: str
+    at: Instant
+    by: PlanId
+    actor: str
+    before: Mapping[ModelId, Entry | None]
+    kept: Mapping[ModelId, KeptRelation]
+    whole: bool
+
+
 class EnvironmentState(Struct, frozen=True, kw_only=True):
     """The one document of an environment. `serial` rises by one at each write; `lineage` is a UUID made at creation.
 
     `epoch` is that of the newest lock, held or not. `release` are the kept sources of the newest run of the whole
-    project that was recorded: what the project is now.
+    project that was recorded: what the project is now. `checkpoints` are newest first. `blocks` are versions that may
+    not come in again, `leftovers` relations that this package made and that nobody needs any more.
     """
 
     project: ProjectIdentity
@@ -262,3 +289,8 @@ class EnvironmentState(Struct, frozen=True, kw_only=True):
     epoch: Natural = 0
     lock: Lock | None = None
     unlocks: tuple[Unlocking, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    blocks: Mapping[ModelId, tuple[Block, ...]] = {}
+    hold: Hold | None = None
+    interventions: tuple[Intervention, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()

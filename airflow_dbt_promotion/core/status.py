@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.eligibility import Requirement, Verdict, judge
+from airflow_dbt_promotion.core.eligibility import Requirement, Verdict, blocked_version, held_environment, judge
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version, bare_name
 from airflow_dbt_promotion.core.state import Bypass, EnvironmentState, PromotionOutcome, PromotionRecord
 
@@ -24,7 +24,7 @@ class LastPromotion(Struct, frozen=True, kw_only=True):
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
     """One model in one environment. `tests` and `soak` are the verdicts for going on to the next environment; `soak` is
-    None in the last.
+    None in the last. `stops` are those of its blocks and of a hold, where there are any.
 
     `pending` says whether the next environment lacks this version. `bypassed` are the kinds of bypasses by which this
     version came in.
@@ -39,6 +39,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     stale: bool
     tests: Verdict
     soak: Verdict | None
+    stops: tuple[Verdict, ...]
     pending: bool
     drifted: Version | None
     bypassed: tuple[str, ...]
@@ -57,7 +58,12 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     @property
     def validated(self) -> bool:
         """Whether nothing but coherence and choice keeps it from going on."""
-        return self.tests.passed and self.soak is not None and self.soak.passed
+        return self.tests.passed and self.soak is not None and self.soak.passed and not self.stops
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdicts for going on, those that are not asked left out."""
+        return (self.tests, *((self.soak,) if self.soak is not None else ()), *self.stops)
 
 
 class Drifted(Struct, frozen=True, kw_only=True):
@@ -111,6 +117,7 @@ def statuses(
                 stale=entry.stale_since is not None,
                 tests=tests,
                 soak=soak if following is not None else None,
+                stops=_stops(model, entry.version, state, following),
                 pending=following is not None
                 and (held is None or held.version != entry.version or held.tests != entry.tests),
                 drifted=drift.version if drift is not None else None,
@@ -151,6 +158,17 @@ def _last_promotions(history: tuple[PromotionRecord, ...]) -> dict[ModelId, Last
                 actor=record.actor,
             )
     return last
+
+
+def _stops(
+    model: ModelId, version: Version, state: EnvironmentState, following: Following | None
+) -> tuple[Verdict, ...]:
+    """Return what people stopped of a version on its way to the next environment."""
+    if following is None:
+        return ()
+    beside = (following.state,) if following.state is not None else ()
+    held = held_environment(following.state) if following.state is not None else ()
+    return (*blocked_version(model, version, state, *beside), *held)
 
 
 def _bypassed(bypasses: tuple[Bypass, ...], model: ModelId, version: Version) -> tuple[str, ...]:

@@ -10,7 +10,17 @@ from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
 from airflow_dbt_promotion.core.code_gate import of_checkout, of_kept
 from airflow_dbt_promotion.core.coherence import Direction, Needs, largest
-from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict, blocked, judge, passed, waiting
+from airflow_dbt_promotion.core.eligibility import (
+    GateName,
+    Status,
+    Verdict,
+    blocked,
+    blocked_version,
+    held_environment,
+    judge,
+    passed,
+    waiting,
+)
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
@@ -76,7 +86,7 @@ class Weighing:
             changes=tuple(changes),
             held=tuple(held),
             already_current=current,
-            verdicts=self._forbidden(),
+            verdicts=(*held_environment(self._target), *self._forbidden()),
             tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
@@ -218,7 +228,8 @@ class Weighing:
             soak = passed(
                 GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
             )
-        return (tests, soak, *self._changing(change), *self._code(change))
+        stops = blocked_version(model, change.after.version, self._held, self._target)
+        return (*stops, tests, soak, *self._changing(change), *self._code(change))
 
     def _changing(self, change: Change) -> tuple[Verdict, ...]:
         """Ask what becomes of the data of an incremental model whose own code changed."""
@@ -255,7 +266,10 @@ class Weighing:
         now = self._held.current.get(change.model)
         if change.after is None or now is None or now.version == change.after.version:
             return ()
-        held = judge(change.model, self._held, self._question.requirement, self._situation.now, self._situation.others)
+        held = (
+            *blocked_version(change.model, now.version, self._held, self._target),
+            *judge(change.model, self._held, self._question.requirement, self._situation.now, self._situation.others),
+        )
         why = next((verdict.reason for verdict in held if not verdict.passed), "it cannot go with the others yet")
         reason = f"{self._held.environment} holds a newer version by now: {why}"
         return (passed(GateName.CODE, "newest_soaked", reason),)

@@ -22,6 +22,8 @@ from airflow_dbt_promotion.core.ports import (
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
+from airflow_dbt_promotion.core.stops import Intervention
+from airflow_dbt_promotion.engine.brakes import Brakes
 from airflow_dbt_promotion.engine.cleaner import Cleaner
 from airflow_dbt_promotion.engine.importer import Importer
 from airflow_dbt_promotion.engine.locks import Locks
@@ -82,7 +84,7 @@ class Engine:
         self.server = Server(memory, self._locks, workshop, clock)
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
-        self.observer = Observer(memory, clock)
+        self.observer, self._brakes = Observer(memory, clock), Brakes(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:
         """Return the plan for a request as things stand; writes and runs nothing."""
@@ -103,6 +105,18 @@ class Engine:
     def unlock(self, environment: str, actor: str, reason: str) -> Unlocking:
         """Open the lock of an environment by force, on record. Raises NotLockedError, ReasonRequiredError."""
         return self._locks.open(self.path.get(environment).name, actor, reason)
+
+    def hold(self, environment: str, actor: str, reason: str) -> Intervention:
+        """Let nothing be promoted into an environment, on record; see `Brakes.hold`."""
+        return self._brakes.hold(environment, actor, reason)
+
+    def release(self, environment: str, actor: str, reason: str) -> Intervention:
+        """Lift the hold of an environment, on record; see `Brakes.release`."""
+        return self._brakes.release(environment, actor, reason)
+
+    def unblock(self, environment: str, actor: str, reason: str, models: Sequence[str] | None = None) -> Intervention:
+        """Lift blocks of versions, on record; see `Brakes.unblock`."""
+        return self._brakes.unblock(environment, actor, reason, models)
 
     def run(self, order: RunOrder, on_progress: OnProgress = quiet) -> ServedRun:
         """Run what was promoted to an environment; see `Server.run`."""

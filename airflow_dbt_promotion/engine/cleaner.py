@@ -59,7 +59,10 @@ class Cleaner:
 
 
 def named(state: EnvironmentState) -> Iterator[ReleaseId]:
-    """Return every release that a document names: of what is held, of what left and can go still, of the project."""
+    """Return every release that a document names: of what is held, of what left and can go still, of what can be gone
+    back to, of the project.
+    """
     held = (entry.release for entry in state.current.values())
     left = (stay.release for stays in state.stays.values() for stay in stays)
-    yield from (release for release in (*held, *left, state.release) if release is not None)
+    before = (entry.release for point in state.checkpoints for entry in point.before.values() if entry is not None)
+    yield from (release for release in (*held, *left, *before, state.release) if release is not None)

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.checkpoints import noted
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import Environment, PromotionPath
 from airflow_dbt_promotion.core.errors import ForeignProjectError, StateConflictError
@@ -53,13 +54,13 @@ class Memory:
         """Apply a move to a document and write it; where somebody else wrote meanwhile, apply the move to what is there
         now.
 
-        A move that changes nothing writes nothing. Raises what the move raises, or StateConflictError after a hundred
-        tries.
+        A move that changes nothing writes nothing; what it changes of `current` is noted in the newest checkpoint.
+        Raises what the move raises, or StateConflictError after a hundred tries.
         """
         for attempt in range(_TRIES):
             before = self.read(environment)
             fresh = before or EnvironmentState(project=project, environment=environment, lineage=str(uuid.uuid4()))
-            after = move(fresh)
+            after = noted(fresh, move(fresh))
             if before is not None and after == before:
                 return before
             try:

@@ -61,6 +61,13 @@ class Observer:
         """Return an environment's document, None where nothing was ever recorded."""
         return self._memory.read(self._memory.path.get(environment).name)
 
+    def states(self, environment: str | None) -> tuple[EnvironmentState, ...]:
+        """Return the documents of one environment or of all, as far as there are any, in the order of the path."""
+        path = self._memory.path
+        chosen = path.environments if environment is None else (path.get(environment),)
+        found = (self._memory.read(place.name) for place in chosen)
+        return tuple(state for state in found if state is not None)
+
     def validated(self, environment: str | None, soak: timedelta | None, *, pending: bool) -> tuple[ModelStatus, ...]:
         """Return the models whose version in an environment is validated and soaked.
 

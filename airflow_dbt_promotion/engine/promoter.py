@@ -250,9 +250,10 @@ class Promoter:
 
         A document that somebody wrote meanwhile is read again and moved.
         """
-        plan, keep = planned.plan, planned.situation.target.keep_history
+        plan, target = planned.plan, planned.situation.target
         return made_by(
-            partial(held.change, release=True), lambda state: settle(state, plan, built, self._clock(), keep)
+            partial(held.change, release=True),
+            lambda state: settle(state, plan, built, self._clock(), target.keep_history, target.keep_checkpoints),
         )
 
 

@@ -18,10 +18,11 @@ from airflow_dbt_promotion.core.change import Change, ChangeKind
 from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
-from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.core.status import Drifted, ModelStatus
 from airflow_dbt_promotion.engine import Promotion
 from airflow_dbt_promotion.render.drift import DriftDocument, drift_document
+from airflow_dbt_promotion.render.environments import EnvironmentDocument, environment_document
 
 SCHEMA_VERSION = 1
 
@@ -160,12 +161,13 @@ class ModelStatusDocument(Struct, frozen=True, kw_only=True):
 class StatusDocument(Struct, frozen=True, kw_only=True):
     """Where every model stands, in the order of the promotion path, then by unique id.
 
-    `drift` tells of models that no environment holds, too.
+    `drift` tells of models that no environment holds, too. `environments` are those of which there is a document.
     """
 
     schema_version: int
     models: tuple[ModelStatusDocument, ...]
     drift: tuple[DriftDocument, ...]
+    environments: tuple[EnvironmentDocument, ...]
 
 
 def builtins(document: Struct) -> dict[str, object]:
@@ -248,13 +250,18 @@ def failure_document(error: ErrorDocument) -> dict[str, object]:
     return builtins(FailureDocument(schema_version=SCHEMA_VERSION, outcome=PromotionOutcome.ERRORED, error=error))
 
 
-def status_document(models: Sequence[ModelStatus], drift: Sequence[Drifted] = ()) -> dict[str, object]:
-    """Return where models stand, and what drifted, as JSON-able values: a `StatusDocument`."""
+def status_document(
+    models: Sequence[ModelStatus], drift: Sequence[Drifted] = (), states: Sequence[EnvironmentState] = ()
+) -> dict[str, object]:
+    """Return where models stand, what drifted, and the environments as a whole, as JSON-able values: a
+    `StatusDocument`.
+    """
     return builtins(
         StatusDocument(
             schema_version=SCHEMA_VERSION,
             models=tuple(model_status(model) for model in models),
             drift=tuple(drift_document(one) for one in drift),
+            environments=tuple(environment_document(state) for state in states),
         )
     )
 
@@ -286,7 +293,7 @@ def model_status(status: ModelStatus) -> ModelStatusDocument:
             finished_at=last.finished_at,
             actor=last.actor,
         ),
-        verdicts=verdicts((status.tests,) if status.soak is None else (status.tests, status.soak)),
+        verdicts=verdicts(status.verdicts),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.state import Instant
+from airflow_dbt_promotion.core.instants import Instant
 from airflow_dbt_promotion.core.status import Drifted
 
 

@@ -66,6 +66,15 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
             "not_reproducible": "Promote what it stands beside from one newer release, too; the reason names it.",
             "code_moved": "Check out the code that soaked in {source}, or build and record what is at hand there.",
         },
+        GateName.BLOCK: {
+            "version_blocked": (
+                "Let a newer version soak, or lift the block with `dbt-promote unblock --environment ENV "
+                "--reason TEXT`, where the reason says that it is blocked."
+            ),
+        },
+        GateName.HOLD: {
+            "held": "Lift it with `dbt-promote release --environment {target} --reason TEXT`.",
+        },
     }
 )
 """What a person can do about each answer that is not `passed`, by gate and code."""

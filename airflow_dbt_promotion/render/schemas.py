@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from airflow_dbt_promotion.render.braking import InterventionDocument
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
 from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
@@ -43,6 +44,7 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "excluded": ExclusionDocument,
         "cleaned": WasteDocument,
         "unlocked": UnlockedDocument,
+        "intervened": InterventionDocument,
         "stored": StoredDocument,
         "moved": MovedDocument,
         "verified": VerifiedDocument,

@@ -15,6 +15,7 @@ from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.status import Drifted, ModelStatus, drifted
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
+from airflow_dbt_promotion.render.environments import checkpoints_told, stops_told
 from airflow_dbt_promotion.render.remedies import moment, when
 from airflow_dbt_promotion.render.table import Cell, Column, Page, Tone, table
 from airflow_dbt_promotion.render.telling import count, listed
@@ -146,7 +147,7 @@ def notes(place: Place) -> tuple[str, ...]:
         found.append(f"Not whole since {moment(state.unfinalized.since)}: {state.unfinalized.why} ({names}).")
     if state.drift:
         found.append(drift_told(drifted(state)))
-    return tuple(found)
+    return (*found, *stops_told(state), *checkpoints_told(state))
 
 
 def drift_told(found: Sequence[Drifted]) -> str:
@@ -206,6 +207,8 @@ def _next(one: ModelStatus) -> Cell:
         return Cell("")
     if not one.pending:
         return Cell("there", Tone.DIM)
+    if one.stops:
+        return Cell(one.stops[0].code, STATUSES[one.stops[0].status])
     return Cell("may go", Tone.GOOD_BOLD) if one.validated else Cell("waits", Tone.WAIT)
 
 

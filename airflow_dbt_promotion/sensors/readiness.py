@@ -1,7 +1,7 @@
 """Whether what is waited for is there: a plan's verdicts, read for a sensor.
 
 The gates are asked by the same code as for a promotion (`engine.plan`); of their verdicts a sensor reads those that are
-about one model's way through the source: is it there, is it tested, has it soaked.
+about one model's way through the source (is it there, is it tested, has it soaked), and whether people stopped it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.sensors.waiting import Waiting
 
-_OWN = frozenset({GateName.SOURCE, GateName.TESTS, GateName.SOAK})
+_OWN = frozenset({GateName.SOURCE, GateName.TESTS, GateName.SOAK, GateName.BLOCK, GateName.HOLD})
 _NOTHING = "nothing is on its way"
 
 

@@ -18,13 +18,14 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, StateError, StateUnwritableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.migrations import schema_of
+from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState
 from airflow_dbt_promotion.stores.agreement import risen
 from airflow_dbt_promotion.stores.database_documents import Documents, Write
 from airflow_dbt_promotion.stores.database_engine import Database
 from airflow_dbt_promotion.stores.database_faults import DatabaseFaultError, Kind
 from airflow_dbt_promotion.stores.endangered import warnings_of
-from airflow_dbt_promotion.stores.history import alone, apart, record, together
+from airflow_dbt_promotion.stores.history import alone, apart, as_of, record, together
 
 
 class DatabaseStore:
@@ -52,6 +53,8 @@ class DatabaseStore:
         if not row.texts:
             return state
         past = together(codec.encode(alone(state), plain=True), [record(text) for text in row.texts])
+        # All promotions of a history are of the schema of its document: a write in another makes new rows of them.
+        past = as_of(past, schema_of(row.document) or SCHEMA_VERSION)
         return replace(state, history=codec.decode(past, where, environment).history)
 
     def write(self, state: EnvironmentState, expected_serial: int | None) -> EnvironmentState:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState
 
 _PLACE = b'\n "history": '
 """What is before the history in a document; no text in it can look like that, for a text has no line breaks."""
@@ -68,6 +68,12 @@ def together(document: bytes, records: Sequence[Record]) -> bytes:
         raise ValueError("its document has no empty `history`, where the promotions of its history belong")
     listed = b"[" + b",".join(one.text.encode() for one in records) + b"]"
     return before + _PLACE + msgspec.json.format(listed, indent=1).replace(b"\n", b"\n ") + after
+
+
+def as_of(document: bytes, schema: int) -> bytes:
+    """Return a document of the present schema that says it is of another, as the promotions in it are."""
+    line = b'\n "schema_version": '
+    return document.replace(line + str(SCHEMA_VERSION).encode(), line + str(schema).encode())
 
 
 def overlap(new: Sequence[Record], old: Sequence[str]) -> int:

@@ -29,9 +29,9 @@ from airflow_dbt_promotion.core.errors import (
     StateError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, ReleaseId
+from airflow_dbt_promotion.core.instants import Instant
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
 from airflow_dbt_promotion.core.ports import ReleaseStore
-from airflow_dbt_promotion.core.state import Instant
 from airflow_dbt_promotion.stores import open_releases
 from airflow_dbt_promotion.stores.airflow_variables import Variables, address, at_hand, keys_of, told, value_of
 from airflow_dbt_promotion.stores.blobs import FileBlobs

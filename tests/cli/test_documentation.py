@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.cli.failures import ExitCode
-from airflow_dbt_promotion.cli.options import COMMANDS, shared
+from airflow_dbt_promotion.cli.options import COMMANDS
+from airflow_dbt_promotion.cli.shared_options import shared
 from airflow_dbt_promotion.render.schemas import DOCUMENTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")

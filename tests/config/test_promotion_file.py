@@ -99,6 +99,7 @@ def test_every_key(file: Path) -> None:
     forbid: [skip_tests, short_soak]
     vars: {currency: EUR, rates: [1, 2.5, null, true], nested: {a: {b: c}}}
     keep_history: 25
+    keep_checkpoints: 0
     candidate: current
     on_drift: block
     marks: false
@@ -120,6 +121,7 @@ def test_every_key(file: Path) -> None:
         forbid=frozenset(BypassKind),
         vars={"currency": "EUR", "rates": [1, 2.5, None, True], "nested": {"a": {"b": "c"}}},
         keep_history=25,
+        keep_checkpoints=0,
         candidate=Candidate.CURRENT,
         on_drift=OnDrift.BLOCK,
         marks=False,

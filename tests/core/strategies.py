@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.checkpoints import with_leftovers
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
@@ -24,8 +26,11 @@ from airflow_dbt_promotion.core.identity import (
     TestId,
     Version,
 )
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.core.relations import KeptRelation, Leftover, LeftoverRole
 from airflow_dbt_promotion.core.state import (
     Bypass,
+    Checkpoint,
     Drift,
     Entry,
     EntryOrigin,
@@ -43,6 +48,7 @@ from airflow_dbt_promotion.core.state import (
     Unfinalized,
     Unlocking,
 )
+from airflow_dbt_promotion.core.stops import Block, Hold, Intervention, InterventionKind
 
 T = TypeVar("T")
 
@@ -206,6 +212,7 @@ def promotion_records(draw: st.DrawFn) -> PromotionRecord:
         link=draw(st.none() | texts),
         run=draw(st.none() | texts),
         attempts=draw(st.integers(1, 9)),
+        rollback_to=draw(st.none() | texts),
     )
 
 
@@ -218,6 +225,16 @@ choices = st.builds(
     bypasses=st.frozensets(st.sampled_from(BypassKind)),
     reason=st.none() | texts,
 )
+
+places = st.builds(
+    Place,
+    database=st.none() | names,
+    schema=names,
+    identifier=names,
+    quoted=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+
+kept_relations = st.builds(KeptRelation, place=places, rows_at=instants)
 
 journals = st.builds(
     Journal,
@@ -234,7 +251,40 @@ journals = st.builds(
     soak=st.none() | lengths,
     runs=st.none() | st.integers(0, 9),
     rests_on=maps(versions),
+    beside=maps(places, most=2),
+    kept=maps(kept_relations, most=2),
+    rollback_to=st.none() | texts,
 )
+
+blocks = st.builds(Block, version=versions, at=instants, actor=texts, reason=texts, plan_id=st.none() | plan_ids)
+
+holds = st.builds(Hold, at=instants, actor=texts, reason=texts, plan_id=st.none() | plan_ids)
+
+interventions = st.builds(
+    Intervention,
+    kind=st.sampled_from(InterventionKind),
+    at=instants,
+    actor=texts,
+    reason=texts,
+    models=maps(tuples(versions, most=2), most=2),
+)
+
+
+@st.composite
+def checkpoints(draw: st.DrawFn) -> Checkpoint:
+    """Checkpoints; a relation is kept of some of what changed."""
+    before = draw(maps(st.none() | entries()))
+    kept = draw(st.sets(st.sampled_from(sorted(before)))) if before else set()
+    return Checkpoint(
+        id=draw(st.binary(min_size=4, max_size=4)).hex(),
+        at=draw(instants),
+        by=draw(plan_ids),
+        actor=draw(texts),
+        before=before,
+        kept={model: draw(kept_relations) for model in sorted(kept)},
+        whole=draw(st.booleans()),
+    )
+
 
 processes = st.builds(
     Process, host=texts, boot=texts, pid=st.integers(0, 2**22), started=st.floats(0, 2e9, allow_nan=False)
@@ -252,13 +302,22 @@ locks = st.builds(
     link=st.none() | texts,
 )
 
+leftovers = st.builds(
+    Leftover,
+    place=places,
+    model=model_ids(),
+    since=instants,
+    plan_id=plan_ids,
+    role=st.sampled_from(LeftoverRole),
+)
+
 unlockings = st.builds(Unlocking, at=instants, actor=texts, reason=texts, epoch=st.integers(0, 99), owner=texts)
 
 unfinalizeds = st.builds(Unfinalized, plan_id=plan_ids, since=instants, models=tuples(model_ids()), why=texts)
 
 projects = st.builds(ProjectIdentity, name=_WORDS, id=st.none() | digests)
 
-states = st.builds(
+documents = st.builds(
     EnvironmentState,
     project=projects,
     environment=environment_names,
@@ -275,5 +334,12 @@ states = st.builds(
     epoch=st.integers(99, 2**53),
     lock=st.none() | locks,
     unlocks=tuples(unlockings),
+    checkpoints=st.lists(checkpoints(), max_size=3, unique_by=lambda found: found.id).map(tuple),
+    blocks=maps(st.lists(blocks, min_size=1, max_size=2, unique_by=lambda block: block.version).map(tuple), most=2),
+    hold=st.none() | holds,
+    interventions=tuples(interventions, most=2),
+    leftovers=tuples(leftovers, most=2),
 )
-"""Whole documents of any environment."""
+
+states = documents.map(lambda state: with_leftovers(replace(state, leftovers=()), state.leftovers))
+"""Whole documents of any environment; nothing is left over that a checkpoint keeps."""

@@ -21,8 +21,11 @@ from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, StateError
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, TestId, Version
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.core.relations import KeptRelation, Leftover, LeftoverRole
 from airflow_dbt_promotion.core.state import (
     SCHEMA_VERSION,
+    Checkpoint,
     Drift,
     Entry,
     EntryOrigin,
@@ -37,6 +40,7 @@ from airflow_dbt_promotion.core.state import (
     Unfinalized,
 )
 from airflow_dbt_promotion.core.state import TestStatus as Status  # pytest would take it for a class of tests
+from airflow_dbt_promotion.core.stops import Block
 from tests.core import strategies as our
 
 STAGING = EnvironmentName("staging")
@@ -45,6 +49,20 @@ UNIQUE = TestId("test.shop.unique.0123456789")
 BEFORE = "2026-03-01T11:59:59Z"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WHERE = "states/staging.json"
+
+
+PLACE = Place(database="shop", schema="analytics", identifier="orders__kept")
+LEFTOVER = Leftover(place=PLACE, model=ORDERS, since=NOON, plan_id=PlanId("p"), role=LeftoverRole.SUPERSEDED)
+BLOCK = Block(version=Version("a" * 32), at=NOON, actor="me", reason="it doubles rows")
+CHECKPOINT = Checkpoint(
+    id="0123abcd",
+    at=NOON,
+    by=PlanId("p"),
+    actor="me",
+    before={ORDERS: None},
+    kept={ORDERS: KeptRelation(place=PLACE, rows_at=NOON)},
+    whole=True,
+)
 
 
 def version(letter: str) -> Version:
@@ -390,10 +408,21 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
         decode(twice.encode())
 
 
+def _as_schema_3(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as it was before it could be gone back."""
+    new = {"checkpoints", "blocks", "hold", "interventions", "leftovers"}
+    old: dict[str, Any] = {key: value for key, value in document.items() if key not in new} | {"schema_version": 3}
+    old["history"] = [{key: told for key, told in one.items() if key != "rollback_to"} for one in old["history"]]
+    if old["journal"] is not None:
+        journal = {"beside", "kept", "rollback_to"}
+        old["journal"] = {key: told for key, told in old["journal"].items() if key not in journal}
+    return old
+
+
 def _as_schema_2(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as it was before it held the lock."""
-    new = {"epoch", "lock", "unlocks"}
-    old: dict[str, Any] = {key: value for key, value in document.items() if key not in new} | {"schema_version": 2}
+    new, third = {"epoch", "lock", "unlocks"}, _as_schema_3(document)
+    old: dict[str, Any] = {key: value for key, value in third.items() if key not in new} | {"schema_version": 2}
     record = {"run", "attempts"}
     old["history"] = [{key: told for key, told in one.items() if key not in record} for one in old["history"]]
     if old["journal"] is not None:
@@ -446,6 +475,18 @@ def test_a_document_of_the_second_schema_is_read_and_nobody_has_its_lock() -> No
     assert (found.lock, found.epoch, found.unlocks) == (None, 0, ())
 
 
+@given(our.states)
+@settings(max_examples=50)
+def test_a_document_of_the_third_schema_is_read_and_has_nothing_to_go_back_to(written: EnvironmentState) -> None:
+    found = codec.decode(
+        json.dumps(_as_schema_3(json.loads(codec.encode(written)))).encode(), WHERE, written.environment
+    )
+    told = tuple(replace(record, rollback_to=None) for record in written.history)
+    journal = written.journal and replace(written.journal, beside={}, kept={}, rollback_to=None)
+    plain = replace(written, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
+    assert found == replace(plain, interventions=(), leftovers=())
+
+
 def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:
     old = _as_schema_1(tree())
     again = json.dumps(old["current"][ORDERS])
@@ -474,7 +515,7 @@ def test_a_document_of_the_future_says_so(document: object, read: Callable[..., 
 
 def test_a_truncated_document_of_the_future_is_corrupt() -> None:
     with pytest.raises(CorruptStateError):
-        decode(b'{"schema_version": 4, "all": ')
+        decode(b'{"schema_version": 5, "all": ')
 
 
 @pytest.mark.parametrize("read", [codec.decode, codec.head])
@@ -510,6 +551,10 @@ def test_a_head_needs_its_fields(missing: str) -> None:
         state(evidence={ORDERS: (evidence(runs=-1),)}),
         state(epoch=1, lock=Lock(owner="me", run=None, epoch=2, acquired_at=NOON, heartbeat_at=NOON, expires_at=NOON)),
         state(current={ORDERS: entry(by="\ud800")}),
+        state(blocks={ORDERS: (BLOCK, BLOCK)}),
+        state(checkpoints=(CHECKPOINT, CHECKPOINT)),
+        state(checkpoints=(replace(CHECKPOINT, before={}),)),
+        state(checkpoints=(CHECKPOINT,), leftovers=(LEFTOVER,)),
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(wrong: EnvironmentState) -> None:

@@ -45,6 +45,8 @@ PATH = PromotionPath((DEVELOPMENT, STAGING, PRODUCTION))
         ("min_successful_runs", 1_001, "min_successful_runs"),
         ("keep_history", 0, "keep_history"),
         ("keep_history", 1_001, "keep_history"),
+        ("keep_checkpoints", -1, "keep_checkpoints"),
+        ("keep_checkpoints", 101, "keep_checkpoints"),
     ],
 )
 def test_an_invalid_environment_cannot_exist(field: str, value: object, where: str) -> None:

@@ -9,12 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
+from airflow_dbt_promotion.core.checkpoints import standing_at
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.planning import plan
-from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, settle
+from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, placed, settle
 from airflow_dbt_promotion.core.recording import record
+from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import Drift, EntryOrigin, EnvironmentState, PromotionOutcome
@@ -314,7 +317,7 @@ def test_history_keeps_the_newest_first_up_to_a_number() -> None:
 
 def test_an_end_without_a_beginning_is_a_broken_contract() -> None:
     found = planned(staged())
-    with pytest.raises(ValueError, match="began"):
+    with pytest.raises(ValueError, match="after it has begun"):
         settle(empty_state("production"), found, Built(), NOW, 10)
 
 
@@ -405,3 +408,65 @@ def test_a_plan_by_record_goes_past_nobody_either() -> None:
     found = planned(staged(release(code={"revenue": "select 2"})), produced(), strategy=Strategy.RECORD)
     ending = settle(meanwhile(found, CHANGED, timedelta(minutes=-1), [ORDERS]), found, Built(), NOW, 10)
     assert ending.models[REVENUE].result == "skipped"
+
+
+# --- going back, and what is left over --------------------------------------------------------------------------------
+
+
+def at(name: str) -> Place:
+    return Place(database="shop", schema="analytics", identifier=name)
+
+
+KEPT = {ORDERS: KeptRelation(place=at("orders__old"), rows_at=NOON)}
+BESIDE = {ORDERS: at("orders__next"), REVENUE: at("revenue__next")}
+
+
+def begun(found: Plan, beside: Mapping[ModelId, Place] = BESIDE) -> EnvironmentState:
+    return placed(begin(produced(), found, ANN, NOW, 10), beside, KEPT, NOW)
+
+
+def roles(state: EnvironmentState) -> dict[str, str]:
+    return {leftover.place.identifier: leftover.role.value for leftover in state.leftovers}
+
+
+def test_what_a_promotion_replaced_is_a_checkpoint() -> None:
+    found = planned(staged(CHANGED), produced())
+    ending = settle(begun(found), found, built(found, CHANGED), NOW, 10)
+    (checkpoint,) = ending.state.checkpoints
+    assert (checkpoint.by, checkpoint.kept, checkpoint.whole) == (found.plan_id, KEPT, True)
+    assert standing_at(ending.state, checkpoint.id) == produced().current
+    assert (roles(ending.state), ending.state.journal) == ({}, None)
+    assert settle(begun(found), found, built(found, CHANGED), NOW, 10, 0).state.checkpoints == ()
+
+
+def test_what_did_not_advance_leaves_what_was_built_beside() -> None:
+    found = planned(staged(CHANGED), produced())
+    failed = built(found, CHANGED, {ORDERS: ResultStatus.FAILED})
+    ending = settle(begun(found), found, failed, NOW, 10)
+    assert ending.outcome is PromotionOutcome.FAILED
+    assert (ending.state.checkpoints, ending.state.current[ORDERS]) == ((), produced().current[ORDERS])
+    assert roles(ending.state) == {"orders__next": "shadow", "revenue__next": "shadow", "orders__old": "superseded"}
+
+
+def test_what_broke_off_leaves_its_relations_over_once() -> None:
+    found = planned(staged(CHANGED), produced())
+    state = abort(begun(found), "it broke", NOW, 10, touched=False)
+    assert roles(state) == {"orders__next": "shadow", "revenue__next": "shadow", "orders__old": "superseded"}
+    again = abort(placed(begin(state, found, ANN, NOW, 10), BESIDE, {}, NOW), "it broke", NOW, 10, touched=False)
+    assert sorted(roles(again)) == ["orders__next", "orders__old", "revenue__next"]
+
+
+def test_a_later_attempt_that_builds_elsewhere_leaves_the_places_of_the_earlier_one_over() -> None:
+    found = planned(staged(CHANGED), produced())
+    state = placed(begun(found), {ORDERS: at("orders__again"), REVENUE: at("revenue__next")}, KEPT, NOW)
+    assert roles(state) == {"orders__next": "shadow"}
+    assert state.journal is not None
+    assert state.journal.beside[ORDERS] == at("orders__again")
+    back = placed(state, BESIDE, KEPT, NOW)
+    assert roles(back) == {"orders__again": "shadow"}
+    assert [KEPT[ORDERS].place.told, at("orders").named("revenue").told] == [
+        "analytics.orders__old",
+        "analytics.revenue",
+    ]
+    with pytest.raises(ValueError, match="after it has begun"):
+        placed(produced(), BESIDE, {}, NOW)

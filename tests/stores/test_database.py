@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -292,6 +293,24 @@ def test_a_large_document_is_packed_and_its_history_has_rows_all_the_same(store:
     ((packed,),) = in_tables(address, "SELECT count(*) FROM {states} WHERE document LIKE :mark", mark='%"packed"%')
     ((rows,),) = in_tables(address, "SELECT count(*) FROM {history}")
     assert (packed, rows) == (1, 2)
+
+
+def test_what_an_earlier_release_wrote_is_read_and_written_anew(store: DatabaseStore, address: str) -> None:
+    """Rows of schema 3: neither the document nor the promotions of its history know of going back."""
+    written = store.write(fresh(current=entries(1), history=(promoted(1), promoted(0))), None)
+    new = ("checkpoints", "blocks", "hold", "interventions", "leftovers")
+    (document,) = in_tables(address, "SELECT document FROM {states}")[0]
+    old = {key: value for key, value in json.loads(document).items() if key not in new} | {"schema_version": 3}
+    text = json.dumps(old, indent=1, sort_keys=True)
+    in_tables(address, "UPDATE {states} SET document = :document", document=text)
+    for position, text in in_tables(address, "SELECT position, record FROM {history}"):
+        past = {key: value for key, value in json.loads(text).items() if key != "rollback_to"}
+        one = record(json.dumps(past, separators=(",", ":"), sort_keys=True))
+        change = "UPDATE {history} SET record = :text, digest = :digest WHERE position = :position"
+        in_tables(address, change, text=one.text, digest=one.digest, position=position)
+    assert store.read(STAGING) == written
+    again = store.write(written, written.serial)
+    assert store.read(STAGING) == again
 
 
 def test_a_history_without_a_place() -> None:

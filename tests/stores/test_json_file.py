@@ -152,7 +152,7 @@ Damage = Callable[[Path], object]
         (lambda path: path.write_text("not: json"), CorruptStateError),
         (lambda path: path.write_bytes(path.read_bytes().replace(b"staging", b"production")), CorruptStateError),
         (
-            lambda path: path.write_bytes(path.read_bytes().replace(b'"schema_version": 3', b'"schema_version": 4')),
+            lambda path: path.write_bytes(path.read_bytes().replace(b'"schema_version": ', b'"schema_version": 9')),
             FutureSchemaError,
         ),
         (lambda path: (path.unlink(), path.mkdir()), StateError),

@@ -93,6 +93,53 @@ class NotLockedError(InputError):
         super().__init__(f"nobody holds the lock of {environment}; there is nothing to open")
 
 
+class NotHeldError(InputError):
+    """A hold that was to be lifted, and that nobody set."""
+
+    code = "not_held"
+
+    def __init__(self, environment: str) -> None:
+        """Take the environment."""
+        self.environment = environment
+        super().__init__(f"{environment} is not held; there is nothing to release")
+
+
+class NotBlockedError(InputError):
+    """Blocks that were to be lifted, where there are none."""
+
+    code = "not_blocked"
+
+    def __init__(self, environment: str) -> None:
+        """Take the environment."""
+        self.environment = environment
+        super().__init__(f"no version is blocked in {environment}; there is nothing to unblock")
+
+
+class NoCheckpointError(InputError):
+    """A rollback of an environment that has nothing to go back to."""
+
+    code = "no_checkpoint"
+
+    def __init__(self, environment: str, broken: int) -> None:
+        """Take the environment, and how many checkpoints it has that are not whole."""
+        self.environment, self.broken = environment, broken
+        why = f"none of its {broken} checkpoints is whole" if broken else "a promotion that changes it makes one"
+        super().__init__(f"{environment} has no checkpoint to go back to: {why}")
+
+
+class UnknownCheckpointError(InputError):
+    """A checkpoint that an environment does not have, or not any more."""
+
+    code = "unknown_checkpoint"
+
+    def __init__(self, environment: str, asked: str, known: Iterable[str]) -> None:
+        """Take the environment, what was asked for, and the checkpoints that there are, newest first."""
+        self.environment, self.asked, self.known = environment, asked, tuple(known)
+        super().__init__(
+            f"{environment} has no checkpoint {asked!r}; there are, newest first: {listed(self.known) or 'none'}"
+        )
+
+
 class MoveRefusedError(InputError):
     """A state that cannot be copied from, or to, a place."""
 

@@ -142,16 +142,14 @@ class ConfigError(InputError):
 
 
 class ReasonRequiredError(InputError):
-    """A bypass for which nobody gave a reason."""
+    """A bypass, or another deed that stays on record, for which nobody gave a reason."""
 
     code = "reason_required"
 
     def __init__(self, bypass: str) -> None:
-        """Take the bypass, such as `skip_tests`."""
+        """Take what was asked for, such as `skip_tests`."""
         self.bypass = bypass
-        super().__init__(
-            f"{bypass} is a bypass that is recorded for good; say why with a reason (`--reason TEXT`, reason=...)"
-        )
+        super().__init__(f"{bypass} is recorded for good; say why with a reason (`--reason TEXT`, reason=...)")
 
 
 class InvalidDurationError(InputError):

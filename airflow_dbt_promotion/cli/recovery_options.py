@@ -1,0 +1,71 @@
+"""The options of the commands for what went wrong: a promotion that broke off, a lock, a version, an environment."""
+
+from __future__ import annotations
+
+import argparse
+
+from airflow_dbt_promotion.cli.shared_options import locking, models
+
+RESUME = """\
+examples:
+  dbt-promote resume --environment production
+"""
+UNLOCK = """\
+examples:
+  dbt-promote unlock --environment production --force --reason "the runner was shut down, INC-42"
+"""
+HOLD = """\
+examples:
+  dbt-promote hold --environment production --reason "the books are closed until Monday"
+"""
+RELEASE = """\
+examples:
+  dbt-promote release --environment production --reason "INC-42 is understood"
+"""
+UNBLOCK = """\
+examples:
+  dbt-promote unblock --environment production --models orders --reason "the source was at fault, not the model"
+"""
+
+
+def resume(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `resume`."""
+    parser.add_argument(
+        "--environment", metavar="ENV", required=True, help="the environment into which a promotion broke off"
+    )
+    locking(parser, "whoever has the lock", "who resumes it")
+
+
+def unlock(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `unlock`."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment whose lock is opened")
+    parser.add_argument("--force", action="store_true", help="open it, whoever has it; required")
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; stays on record")
+    parser.add_argument(
+        "--actor", metavar="NAME", help="who opens it (default: the person behind the CI job, else user@host)"
+    )
+
+
+def hold(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `hold`."""
+    _braking(parser, "the environment into which nothing is to be promoted", "who holds it")
+
+
+def release(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `release`."""
+    _braking(parser, "the environment whose hold is lifted", "who lifts it")
+
+
+def unblock(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `unblock`."""
+    _braking(parser, "the environment in which versions are blocked", "who lifts it")
+    models(parser, "whose versions are unblocked (default: all that are blocked)")
+
+
+def _braking(parser: argparse.ArgumentParser, what: str, who: str) -> None:
+    """Add what every command has that stops something, or lets it go again."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help=what)
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; stays on record")
+    parser.add_argument(
+        "--actor", metavar="NAME", help=f"{who} (default: the person behind the CI job, else user@host)"
+    )

@@ -1,0 +1,55 @@
+"""Stops: versions that may not come into an environment, and environments into which nothing is promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.identity import ModelId, PlanId, Version
+from airflow_dbt_promotion.core.instants import Instant
+
+
+class Block(Struct, frozen=True, kw_only=True, gc=False):
+    """A version that may not come into an environment again; `plan_id` is the rollback that left it, if one did."""
+
+    version: Version
+    at: Instant
+    actor: str
+    reason: str
+    plan_id: PlanId | None = None
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """Nothing is promoted into an environment until somebody lifts this; `plan_id` is the rollback that set it, if one
+    did.
+    """
+
+    at: Instant
+    actor: str
+    reason: str
+    plan_id: PlanId | None = None
+
+
+class InterventionKind(Enum):
+    """What was done to an environment by hand, or by a rollback."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    ROLLBACK = "rollback"
+
+
+class Intervention(Struct, frozen=True, kw_only=True):
+    """One time that somebody stepped in; kept for good.
+
+    `models` are the versions that it is about: those blocked, unblocked, or left by a rollback; none for a hold.
+    """
+
+    kind: InterventionKind
+    at: Instant
+    actor: str
+    reason: str
+    models: Mapping[ModelId, tuple[Version, ...]] = {}
