@@ -31,6 +31,7 @@ class GateName(Enum):
     COHERENCE = "coherence"
     CHANGE = "change"
     CODE = "code"
+    PUBLISHING = "publishing"
 
 
 class Status(Enum):

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.core.candidates import with_releases
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, bare_name
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.release import Release
@@ -31,6 +32,7 @@ from airflow_dbt_promotion.core.state import (
     EntryOrigin,
     EnvironmentState,
     Journal,
+    KeptRelation,
     PromotedModel,
     PromotionOutcome,
     PromotionRecord,
@@ -46,7 +48,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     `actor` is who, `link` where a person can look at it (the Airflow run, the CI job), `run` what later attempts at the
     same work have in common with this one, and `epoch` is that of the lock. `soak` and `runs` are what was asked for on
-    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it.
+    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it. `beside` and `kept` are the
+    relations that it makes.
     """
 
     actor: str
@@ -56,13 +59,16 @@ class Attempt(Struct, frozen=True, kw_only=True):
     soak: timedelta | None = None
     runs: int | None = None
     resumes: bool = False
+    beside: Mapping[ModelId, Place] = {}
+    kept: Mapping[ModelId, KeptRelation] = {}
 
 
 class Built(Struct, frozen=True, kw_only=True):
     """What was done in the target: the runs in order, all on one release of the project for that target.
 
     Empty for `record`. `others` are the documents of the other environments, for unit tests count from anywhere.
-    `aligned` are models that stand and are the same in a release that came.
+    `aligned` are models that stand and are the same in a release that came. `there` are models that nothing had to be
+    built of. `withheld`: not all was well, so readers see nothing of it.
     """
 
     runs: tuple[Run, ...] = ()
@@ -70,6 +76,8 @@ class Built(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     others: tuple[EnvironmentState, ...] = ()
     aligned: Mapping[ModelId, ReleaseId] = {}
+    there: frozenset[ModelId] = frozenset()
+    withheld: bool = False
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -89,7 +97,13 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
     """
     before = state.journal
     if before is not None and before.plan_id == plan.plan_id and is_carried_on(before, attempt):
-        going_on = replace(before, epochs=(*before.epochs, attempt.epoch), link=attempt.link or before.link)
+        going_on = replace(
+            before,
+            epochs=(*before.epochs, attempt.epoch),
+            link=attempt.link or before.link,
+            beside={**before.beside, **attempt.beside},
+            kept={**attempt.kept, **before.kept},
+        )
         return replace(state, journal=going_on)
     state = buried(state, now, keep)
     reason = plan.choices.reason or ""
@@ -112,6 +126,8 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         soak=attempt.soak,
         runs=attempt.runs,
         rests_on=plan.rests_on,
+        beside=attempt.beside,
+        kept=attempt.kept,
     )
     return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
 
@@ -146,7 +162,8 @@ def settle(state: EnvironmentState, plan: Plan, built: Built, now: datetime, kee
         message = f"{len(left)} of {len(models)} did not advance: {', '.join(left[:8])}" + (
             f"; {built.words[0]}" if built.words else ""
         )
-    state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
+    if not built.withheld:
+        state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
     return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)
 
 
@@ -209,9 +226,13 @@ def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
     """Return what became of each change by itself: `advanced`, `failed` or `skipped`."""
     if built.release is None:
         return dict.fromkeys((change.model for change in plan.changes), "advanced")
-    told = {result.id: result.status for run in built.runs for result in run.results}
+    told: dict[str, ResultStatus] = dict.fromkeys(built.there, ResultStatus.SUCCESS)
+    told |= {result.id: result.status for run in built.runs for result in run.results}
     tests = _tests_by_model(plan, built.release)
-    return {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
+    results = {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
+    if built.withheld:
+        return {model: "skipped" if result == "advanced" else result for model, result in results.items()}
+    return results
 
 
 def _overtaken(state: EnvironmentState, plan: Plan, built: Built, results: Mapping[ModelId, str]) -> list[ModelId]:

@@ -13,6 +13,7 @@ from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version
+from airflow_dbt_promotion.core.place import Place
 
 SCHEMA_VERSION = 3
 
@@ -163,6 +164,13 @@ class PromotionRecord(Struct, frozen=True, kw_only=True):
     attempts: Natural = 1
 
 
+class KeptRelation(Struct, frozen=True, kw_only=True, gc=False):
+    """Where an old relation is kept after a swap, and when its rows were built last."""
+
+    place: Place
+    rows_at: Instant
+
+
 class Journal(Struct, frozen=True, kw_only=True):
     """A promotion that has begun and whose end is not written yet, with all that a later attempt needs to carry it on.
 
@@ -183,6 +191,8 @@ class Journal(Struct, frozen=True, kw_only=True):
     soak: timedelta | None = None
     runs: Natural | None = None
     rests_on: Mapping[ModelId, Version] = {}
+    beside: Mapping[ModelId, Place] = {}
+    kept: Mapping[ModelId, KeptRelation] = {}
 
 
 class Process(Struct, frozen=True, kw_only=True):
