@@ -50,7 +50,7 @@ def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, 
     published = {} if left is None else workshop.published(target, left, planned.composition)
     building = {change.model for change in plan.changes if change.kind in BUILT} - published.keys()
     request = ArrangeRequest(
-        models=tuple(model for model in release.models if model in building),
+        models=release.parents_first(building),
         token=token_of(plan.plan_id, mark.lineage, (*mark.earlier, mark.epoch)[0]),
         anew=_anew(planned),
         kept=planned.kept,

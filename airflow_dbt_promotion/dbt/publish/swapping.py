@@ -63,7 +63,7 @@ class Swapping:
         catalog, _here = self._ask([*_places(arrangement.besides), *arrangement.left])
         statements = [
             self._dialect.dropped(place, catalog.relations[spot])
-            for place in arrangement.left
+            for place in reversed(arrangement.left)  # children before what they read
             if (spot := self._dialect.spot(place)) in catalog.relations
         ]
         statements += [statement for beside in copies for statement in self._dialect.copied(beside, catalog)]
@@ -98,22 +98,28 @@ class Swapping:
         return {place: kind for place, kind in found.items() if kind is not None}
 
     def drop(self, places: Iterable[Place]) -> Mapping[Place, str]:
-        """Drop relations one by one, views before what they read; return those that stay, each with the reason."""
+        """Drop relations, each after what reads it; return those that stay, each with the reason."""
         every = list(places)
         catalog, _here = self._ask(every)
-        there = [place for place in every if self._dialect.spot(place) in catalog.relations]
-        order = {Kind.VIEW: 0, Kind.MATERIALIZED_VIEW: 1, Kind.TABLE: 2, Kind.OTHER: 3}
-        there.sort(key=lambda place: order[catalog.relations[self._dialect.spot(place)].kind])
         failed: dict[Place, str] = {}
-        for place in there:
-            relation = catalog.relations[self._dialect.spot(place)]
-            if relation.kind is Kind.OTHER:
+        waiting: list[Place] = []
+        for place in _readers_first(every, catalog, self._dialect):
+            if catalog.kind(self._dialect.spot(place)) is Kind.OTHER:
                 failed[place] = "it is neither a table nor a view: this package did not make it"
-                continue
-            outcome = self._do([Step(models=(), kept=(), statements=(self._dialect.dropped(place, relation),))], None)
-            if not outcome.success:
-                failed[place] = " ".join(outcome.messages) or "the warehouse gave no reason"
+            else:
+                waiting.append(place)
+        while waiting:
+            outcome = self._do([self._dropping(place, catalog) for place in waiting], None)
+            dropped = len(list(operations.done(outcome)))
+            if dropped < len(waiting):
+                failed[waiting[dropped]] = " ".join(outcome.messages) or "the warehouse gave no reason"
+            waiting = waiting[dropped + 1 :]
         return failed
+
+    def _dropping(self, place: Place, catalog: Catalog) -> Step:
+        """Return the step that drops one relation."""
+        statement = self._dialect.dropped(place, catalog.relations[self._dialect.spot(place)])
+        return Step(models=(), kept=(), statements=(statement,))
 
     def _beside(self, node: Located, request: ArrangeRequest, origins: Mapping[ModelId, Place]) -> Beside:
         """Return where one node is built."""
@@ -208,3 +214,14 @@ def _never_anew(nodes: Iterable[Located], request: ArrangeRequest) -> Iterator[O
         if node.model in request.anew and node.full_refresh is False:
             reason = "its config says `full_refresh: false`; choose `on_incremental_change: forward_only`"
             yield Obstacle(model=node.model, code="never_anew", reason=reason)
+
+
+def _readers_first(places: Iterable[Place], catalog: Catalog, dialect: Dialect) -> Iterator[Place]:
+    """Yield the relations that are there, each after those of them that read it."""
+    waiting = {spot: place for place in places if (spot := dialect.spot(place)) in catalog.relations}
+    reads = {reader.spot: set(reader.reads) for reader in catalog.readers if reader.spot in waiting}
+    while waiting:
+        read = {spot for reader, spots in reads.items() if reader in waiting for spot in spots}
+        free = [spot for spot in waiting if spot not in read] or list(waiting)
+        free.sort(key=lambda spot: catalog.relations[spot].kind is Kind.TABLE)
+        yield from (waiting.pop(spot) for spot in free)
