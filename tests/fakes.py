@@ -6,9 +6,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from airflow_dbt_promotion.core.beside import (
+    Arrangement,
+    ArrangeRequest,
+    Beside,
+    Fill,
+    Obstacle,
+    Swapped,
+    beside_names,
+)
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
-from airflow_dbt_promotion.core.environment import Environment
+from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import (
     EmptySelectionError,
     LockLostError,
@@ -19,6 +28,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, bare_name, digest_of
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.ports import (
     BuildReport,
     BuildRequest,
@@ -30,6 +40,7 @@ from airflow_dbt_promotion.core.ports import (
     Published,
     RunCommand,
     RunRequest,
+    SwapRequest,
 )
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
@@ -188,6 +199,13 @@ class FakeWorkshop:
         self.fences: dict[str, int] = {}
         self.parses: list[tuple[str, bool]] = []
         self.selected: tuple[ModelId, ...] = ()
+        self.swaps: bool = False
+        self.relations: dict[Place, str] = {}
+        self.obstacles: tuple[Obstacle, ...] = ()
+        self.arranged: list[ArrangeRequest] = []
+        self.swapped: list[SwapRequest] = []
+        self.swap_breaks: BaseException | None = None
+        self.swap_words: tuple[str, ...] = ()
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the project at hand, the same for every target."""
@@ -248,6 +266,90 @@ class FakeWorkshop:
         if self.fences.get(environment.name, 0) > mark.epoch:
             raise LockLostError(environment.name, "a newer epoch")
 
+    def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:  # noqa: ARG002 - the port's
+        """Know no swaps, unless a test says so, and no clones."""
+        if strategy is Strategy.CLONE or (strategy.swaps and not self.swaps):
+            return f"the fake warehouse knows no {strategy.value}"
+        return None
+
+    def arrange(
+        self,
+        environment: Environment,
+        composition: Composition | None,  # noqa: ARG002 - the port's
+        request: ArrangeRequest,
+    ) -> Arrangement | tuple[Obstacle, ...]:
+        """Arrange everything beside, but for snapshots that are there; what was set is in the way."""
+        self.arranged.append(request)
+        if self.obstacles:
+            return self.obstacles
+        besides, standing, done = [], [], []
+        for model in request.models:
+            place = self.place(environment, model)
+            next_, was = (place.named(name) for name in beside_names(place.identifier, request.token, 63))
+            kept = request.kept.get(model)
+            if model.startswith("snapshot.") and place in self.relations:
+                standing.append(model)
+            elif was in request.ours and was in self.relations and next_ not in self.relations:
+                done.append(model)
+            else:
+                besides.append(
+                    Beside(
+                        model=model,
+                        place=place,
+                        next=next_ if kept is None else kept.place,
+                        was=was,
+                        fill=Fill.BUILD if kept is None else Fill.KEPT,
+                        materialized="table",
+                        replaces=place in self.relations,
+                    )
+                )
+        left = tuple(one.next for one in besides if one.fill is Fill.BUILD and one.next in self.relations)
+        return Arrangement(
+            token=request.token, besides=tuple(besides), standing=tuple(standing), left=left, done=tuple(done)
+        )
+
+    def place(self, environment: Environment, model: ModelId) -> Place:
+        """Return where readers see a model."""
+        return Place(database=None, schema=environment.target, identifier=bare_name(model))
+
+    def swap(self, request: SwapRequest) -> Swapped:
+        """Rename what was built; with a mark, mark it."""
+        if request.mark is not None:
+            self._check_fence(request.environment, request.mark)
+        self.swapped.append(request)
+        if self.swap_breaks is not None:
+            raise self.swap_breaks
+        if self.swap_words:
+            return Swapped(at=None, words=self.swap_words)
+        for one in request.arrangement.besides:
+            if one.place in self.relations:
+                self.relations[one.was] = self.relations.pop(one.place)
+            self.relations[one.place] = self.relations.pop(one.next)
+            if request.mark is not None:
+                marks = self.marks.setdefault((request.environment.name, request.mark.epoch), {})
+                marks[one.model] = Published(invocation_id=request.invocation_id, at=self._clock())
+        return Swapped(at=self._clock())
+
+    def drop(
+        self,
+        environment: Environment,  # noqa: ARG002 - the port's
+        composition: Composition | None,  # noqa: ARG002 - the port's
+        places: Collection[Place],
+    ) -> Mapping[Place, str]:
+        """Drop what is there."""
+        for place in places:
+            self.relations.pop(place, None)
+        return {}
+
+    def present(
+        self,
+        environment: Environment,  # noqa: ARG002 - the port's
+        composition: Composition | None,  # noqa: ARG002 - the port's
+        places: Collection[Place],
+    ) -> Mapping[Place, str]:
+        """Return what is there."""
+        return {place: "table" for place in places if place in self.relations}
+
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Report a run of exactly the requested nodes; with a mark, each model that succeeds is marked."""
         if request.mark is not None:
@@ -306,6 +408,7 @@ class FakeWorkshop:
             if status is ResultStatus.SUCCESS and node in release.models:
                 invocation = f"build-{len(self.orders) + len(self.runs)}"
                 self._marked[ModelId(node)] = Published(invocation_id=invocation, at=self._clock())
+            self._put(node, status, environment)
             on_progress(Progress(node=node, status=status.value, index=index, total=len(nodes)))
             results.append(
                 NodeResult(
@@ -324,6 +427,14 @@ class FakeWorkshop:
         self.meanwhile()
         broke = tuple(f"{node} broke" for node in self.failing)
         return BuildReport(run=run, release=release, success=not self.failing, words=broke)
+
+    def _put(self, node: str, status: ResultStatus, environment: Environment) -> None:
+        """Let a model that was built be there: beside, where it was asked for so."""
+        arrangement = self.orders[-1].arrangement if self.orders else None
+        places = {one.model: one.next for one in arrangement.besides} if arrangement is not None else {}
+        if status is ResultStatus.SUCCESS:
+            place = places.get(ModelId(node), self.place(environment, ModelId(node)))
+            self.relations[place] = f"build-{len(self.orders) + len(self.runs)}"
 
     def _status(self, node: str, *, built: bool) -> ResultStatus:
         """Say how a node ends."""

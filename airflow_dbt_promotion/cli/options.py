@@ -133,7 +133,8 @@ def promote(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--strategy",
         choices=[one.value for one in Strategy],
-        help="build: dbt builds exactly the plan (default); record: write state only",
+        help="blue_green: build and test beside, swap at once (default where that is known); build: in place; clone: "
+        "swap in clones of the source; record: write state only",
     )
     how.add_argument(
         "--on-incremental-change",

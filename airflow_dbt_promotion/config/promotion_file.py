@@ -60,7 +60,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     soak_scope: SoakScope = SoakScope.LINEAGE
     zero_tests: Leniency = Leniency.PASS
     warnings: Leniency = Leniency.PASS
-    strategy: Strategy = Strategy.BUILD
+    strategy: Strategy | None = None
     on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
     forbid: tuple[BypassKind, ...] = ()
     vars: dict[str, Any] = {}

@@ -33,6 +33,7 @@ class GateName(Enum):
     CODE = "code"
     BLOCK = "block"
     HOLD = "hold"
+    PUBLISHING = "publishing"
 
 
 class Status(Enum):

@@ -18,10 +18,26 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, environment_nam
 
 
 class Strategy(Enum):
-    """How models get into an environment: `record` writes state only, `build` runs dbt for exactly what is planned."""
+    """How models get into an environment.
+
+    RECORD writes state only. BUILD runs dbt for exactly what is planned, in place. BLUE_GREEN builds and tests beside
+    what readers see, and swaps everything at once. CLONE does the same with clones of the source's relations.
+    """
 
     RECORD = "record"
     BUILD = "build"
+    BLUE_GREEN = "blue_green"
+    CLONE = "clone"
+
+    @property
+    def builds(self) -> bool:
+        """Whether dbt builds something from the code that is promoted."""
+        return self is not Strategy.RECORD
+
+    @property
+    def swaps(self) -> bool:
+        """Whether readers see nothing until all is built and tested."""
+        return self in {Strategy.BLUE_GREEN, Strategy.CLONE}
 
 
 class DeployedBy(Enum):
@@ -85,8 +101,9 @@ class Environment(Struct, frozen=True, kw_only=True):
     """A named place that dbt builds into, with the policy for entering it.
 
     `soak` and `min_successful_runs` are asked of the source environment before a version may enter this one.
-    `vars` are given to dbt for every run of this environment and are no part of a version. `keep_checkpoints` is before
-    how many promotions it can be gone back.
+    `vars` are given to dbt for every run of this environment and are no part of a version. `strategy` None leaves it to
+    the warehouse: BLUE_GREEN where that is known to work, else BUILD. `keep_checkpoints` is before how many promotions
+    it can be gone back.
     """
 
     name: EnvironmentName
@@ -99,7 +116,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     soak_scope: SoakScope = SoakScope.LINEAGE
     zero_tests: Leniency = Leniency.PASS
     warnings: Leniency = Leniency.PASS
-    strategy: Strategy = Strategy.BUILD
+    strategy: Strategy | None = None
     on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
     forbid: frozenset[BypassKind] = frozenset()
     vars: Mapping[str, object] = {}

@@ -10,11 +10,13 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Obstacle, Swapped
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
-from airflow_dbt_promotion.core.environment import Environment
+from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, ReleaseId
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Model, Release, Test
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import EnvironmentState, Process
@@ -141,7 +143,7 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     """One invocation that executes exactly these nodes: models first, then the tests named, nothing else.
 
     `composition` is the code that they are built from, None for the project at hand. Without a `mark` none is left, and
-    nobody is shut out.
+    nobody is shut out. With an `arrangement` they are built beside what readers see.
     """
 
     environment: Environment
@@ -150,6 +152,21 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     full_refresh: bool = False
     composition: Composition | None = None
     mark: Mark | None = None
+    arrangement: Arrangement | None = None
+
+
+class SwapRequest(Struct, frozen=True, kw_only=True):
+    """One swap: what was built beside comes into place, and what was in place goes aside.
+
+    `composition` is the code that was built from, None for the project at hand. With a `mark`, one is left of each
+    model within the swap, and older holders of the lock are shut out; `invocation_id` is that of the build.
+    """
+
+    environment: Environment
+    arrangement: Arrangement
+    composition: Composition | None = None
+    mark: Mark | None = None
+    invocation_id: str = ""
 
 
 class RunCommand(Enum):
@@ -237,6 +254,41 @@ class Workshop(Protocol):
 
         Whoever is in the middle of publishing a model is waited for, where the warehouse has transactions that last.
         Raises LockLostError where a newer epoch was there before, DbtError where the warehouse cannot be asked.
+        """
+
+    def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:
+        """Return why a strategy cannot be had with an adapter of dbt's, None where it can."""
+
+    def arrange(
+        self, environment: Environment, composition: Composition | None, request: ArrangeRequest
+    ) -> Arrangement | tuple[Obstacle, ...]:
+        """Return where models are built beside what readers see, or what is in the way; changes nothing.
+
+        Raises DbtError where the warehouse cannot be asked.
+        """
+
+    def swap(self, request: SwapRequest) -> Swapped:
+        """Let readers see what was built beside: all of it at once where the warehouse has transactions over DDL.
+
+        Nothing is swapped where something that readers need would be lost, and `words` say so. Raises NotSwappedError
+        where nothing was swapped, LockLostError where a newer holder has shut us out, and DbtError where it is not
+        known how far it went.
+        """
+
+    def drop(
+        self, environment: Environment, composition: Composition | None, places: Collection[Place]
+    ) -> Mapping[Place, str]:
+        """Drop relations, and nothing that depends on them; return those that could not be, each with the reason.
+
+        What is gone already is no error. Raises DbtError where the warehouse cannot be asked.
+        """
+
+    def present(
+        self, environment: Environment, composition: Composition | None, places: Collection[Place]
+    ) -> Mapping[Place, str]:
+        """Return which of these are there, each with its kind (`table`, `view`, `materialized view`, `other`).
+
+        Raises DbtError where the warehouse cannot be asked.
         """
 
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:

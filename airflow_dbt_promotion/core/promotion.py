@@ -26,9 +26,7 @@ from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.relations import KeptRelation
-from airflow_dbt_promotion.core.release import Release
-from airflow_dbt_promotion.core.results import results_of
-from airflow_dbt_promotion.core.run import Run
+from airflow_dbt_promotion.core.results import Built, results_of
 from airflow_dbt_promotion.core.state import (
     Bypass,
     Entry,
@@ -48,7 +46,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     `actor` is who, `link` where a person can look at it (the Airflow run, the CI job), `run` what later attempts at the
     same work have in common with this one, and `epoch` is that of the lock. `soak` and `runs` are what was asked for on
-    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it.
+    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it. `beside` and `kept` are the
+    relations that it makes.
     """
 
     actor: str
@@ -58,20 +57,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     soak: timedelta | None = None
     runs: int | None = None
     resumes: bool = False
-
-
-class Built(Struct, frozen=True, kw_only=True):
-    """What was done in the target: the runs in order, all on one release of the project for that target.
-
-    Empty for `record`. `others` are the documents of the other environments, for unit tests count from anywhere.
-    `aligned` are models that stand and are the same in a release that came.
-    """
-
-    runs: tuple[Run, ...] = ()
-    release: Release | None = None
-    words: tuple[str, ...] = ()
-    others: tuple[EnvironmentState, ...] = ()
-    aligned: Mapping[ModelId, ReleaseId] = {}
+    beside: Mapping[ModelId, Place] = {}
+    kept: Mapping[ModelId, KeptRelation] = {}
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -91,9 +78,16 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
     """
     before = state.journal
     if before is not None and before.plan_id == plan.plan_id and is_carried_on(before, attempt):
-        going_on = replace(before, epochs=(*before.epochs, attempt.epoch), link=attempt.link or before.link)
+        going_on = replace(
+            before,
+            epochs=(*before.epochs, attempt.epoch),
+            link=attempt.link or before.link,
+            beside={**before.beside, **attempt.beside},
+            kept={**attempt.kept, **before.kept},
+        )
         return replace(state, journal=going_on)
     state = buried(state, now, keep)
+    state = without(state, (*attempt.beside.values(), *(old.place for old in attempt.kept.values())))
     reason = plan.choices.reason or ""
     versions = {change.model: change.after.version for change in plan.changes if change.after is not None}
     bypasses = tuple(
@@ -115,22 +109,10 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         runs=attempt.runs,
         rests_on=plan.rests_on,
         rollback_to=plan.rollback_to,
+        beside=attempt.beside,
+        kept=attempt.kept,
     )
     return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
-
-
-def placed(
-    state: EnvironmentState, beside: Mapping[ModelId, Place], kept: Mapping[ModelId, KeptRelation], now: datetime
-) -> EnvironmentState:
-    """Return the document of a promotion that has begun, which says what it builds `beside` what readers see, and where
-    that goes at the swap: on record before either is there.
-
-    What earlier attempts at it built elsewhere is left over; a leftover that is used again is none any more.
-    """
-    journal = _begun(state)
-    state = replaced(abandoned(state, journal, now), journal, now)
-    state = without(state, (*beside.values(), *(old.place for old in kept.values())))
-    return replace(state, journal=replace(journal, beside=beside, kept=kept))
 
 
 def is_carried_on(journal: Journal, attempt: Attempt) -> bool:
@@ -148,7 +130,7 @@ def settle(
     changed, what it was is a checkpoint, of which so many are kept.
     """
     before, journal = state, _begun(state)
-    results = results_of(state, plan, built.runs, built.release)
+    results = results_of(state, plan, built)
     advanced = {model for model, result in results.items() if result == "advanced"}
     state = _advance(state, plan, built, advanced, now)
     models = {
@@ -165,7 +147,8 @@ def settle(
         message = f"{len(left)} of {len(models)} did not advance: {', '.join(left[:8])}" + (
             f"; {built.words[0]}" if built.words else ""
         )
-    state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
+    if not built.withheld:
+        state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
     state = take(before, state, journal, now, checkpoints)
     state = abandoned(state, journal, now) if left else state
     return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import Enum
 
@@ -83,3 +83,18 @@ class Release(Struct, frozen=True, kw_only=True):
     def parent_versions(self, model: ModelId) -> dict[ModelId, Version]:
         """Return the versions that a model's own version names, by parent."""
         return {parent: self.models[parent].version for parent in self.models[model].parents}
+
+    def parents_first(self, models: Collection[ModelId]) -> tuple[ModelId, ...]:
+        """Return some of the models, each after those of them that it stands on, directly or through others."""
+        ordered: dict[ModelId, None] = {}
+        waiting = [(model, False) for model in sorted(models, reverse=True)]
+        seen: set[ModelId] = set()
+        while waiting:
+            model, parents_done = waiting.pop()
+            if parents_done:
+                ordered[model] = None
+            elif model not in seen:
+                seen.add(model)
+                waiting.append((model, True))
+                waiting.extend((parent, False) for parent in reversed(self.models[model].parents))
+        return tuple(model for model in ordered if model in models)

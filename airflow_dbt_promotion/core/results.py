@@ -1,12 +1,14 @@
-"""Results: what became of each change of a plan that was carried out: `advanced`, `failed` or `skipped`."""
+"""Results: what was done in the target for a plan, and whether each change advanced, failed or was skipped."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+
+from msgspec import Struct
 
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
 from airflow_dbt_promotion.core.environment import BypassKind
-from airflow_dbt_promotion.core.identity import ModelId, TestId
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus, Run
@@ -15,29 +17,47 @@ from airflow_dbt_promotion.core.state import EnvironmentState
 _FINE = frozenset({ResultStatus.PASS, ResultStatus.WARN})
 
 
-def results_of(state: EnvironmentState, plan: Plan, runs: Sequence[Run], release: Release | None) -> dict[ModelId, str]:
-    """Return what became of each change by the runs that carried a plan out, all on one release; without a release
-    everything advanced.
+class Built(Struct, frozen=True, kw_only=True):
+    """What was done in the target: the runs in order, all on one release of the project for that target.
+
+    Empty for `record`. `others` are the documents of the other environments, for unit tests count from anywhere.
+    `aligned` are models that stand and are the same in a release that came. `there` are models that nothing had to be
+    built of. `withheld`: not all was well, so readers see nothing of it.
+    """
+
+    runs: tuple[Run, ...] = ()
+    release: Release | None = None
+    words: tuple[str, ...] = ()
+    others: tuple[EnvironmentState, ...] = ()
+    aligned: Mapping[ModelId, ReleaseId] = {}
+    there: frozenset[ModelId] = frozenset()
+    withheld: bool = False
+
+
+def results_of(state: EnvironmentState, plan: Plan, built: Built) -> dict[ModelId, str]:
+    """Return what became of each change of a plan that was carried out; without a release everything advanced.
 
     What somebody else moved meanwhile, past this plan, did not go, nor what stands on a change that did not.
     """
-    results = _results(plan, runs, release)
-    results |= dict.fromkeys(_overtaken(state, plan, runs, results), "skipped")
+    results = _results(plan, built)
+    results |= dict.fromkeys(_overtaken(state, plan, built, results), "skipped")
     return _together(plan, results)
 
 
-def _results(plan: Plan, runs: Sequence[Run], release: Release | None) -> dict[ModelId, str]:
-    """Return what became of each change by itself."""
-    if release is None:
+def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
+    """Return what became of each change by itself: `advanced`, `failed` or `skipped`."""
+    if built.release is None:
         return dict.fromkeys((change.model for change in plan.changes), "advanced")
-    told = {result.id: result.status for run in runs for result in run.results}
-    tests = _tests_by_model(plan, release)
-    return {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
+    told: dict[str, ResultStatus] = dict.fromkeys(built.there, ResultStatus.SUCCESS)
+    told |= {result.id: result.status for run in built.runs for result in run.results}
+    tests = _tests_by_model(plan, built.release)
+    results = {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
+    if built.withheld:
+        return {model: "skipped" if result == "advanced" else result for model, result in results.items()}
+    return results
 
 
-def _overtaken(
-    state: EnvironmentState, plan: Plan, runs: Sequence[Run], results: Mapping[ModelId, str]
-) -> list[ModelId]:
+def _overtaken(state: EnvironmentState, plan: Plan, built: Built, results: Mapping[ModelId, str]) -> list[ModelId]:
     """Return the changes that the document says somebody else went past while the plan was carried out.
 
     A newer version of the model is there, or a parent that does not come with the plan is at another version.
@@ -51,7 +71,7 @@ def _overtaken(
         if after is None or results[change.model] != "advanced":
             continue
         moved = entry is not None and entry.version not in {change.from_version, after.version}
-        later = entry is not None and bool(runs) and entry.since > runs[-1].finished_at
+        later = entry is not None and bool(built.runs) and entry.since > built.runs[-1].finished_at
         orphan = any(there.get(parent) != version for parent, version in after.parents.items())
         if change.kind is ChangeKind.METADATA:
             overtaken += [change.model] if held.get(change.model) != after.version else []

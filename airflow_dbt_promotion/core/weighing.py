@@ -254,7 +254,7 @@ class Weighing:
     def _code(self, change: Change) -> tuple[Verdict, ...]:
         """Ask whether the code that soaked is at hand (`build` needs it), and tell where the source has moved on."""
         situation, after, verdict = self._situation, change.after, None
-        if after is not None and self._choices.strategy is Strategy.BUILD:
+        if after is not None and self._choices.strategy.builds:
             if situation.code is not None:
                 verdict = of_kept(change.model, after, situation.code)
             elif situation.project is not None:

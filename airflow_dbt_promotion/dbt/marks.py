@@ -21,11 +21,13 @@ from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtError, LockLostError
 from airflow_dbt_promotion.core.identity import ModelId, digest_of
 from airflow_dbt_promotion.core.ports import Mark, Published
+from airflow_dbt_promotion.dbt.installing import with_macros
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, Operation
 
 TABLE = "dbt_promotion_marks"
+SHUT_OUT = "a newer attempt has the lock of this environment; this one may not publish"
 
-_MACROS = {
+MACROS = {
     "dbt_promotion_marks": """{% macro dbt_promotion_marks() -%}
   {{ return(api.Relation.create(
     database=target.database, schema=target.schema, identifier='dbt_promotion_marks', type='table'
@@ -44,9 +46,9 @@ _MACROS = {
 {%- endmacro %}""",
     "dbt_promotion_fence": """{% macro dbt_promotion_fence(lineage, epoch) -%}
   {%- if execute and dbt_promotion_newest(lineage) > epoch -%}
-    {{ exceptions.raise_compiler_error("a newer attempt has the lock of this environment; this one may not publish") }}
+    {{ exceptions.raise_compiler_error("SHUT_OUT") }}
   {%- endif -%}
-{%- endmacro %}""",
+{%- endmacro %}""".replace("SHUT_OUT", SHUT_OUT),
     "dbt_promotion_mark": """{% macro dbt_promotion_mark(environment, lineage, epoch, plan_id, node) -%}
   insert into {{ dbt_promotion_marks() }} (environment, lineage, epoch, plan_id, node, invocation_id, marked_at)
   values ('{{ environment }}', '{{ lineage }}', {{ epoch }}, '{{ plan_id }}', '{{ node }}', '{{ invocation_id }}',
@@ -99,9 +101,6 @@ _MACROS = {
 
 _PLAIN = re.compile(r"[0-9A-Za-z-]{1,64}")
 
-_LIKE = "macro.dbt.run_query"
-"""A macro of dbt's own, whose fields ours have too."""
-
 _Sections = dict[str, Raw]
 _entries = msgspec.msgpack.Decoder(_Sections)
 _any = msgspec.msgpack.Decoder(dict[str, object])
@@ -124,23 +123,19 @@ def marked(parse: bytes, project: str, environment: Environment, mark: Mark, mod
     try:
         whole: dict[str, object] = dict(_entries.decode(parse))
         nodes: dict[str, object] = dict(_entries.decode(whole["nodes"]))  # type: ignore[arg-type]
-        macros: dict[str, object] = dict(_entries.decode(whole["macros"]))  # type: ignore[arg-type]
-        like = _any.decode(macros[_LIKE])  # type: ignore[arg-type]
         for model in models:
             if model in nodes:
                 nodes[model] = _hooked(nodes[model], environment, mark, model)
     except (KeyError, msgspec.MsgspecError) as error:
         raise DbtError("the parse of the project cannot be read", [f"{type(error).__name__}: {error}"]) from error
-    macros |= {f"macro.{project}.{name}": _macro(like, project, name) for name in _MACROS}
-    # What dbt has looked up before is looked up again, ours among it.
-    return _encode({**whole, "nodes": nodes, "macros": macros, "_macros_by_name": None, "_macros_by_package": None})
+    return with_macros(_encode({**whole, "nodes": nodes}), project, MACROS)
 
 
 def begin_invocation(environment: Environment, target: str, mark: Mark) -> DbtInvocation:
     """Return what shuts older epochs out, and prints what was published."""
     arguments = {
         "environment": environment.name,
-        "lineage": _plain(mark.lineage),
+        "lineage": plain(mark.lineage),
         "epoch": mark.epoch,
         "earlier": list(mark.earlier),
     }
@@ -176,7 +171,7 @@ def _hooked(entry: object, environment: Environment, mark: Mark, model: str) -> 
     before, after = config.get("pre-hook"), config.get("post-hook")
     if not isinstance(before, list) or not isinstance(after, list):
         return entry
-    lineage = _plain(mark.lineage)
+    lineage = plain(mark.lineage)
     share = f"{{{{ dbt_promotion_share('{lineage}') }}}}"
     fence = f"{{{{ dbt_promotion_fence('{lineage}', {mark.epoch}) }}}}"
     config["pre-hook"] = [_hook(share), _hook(fence), *before]
@@ -186,26 +181,10 @@ def _hooked(entry: object, environment: Environment, mark: Mark, model: str) -> 
     return {**fields, "config": config}
 
 
-def _plain(lineage: str) -> str:
+def plain(lineage: str) -> str:
     """Return a lineage as it may stand in SQL: a UUID does, anything else by its digest."""
     return lineage if _PLAIN.fullmatch(lineage) else digest_of(lineage)
 
 
 def _hook(sql: str) -> dict[str, object]:
     return {"sql": sql, "transaction": True, "index": None}
-
-
-def _macro(like: Mapping[str, object], project: str, name: str) -> dict[str, object]:
-    """Return one of our macros as dbt keeps macros, in the root project, where every node finds it."""
-    used = [other for other in _MACROS if other != name and f"{other}(" in _MACROS[name]]
-    where = "macros/dbt_promotion.sql"
-    return {
-        **like,
-        "name": name,
-        "package_name": project,
-        "path": where,
-        "original_file_path": where,
-        "unique_id": f"macro.{project}.{name}",
-        "macro_sql": _MACROS[name],
-        "depends_on": {"macros": [f"macro.{project}.{other}" for other in used]},
-    }

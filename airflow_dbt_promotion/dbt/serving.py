@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,16 +11,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.composition import Composition
-from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtProjectError
-from airflow_dbt_promotion.core.graph import KINDS
-from airflow_dbt_promotion.core.ports import Mark, OnProgress
+from airflow_dbt_promotion.core.ports import OnProgress
 from airflow_dbt_promotion.dbt.composing import composed
+from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, DbtRunner
-from airflow_dbt_promotion.dbt.marks import marked
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.workspace import Workspace
+
+Alteration = Callable[[bytes], bytes]
+"""What is done to a parse before dbt is handed it."""
 
 _LISTING = "listing"
 
@@ -28,13 +29,15 @@ _LISTING = "listing"
 class Served(Struct, frozen=True, kw_only=True):
     """A composition that lies ready to be run, for as long as its folder is there.
 
-    `project` writes into the environment's own target folder, `listing` into one that is gone afterwards.
+    `project` writes into the environment's own target folder, `listing` into one that is gone afterwards. `parse` is
+    what `manifest` was made of.
     """
 
     runner: DbtRunner
     project: DbtProject
     listing: DbtProject
     manifest: Path
+    parse: bytes
     told: str
 
     def invoke(self, invocation: DbtInvocation, on_progress: OnProgress | None) -> DbtOutcome:
@@ -48,6 +51,12 @@ class Served(Struct, frozen=True, kw_only=True):
         except DbtProjectError as error:
             words = [word.replace(f"{project.project_dir}/", "") for word in error.words]
             raise DbtProjectError(self.told, words) from error
+
+    def desk(self, target: str) -> Desk:
+        """Return a desk beside the composition, as long as its folder is there."""
+        return Desk(
+            runner=self.runner, project=self.listing, folder=self.manifest.parent, parse=self.parse, target=target
+        )
 
 
 class Serving:
@@ -66,12 +75,12 @@ class Serving:
         project: DbtProject,
         *,
         dry: bool,
-        mark: Mark | None = None,
+        alter: Alteration | None = None,
     ) -> Iterator[Served]:
         """Yield a composition that lies ready for a dbt target; `project` is the one at hand, for its profile.
 
-        With a `mark`, every model that is built checks it and leaves it (see `dbt/marks.py`). `dry` leaves nothing in
-        the release store. Raises ReleaseError and its kin, and what parsing a release raises.
+        `alter` is done to the parse that dbt is handed. `dry` leaves nothing in the release store. Raises
+        ReleaseError and its kin, and what parsing a release raises.
         """
         parses = {
             release: self._releases.parsed(release, target, environment.vars, dry=dry).packed
@@ -84,20 +93,13 @@ class Serving:
             workspace.write(folder / "project")
             manifest = folder / "composition.msgpack"
             packed = composed(composition, parses, workspace.changes(folder / "project"))
-            if mark is not None:
-                definition = composition.definition
-                packed = marked(packed, definition.project.name, environment, mark, _built(definition))
-            manifest.write_bytes(packed)
+            manifest.write_bytes(packed if alter is None else alter(packed))
             here = replace(project, project_dir=folder / "project", working_dir=project.stands_in)
             yield Served(
                 runner=self._runner,
                 project=here,
                 listing=replace(here, target_path=folder / _LISTING),
                 manifest=manifest,
+                parse=packed,
                 told=f"what {environment.name} runs (put together from {len(composition.releases)} releases)",
             )
-
-
-def _built(definition: Definition) -> list[str]:
-    """Return what leaves a relation in the warehouse."""
-    return [id_ for id_, node in definition.nodes.items() if node.resource_type in KINDS and not node.is_ephemeral]

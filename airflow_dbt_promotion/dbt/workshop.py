@@ -10,12 +10,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Obstacle, Swapped
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
-from airflow_dbt_promotion.core.environment import Environment
+from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import DbtError, InvalidNameError, SourcesError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.ports import (
     BuildReport,
     BuildRequest,
@@ -25,17 +27,22 @@ from airflow_dbt_promotion.core.ports import (
     OnProgress,
     Published,
     RunRequest,
+    SwapRequest,
 )
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of
+from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.exactness import build_invocation, check_executed, check_unmoved, check_versions
+from airflow_dbt_promotion.dbt.installing import macros_alone
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner
 from airflow_dbt_promotion.dbt.keeper import Keeper
-from airflow_dbt_promotion.dbt.marks import begin_invocation, marked, read_begun
+from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
+from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, places_in, swapping
+from airflow_dbt_promotion.dbt.publish.dialects import cannot
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
-from airflow_dbt_promotion.dbt.serving import Served, Serving
+from airflow_dbt_promotion.dbt.serving import Alteration, Served, Serving
 
 WORK_FOLDER = "promotion_runs"
 """Where dbt's artifacts of our own runs lie, below the project's target folder: one folder for each environment."""
@@ -104,7 +111,10 @@ class DbtWorkshop:
         project = self._kept(environment)
         definition = read_definition(project.target_path, project.project_dir)
         invocation = build_invocation(request, definition, self._target(environment))
-        with self._marked(definition, environment, request.mark) as manifest:
+        alter = altered(definition, environment, request.mark, request.arrangement)
+        with self._at_desk(environment) as desk:
+            fill(desk, definition, environment, request.arrangement)
+            manifest = desk.lay(alter(desk.parse)) if alter is not None else None
             outcome = self._runner.invoke(project, replace(invocation, manifest=manifest), on_progress)
         handed = None if manifest is None else self._handed(request, definition)
         run, release = self._artifacts.run(project.target_path, handed=handed)
@@ -117,19 +127,50 @@ class DbtWorkshop:
     ) -> Mapping[ModelId, Published]:
         """Shut older epochs out of the warehouse, and return what was published; see `ports.Workshop`."""
         invocation = begin_invocation(environment, self._target(environment), mark)
-        if composition is not None:
-            with self._served(composition, environment, dry=False, mark=mark) as served:
-                return read_begun(served.invoke(invocation, None), environment, mark)
-        with self._parsed(environment, dry=False) as project:
-            definition = read_definition(project.target_path, project.project_dir)
-            with self._marked(definition, environment, mark) as manifest:
-                outcome = self._runner.invoke(project, replace(invocation, manifest=manifest), None)
-        return read_begun(outcome, environment, mark)
+        with self._desk(environment, composition) as (desk, definition):
+            parse = macros_alone(desk.parse, definition.project.name, MACROS)
+            return read_begun(desk.operate(parse, invocation), environment, mark)
+
+    def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:
+        """Return why a strategy cannot be had with an adapter; see `ports.Workshop`."""
+        return cannot(strategy, adapter)
+
+    def arrange(
+        self, environment: Environment, composition: Composition | None, request: ArrangeRequest
+    ) -> Arrangement | tuple[Obstacle, ...]:
+        """Return where models are built beside what readers see, or what is in the way; see `ports.Workshop`."""
+        with self._desk(environment, composition) as (desk, definition):
+            origins = self._origins(request, composition, definition) if request.source is not None else {}
+            return swapping(desk, definition, environment).arrange(request, origins)
+
+    def swap(self, request: SwapRequest) -> Swapped:
+        """Let readers see what was built beside; see `ports.Workshop`."""
+        with self._desk(request.environment, request.composition) as (desk, definition):
+            found = swapping(desk, definition, request.environment).swap(request)
+        if found.at is not None and request.composition is not None:
+            self._keep_manifest(request.environment, request.arrangement)
+        return found
+
+    def drop(
+        self, environment: Environment, composition: Composition | None, places: Collection[Place]
+    ) -> Mapping[Place, str]:
+        """Drop relations; see `ports.Workshop`."""
+        with self._desk(environment, composition) as (desk, definition):
+            return swapping(desk, definition, environment).drop(places)
+
+    def present(
+        self, environment: Environment, composition: Composition | None, places: Collection[Place]
+    ) -> Mapping[Place, str]:
+        """Return which of some relations are there; see `ports.Workshop`."""
+        with self._desk(environment, composition) as (desk, definition):
+            found = swapping(desk, definition, environment).kinds(places)
+        return {place: kind.value for place, kind in found.items()}
 
     def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
         """Execute what a selector names of a composition; see `ports.Workshop`."""
         invocation = invocation_of(request, self._target(request.environment))
-        with self._served(request.composition, request.environment, dry=False, mark=request.mark) as served:
+        alter = altered(request.composition.definition, request.environment, request.mark, None)
+        with self._served(request.composition, request.environment, dry=False, alter=alter) as served:
             self._listed(served, request, invocation)
             outcome = served.invoke(invocation, on_progress)
             return self._report(served, outcome, request.composition.release, request.environment)
@@ -171,17 +212,21 @@ class DbtWorkshop:
         release = composition.release
         check_versions(request, release)
         invocation = build_invocation(request, composition.definition, self._target(request.environment))
-        with self._served(composition, request.environment, dry=False, mark=request.mark) as served:
-            report = self._report(served, served.invoke(invocation, on_progress), release, request.environment)
+        definition, environment = composition.definition, request.environment
+        alter = altered(definition, environment, request.mark, request.arrangement)
+        with self._served(composition, environment, dry=False, alter=alter) as served:
+            fill(served.desk(self._target(environment)), definition, environment, request.arrangement)
+            outcome = served.invoke(invocation, on_progress)
+            report = self._report(served, outcome, release, environment, keeps=request.arrangement is None)
         check_executed(request, report.run, success=report.success)
         return report
 
-    def _report(self, served: Served, outcome: DbtOutcome, release: Release, environment: Environment) -> BuildReport:
+    def _report(
+        self, served: Served, outcome: DbtOutcome, release: Release, environment: Environment, *, keeps: bool = True
+    ) -> BuildReport:
         """Return what a run on a composition did; where it went well, keep the manifest for whoever draws it."""
-        manifest = served.project.target_path / _MANIFEST
-        if outcome.success:
-            with suppress(OSError):
-                self._keeper.store.keep_manifest(environment.name, manifest.read_bytes())
+        if outcome.success and keeps:
+            self._keep_manifest(environment, None)
         run, release = self._artifacts.run(served.project.target_path, handed=release)
         return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
 
@@ -194,24 +239,60 @@ class DbtWorkshop:
 
     @contextmanager
     def _served(
-        self, composition: Composition, environment: Environment, *, dry: bool, mark: Mark | None = None
+        self, composition: Composition, environment: Environment, *, dry: bool, alter: Alteration | None = None
     ) -> Iterator[Served]:
         """Yield a composition that lies ready; its artifacts go to the environment's own target folder."""
         target, project = self._target(environment), self._kept(environment)
-        with self._serving.serve(composition, environment, target, project, dry=dry, mark=mark) as served:
+        with self._serving.serve(composition, environment, target, project, dry=dry, alter=alter) as served:
             yield served
 
     @contextmanager
-    def _marked(self, definition: Definition, environment: Environment, mark: Mark | None) -> Iterator[Path | None]:
-        """Yield the parse of the project at hand in which every model checks a mark and leaves it, None without one."""
-        if mark is None:
-            yield None
+    def _desk(self, environment: Environment, composition: Composition | None) -> Iterator[tuple[Desk, Definition]]:
+        """Yield a desk beside the code of an environment: a composition, else the project at hand."""
+        if composition is not None:
+            with self._served(composition, environment, dry=False) as served:
+                yield served.desk(self._target(environment)), composition.definition
             return
-        parse = (self._kept(environment).target_path / _PARSED).read_bytes()
-        with tempfile.TemporaryDirectory(prefix="dbt-promote-") as folder:
-            made = Path(folder) / _PARSED
-            made.write_bytes(marked(parse, definition.project.name, environment, mark, definition.nodes))
-            yield made
+        with self._parsed(environment, dry=False) as project:
+            definition = read_definition(project.target_path, project.project_dir)
+            with self._at_desk(environment) as desk:
+                yield desk, definition
+
+    @contextmanager
+    def _at_desk(self, environment: Environment) -> Iterator[Desk]:
+        """Yield a desk beside the parse of the project at hand that was made last."""
+        project = self._kept(environment)
+        with tempfile.TemporaryDirectory(prefix="dbt-promote-") as made:
+            folder = Path(made)
+            yield Desk(
+                runner=self._runner,
+                project=replace(project, target_path=folder / "target"),
+                folder=folder,
+                parse=(project.target_path / _PARSED).read_bytes(),
+                target=self._target(environment),
+            )
+
+    def _origins(
+        self, request: ArrangeRequest, composition: Composition | None, definition: Definition
+    ) -> Mapping[ModelId, Place]:
+        """Return where models lie in the environment that is cloned from: each in its own release, or as at hand."""
+        if request.source is None:
+            return {}
+        if composition is None:
+            with self._desk(request.source, None) as (desk, _definition):
+                return places_in(desk.parse, request.models, definition)
+        found: dict[ModelId, Place] = {}
+        for release in sorted({composition.origins[model] for model in request.models}):
+            parse = self._releases.parsed(release, self._target(request.source), request.source.vars, dry=False).packed
+            models = [model for model in request.models if composition.origins[model] == release]
+            found |= places_in(parse, models, definition)
+        return found
+
+    def _keep_manifest(self, environment: Environment, arrangement: Arrangement | None) -> None:
+        """Keep the manifest of what an environment runs now, for whoever draws it, as readers see its relations."""
+        with suppress(OSError):
+            manifest = (self._kept(environment).target_path / _MANIFEST).read_bytes()
+            self._keeper.store.keep_manifest(environment.name, in_place(manifest, arrangement))
 
     def _handed(self, request: BuildRequest, definition: Definition) -> Release:
         """Return the release that dbt was handed; where it read seeds as it went, with what they are by now."""

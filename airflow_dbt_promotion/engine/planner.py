@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import composed
 from airflow_dbt_promotion.core.composition import Composition, whole
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
+from airflow_dbt_promotion.core.eligibility import GateName, Requirement, Verdict, blocked
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, Strategy
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
@@ -29,6 +29,7 @@ from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
 from airflow_dbt_promotion.core.ports import Clock, Workshop
+from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState, Journal
 from airflow_dbt_promotion.engine.memory import Memory, working_state
@@ -40,7 +41,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     """A plan with what it was computed from.
 
     `composition` is what the target runs once the plan is carried out; None where nothing is built, or not from kept
-    releases. `aligned` are models of the target that are the same in a release that comes.
+    releases. `aligned` are models of the target that are the same in a release that comes. `kept` are relations that
+    are there from before, and are not built.
     """
 
     plan: Plan
@@ -49,6 +51,7 @@ class Planned(Struct, frozen=True, kw_only=True):
     shelf: Shelf
     composition: Composition | None = None
     aligned: Mapping[ModelId, ReleaseId] = {}
+    kept: Mapping[ModelId, KeptRelation] = {}
 
 
 class Planner:
@@ -68,7 +71,8 @@ class Planner:
         shelf = Shelf(self._workshop, target, dry=dry)
         models = self._models(request, situation, shelf)
         question = Question(models=models, requirement=requirement, choices=choices)
-        return self._computed(situation, question, shelf)
+        chosen = request.strategy is not None or target.strategy is not None
+        return self._able(self._computed(situation, question, shelf), chosen=chosen)
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
@@ -86,7 +90,7 @@ class Planner:
             question = replace(question, models=models, pinned=planned.plan.rests_on)
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
-        return self._computed(situation, question, planned.shelf)
+        return self._able(self._computed(situation, question, planned.shelf), chosen=True)
 
     def resumed(self, target: Environment, journal: Journal) -> Planned:
         """Return the plan of a promotion that broke off, as things stand now; its id is the same if nothing moved."""
@@ -100,7 +104,26 @@ class Planner:
             models=tuple(journal.models), requirement=requirement, choices=journal.choices, pinned=journal.rests_on
         )
         situation = self._situation(source, target, journal.choices.strategy)
-        return self._computed(situation, question, Shelf(self._workshop, target, dry=False))
+        return self._able(self._computed(situation, question, Shelf(self._workshop, target, dry=False)), chosen=True)
+
+    def _able(self, planned: Planned, *, chosen: bool) -> Planned:
+        """Return a plan by a strategy that the warehouse can carry out, refused with the reason where it cannot.
+
+        What nobody chose gives way to `build`.
+        """
+        plan, choices = planned.plan, planned.question.choices
+        why = self._workshop.cannot(choices.strategy, _adapter(planned)) if _is_known(planned) else None
+        if why is None:
+            return planned
+        if chosen:
+            verdict = blocked(GateName.PUBLISHING, "strategy_unknown_here", f"{choices.strategy.value}: {why}")
+            return replace(planned, plan=replace(plan, verdicts=(*plan.verdicts, verdict)))
+        built = replace(choices, strategy=Strategy.BUILD)
+        return replace(
+            planned,
+            plan=replace(plan, strategy=Strategy.BUILD, choices=built),
+            question=replace(planned.question, choices=built),
+        )
 
     # --- from kept releases -------------------------------------------------------------------------------------------
 
@@ -132,7 +155,7 @@ class Planner:
         source_state, target_state = memory.read(source.name), memory.read(target.name)
         if source.working:
             source_state = working_state(source, self._workshop.release(source, dry=True), source_state, self._clock())
-        builds = strategy is Strategy.BUILD and source_state is not None
+        builds = strategy.builds and source_state is not None
         if project is None and builds and not _from_kept(source, source_state, strategy):
             project = self._at_hand_for(target)
         identity = next(
@@ -184,7 +207,7 @@ class Planner:
 
         Raises MissingReleaseError and its kin.
         """
-        state, strategy = situation.source_state, Strategy.BUILD
+        state, strategy = situation.source_state, Strategy.BLUE_GREEN
         if state is None or state.release is None or not _from_kept(situation.source, state, strategy):
             return None
         code = shelf.code([state.release])
@@ -203,7 +226,19 @@ class Planner:
 def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:
     """Say whether a promotion is built from kept releases: its source is recorded, and some of it is kept."""
     kept = state is not None and any(entry.release is not None for entry in state.current.values())
-    return kept and strategy is Strategy.BUILD and not source.working
+    return kept and strategy.builds and not source.working
+
+
+def _is_known(planned: Planned) -> bool:
+    """Say whether the code is known that would be built from, and so the adapter."""
+    return planned.situation.project is not None or bool(planned.shelf.definitions)
+
+
+def _adapter(planned: Planned) -> str | None:
+    """Return the adapter of the code that would be built from."""
+    if planned.situation.project is not None:
+        return planned.situation.project.adapter_type
+    return next((definition.adapter_type for definition in planned.shelf.definitions.values()), None)
 
 
 def _releases(plan: Plan) -> set[ReleaseId]:
@@ -275,7 +310,7 @@ def choices_of(request: PromotionRequest, target: Environment) -> Choices:
         allow_stale_downstream=request.allow_stale_downstream,
         allow_removals=request.allow_removals,
         force=request.force,
-        strategy=request.strategy or target.strategy,
+        strategy=request.strategy or target.strategy or Strategy.BLUE_GREEN,
         on_incremental_change=request.on_incremental_change or target.on_incremental_change,
         bypasses=frozenset(bypasses),
         reason=reason or None,

@@ -21,12 +21,14 @@ from airflow_dbt_promotion.core.errors import (
     NothingToResumeError,
 )
 from airflow_dbt_promotion.core.evidence import of_version
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import ModelId, bare_name
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, Mark, OnProgress, Workshop
-from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, is_carried_on, settle
+from airflow_dbt_promotion.core.promotion import Attempt, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.recording import Entering, record
+from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
+from airflow_dbt_promotion.engine.beside import Prepared
 from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory, made_by
 from airflow_dbt_promotion.engine.planner import Planned, Planner
@@ -74,7 +76,8 @@ class Promoter:
                 return self._answer(refused, PromotionOutcome.REFUSED, started)
             # The recheck asks for the planned models alone; what stays behind is told as it was planned.
             plan = replace(rechecked.plan, held=planned.plan.held, already_current=planned.plan.already_current)
-            return self._carry_out(replace(rechecked, plan=plan), _attempt(request, held), held, on_progress)
+            doing = _Doing(_attempt(request, held), started, on_progress)
+            return self._carry_out(replace(rechecked, plan=plan), doing, held)
 
     def resume(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
         """Carry on the promotion into a target that broke off, whoever began it, to its end.
@@ -140,7 +143,8 @@ class Promoter:
             if not moved.allowed:
                 self._undo(held, target, f"interrupted, and not carried on: {moved.refusals[0][1].reason}")
                 return self._answer(moved, PromotionOutcome.REFUSED, asking.started)
-            return self._carry_out(planned, attempt, held, asking.on_progress)
+            doing = _Doing(attempt, asking.started, asking.on_progress, tuple(journal.epochs))
+            return self._carry_out(planned, doing, held)
 
     def _answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
         """Return a promotion that changed nothing."""
@@ -195,22 +199,29 @@ class Promoter:
 
     # --- the deed -----------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, planned: Planned, attempt: Attempt, held: Held, on_progress: OnProgress) -> Promotion:
-        """Write the intent, publish, and write what came of it."""
-        plan, target, now = planned.plan, planned.situation.target, self._clock()
+    def _carry_out(self, planned: Planned, doing: _Doing, held: Held) -> Promotion:
+        """Ask what is in the way, write the intent, publish, and write what came of it."""
+        plan, target, attempt, now = planned.plan, planned.situation.target, doing.attempt, self._clock()
+        mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=doing.earlier, plan_id=plan.plan_id)
+        prepared = self._publisher.prepare(planned, mark, now)
+        if prepared.obstacles:
+            refused = _obstructed(plan, prepared)
+            if doing.earlier:
+                self._undo(held, target, f"not carried on: {refused.refusals[0][1].reason}")
+            return self._answer(refused, PromotionOutcome.REFUSED, doing.started)
+        attempt = replace(attempt, beside=prepared.beside, kept=prepared.kept)
         began = held.change(lambda state: begin(state, plan, attempt, now, target.keep_history))
         reached(Failpoint.BEGUN)
         journal = began.journal
         if journal is None:
             raise ValueError("what has begun is in the journal")
-        *earlier, epoch = journal.epochs
-        mark = Mark(lineage=held.lineage, epoch=epoch, earlier=tuple(earlier), plan_id=plan.plan_id)
-        touched, published = bool(earlier) and plan.strategy is Strategy.BUILD, False
+        in_place, published = plan.strategy is Strategy.BUILD, False
+        held.touched = bool(doing.earlier) and plan.strategy.builds
         try:
             self._publisher.keep(planned)
             reached(Failpoint.KEPT)
-            built = self._publisher.publish(planned, mark, held, on_progress)
-            touched, published = plan.strategy is Strategy.BUILD, True
+            built = self._publisher.publish(planned, prepared, mark, held, doing.on_progress)
+            held.touched, published = held.touched or in_place, True
             ending = self._commit(planned, built, held)
         except BaseException as error:
             unsaid = published and isinstance(error, MachineError)
@@ -218,8 +229,7 @@ class Promoter:
                 # Ended from outside, as by SIGTERM, or all is published and the state could not say so: the journal
                 # stays open for the retry, as if we were killed.
                 raise
-            builds = plan.strategy is Strategy.BUILD
-            touched = touched or held.touched or (builds and not isinstance(error, InputError))
+            touched = held.touched or (in_place and not isinstance(error, InputError))
             self._undo(held, target, f"{type(error).__name__}: {error}", touched=touched)
             raise
         reached(Failpoint.COMMITTED)
@@ -255,6 +265,15 @@ class Promoter:
             partial(held.change, release=True),
             lambda state: settle(state, plan, built, self._clock(), target.keep_history, target.keep_checkpoints),
         )
+
+
+class _Doing(NamedTuple):
+    """One attempt at carrying out: when it was asked for, whom to tell, and the epochs of the attempts before."""
+
+    attempt: Attempt
+    started: datetime
+    on_progress: OnProgress
+    earlier: tuple[int, ...] = ()
 
 
 class _Asking(NamedTuple):
@@ -315,6 +334,15 @@ def _moved(before: Plan, now: Plan) -> Plan | None:
     if now.plan_id != before.plan_id:
         return _overtaken(now)
     return None if now.allowed else now
+
+
+def _obstructed(plan: Plan, prepared: Prepared) -> Plan:
+    """Return a plan that something in the warehouse is in the way of, refused."""
+    found = tuple(
+        blocked(GateName.PUBLISHING, one.code, f"{bare_name(one.model)}: {one.reason}" if one.model else one.reason)
+        for one in prepared.obstacles
+    )
+    return replace(plan, verdicts=(*plan.verdicts, *found))
 
 
 def _overtaken(plan: Plan) -> Plan:

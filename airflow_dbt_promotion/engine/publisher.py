@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -10,27 +11,28 @@ from airflow_dbt_promotion.core.building import Segment, segments
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.ports import BuildRequest, Mark, OnProgress, Progress, Published, Workshop
-from airflow_dbt_promotion.core.promotion import Built
 from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
+from airflow_dbt_promotion.engine.beside import Prepared, Swap, prepare
 from airflow_dbt_promotion.engine.locks import Held
 from airflow_dbt_promotion.engine.planner import Planned
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 
 class _Hearing:
-    """Passes progress on, as long as the lock is ours."""
+    """Passes progress on, as long as the lock is ours; `in_place` says that readers see each model as it is built."""
 
-    def __init__(self, held: Held, on_progress: OnProgress) -> None:
+    def __init__(self, held: Held, on_progress: OnProgress, *, in_place: bool) -> None:
         """Take the lock, and whom to tell."""
-        self.held, self.on_progress = held, on_progress
+        self.held, self.on_progress, self._in_place = held, on_progress, in_place
 
     def __call__(self, progress: Progress) -> None:
         """Take a sign of life of dbt's."""
         self.held.check()
         self.on_progress(progress)
         if progress.status == ResultStatus.SUCCESS.value:
-            self.held.touched = True
+            self.held.touched = self.held.touched or self._in_place
             reached(Failpoint.MODEL_PUBLISHED)
 
 
@@ -41,33 +43,47 @@ class Publisher:
         """Take what runs dbt."""
         self._workshop = workshop
 
-    def publish(self, planned: Planned, mark: Mark, held: Held, on_progress: OnProgress) -> Built:
+    def prepare(self, planned: Planned, mark: Mark, now: datetime) -> Prepared:
+        """Ask the warehouse what has to be known before anything is done there; raises what `beside.prepare` raises."""
+        if not planned.plan.strategy.swaps or _is_empty(planned):
+            return Prepared()
+        return prepare(self._workshop, planned, _code(planned), mark, now)
+
+    def publish(self, planned: Planned, prepared: Prepared, mark: Mark, held: Held, on_progress: OnProgress) -> Built:
         """Do what the strategy does in the target; stop at the first invocation that did not succeed.
 
-        Raises LockLostError where the lock was lost meanwhile, and what `Workshop.build` raises.
+        Raises LockLostError where the lock was lost meanwhile, and what `Workshop.build` and `Workshop.swap` raise.
         """
-        plan = planned.plan
         reached(Failpoint.PUBLISHING)
-        match plan.strategy:
-            case Strategy.RECORD:
-                return Built()
-            case Strategy.BUILD if all(change.after is None for change in plan.changes):
-                return Built()
-            case Strategy.BUILD:
-                release = planned.composition.release if planned.composition else planned.situation.project
-                if release is None:
-                    raise ValueError("`build` needs code to build from")
-                return self._build(planned, release, mark, _Hearing(held, on_progress))
+        if planned.plan.strategy is Strategy.RECORD or _is_empty(planned):
+            return Built()
+        if planned.plan.strategy is Strategy.BUILD:
+            built = self._build(planned, mark, _Hearing(held, on_progress, in_place=True))
+        else:
+            built = self._swap(planned, prepared, mark, _Hearing(held, on_progress, in_place=False))
+        held.check()
+        reached(Failpoint.PUBLISHED)
+        others, source = planned.situation.others, planned.situation.source_state
+        name = planned.situation.target.name
+        beside = (*(other for other in others if other.environment != name), *((source,) if source else ()))
+        return replace(built, others=beside, aligned=planned.aligned)
 
     def keep(self, planned: Planned) -> None:
         """Keep the sources at hand, where they are what is built from."""
         project = planned.situation.project if planned.composition is None else None
-        if planned.plan.strategy is Strategy.BUILD and project is not None and project.id is not None:
+        if planned.plan.strategy.builds and project is not None and project.id is not None:
             self._workshop.keep(project.id)
 
-    def _build(self, planned: Planned, release: Release, mark: Mark, hearing: _Hearing) -> Built:
+    def _swap(self, planned: Planned, prepared: Prepared, mark: Mark, hearing: _Hearing) -> Built:
+        """Build beside and swap, without what the marks of an earlier attempt say was swapped."""
+        published = prepared.published
+        earlier = (_earlier(published, planned.situation.target.target),) if published else ()
+        swap = Swap(self._workshop, planned, _code(planned), prepared)
+        return swap.carry_out(mark, hearing.held, hearing, earlier)
+
+    def _build(self, planned: Planned, mark: Mark, hearing: _Hearing) -> Built:
         """Run each invocation of the plan, without what the marks of an earlier attempt say was published."""
-        target, held = planned.situation.target, hearing.held
+        target, release = planned.situation.target, _code(planned)
         left = mark if target.marks else None
         published = {} if left is None else self._workshop.published(target, left, planned.composition)
         runs, words = [_earlier(published, target.target)] if published else [], list[str]()
@@ -75,7 +91,7 @@ class Publisher:
             rest = _rest(segment, published)
             if rest is None:
                 continue
-            held.check()
+            hearing.held.check()
             order = BuildRequest(
                 environment=target,
                 models=rest.models,
@@ -89,12 +105,20 @@ class Publisher:
             words.extend(report.words)
             if not report.success:
                 break
-        held.check()
-        reached(Failpoint.PUBLISHED)
-        others = planned.situation.others
-        source = planned.situation.source_state
-        beside = (*(other for other in others if other.environment != target.name), *((source,) if source else ()))
-        return Built(runs=tuple(runs), release=release, words=tuple(words), others=beside, aligned=planned.aligned)
+        return Built(runs=tuple(runs), release=release, words=tuple(words))
+
+
+def _is_empty(planned: Planned) -> bool:
+    """Say whether a plan only lets go of models."""
+    return all(change.after is None for change in planned.plan.changes)
+
+
+def _code(planned: Planned) -> Release:
+    """Return what a plan is built from."""
+    release = planned.composition.release if planned.composition else planned.situation.project
+    if release is None:
+        raise ValueError("what is built needs code to build from")
+    return release
 
 
 def _rest(segment: Segment, published: Mapping[ModelId, Published]) -> Segment | None:

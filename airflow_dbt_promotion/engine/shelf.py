@@ -28,6 +28,11 @@ class Shelf:
         self._lost: dict[ReleaseId, str] = {}
         self._code: Code | None = None
 
+    @property
+    def definitions(self) -> Mapping[ReleaseId, Definition]:
+        """The releases that were read so far."""
+        return self._definitions
+
     def read(self, wanted: Iterable[ReleaseId]) -> tuple[Mapping[ReleaseId, Definition], Mapping[ReleaseId, str]]:
         """Return some releases, each as parsed for the environment, and those that cannot be had, each with the reason.
 

@@ -15,6 +15,7 @@ from airflow_dbt_promotion.core.eligibility import GateName, Verdict
 from airflow_dbt_promotion.core.instants import readable
 
 _SKIP = "or go without by --skip-tests --reason TEXT, on record for good."
+_IN_PLACE = "or build in place, with --strategy build."
 _RECORD = "then `dbt-promote record --environment {source}`"
 
 REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
@@ -65,6 +66,17 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
             "versions_moved": f"Run the dbt that built it, or build it in {{source}} with this dbt, {_RECORD}.",
             "not_reproducible": "Promote what it stands beside from one newer release, too; the reason names it.",
             "code_moved": "Check out the code that soaked in {source}, or build and record what is at hand there.",
+        },
+        GateName.PUBLISHING: {
+            "strategy_unknown_here": "Leave --strategy out, or choose another one: docs/publishing.md has them.",
+            "in_the_way": "Rename or drop what has the name; what this package made is dropped by `dbt-promote clean`.",
+            "not_owned": f"Let it be owned by the role that runs dbt in {{target}}; {_IN_PLACE}",
+            "view_left_behind": f"Let the view be owned by the role that runs dbt in {{target}}; {_IN_PLACE}",
+            "depended_on": f"Drop what depends on it, and make it again afterwards; {_IN_PLACE}",
+            "not_copied": f"Take away what a copy would lose, and put it on by a hook; {_IN_PLACE}",
+            "never_anew": "Choose --on-incremental-change forward_only.",
+            "not_swappable": f"It cannot be swapped as it is; {_IN_PLACE}",
+            "other_database": f"Let all models lie in the target's database; {_IN_PLACE}",
         },
         GateName.BLOCK: {
             "version_blocked": (

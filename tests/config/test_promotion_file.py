@@ -59,7 +59,7 @@ version: 1
 state: target/promotion_states
 environments:
   staging:    {target: stg}
-  production: {target: prd, promotes_from: staging, min_days_in_staging: 1, min_successful_runs: 1, strategy: build}
+  production: {target: prd, promotes_from: staging, min_days_in_staging: 1, strategy: blue_green}
 """,
         encoding="utf-8",
     )
@@ -74,6 +74,7 @@ environments:
                 promotes_from=EnvironmentName("staging"),
                 soak=timedelta(days=1),
                 deployed_by=DeployedBy.PROMOTION,
+                strategy=Strategy.BLUE_GREEN,
             ),
         )
     )
@@ -137,7 +138,7 @@ def test_defaults_follow_the_order(file: Path) -> None:
     ]
     assert [e.working for e in path.environments] == [True, False, False]
     assert [e.deployed_by.value for e in path.environments] == ["others", "others", "promotion"]
-    assert all(e.soak == timedelta(0) and e.strategy is Strategy.BUILD for e in path.environments)
+    assert all(e.soak == timedelta(0) and e.strategy is None for e in path.environments)
     assert all(e.candidate is Candidate.NEWEST_SOAKED and e.on_drift is OnDrift.TELL for e in path.environments)
     assert all(e.marks for e in path.environments)
 
@@ -272,7 +273,12 @@ def test_either_name_of_the_file(tmp_path: Path) -> None:
         ("  stg:\n    min_successful_runs: 1001", 4, "environments.stg.min_successful_runs", "<= 1000"),
         ("  stg:\n    keep_history: 0", 4, "environments.stg.keep_history", ">= 1"),
         ("  stg:\n    keep_history: 08", 4, "environments.stg.keep_history", "got str"),
-        ("  stg:\n    strategy: bulid", 4, "environments.stg.strategy", "build, record; did you mean build?"),
+        (
+            "  stg:\n    strategy: bulid",
+            4,
+            "environments.stg.strategy",
+            "build, clone, record; did you mean build?",
+        ),
         ("  stg:\n    strategy: on", 4, "environments.stg.strategy", "in quotes"),
         ("  stg:\n    deployed_by: me", 4, "environments.stg.deployed_by", "must be one of others, promotion"),
         ("  stg:\n    on_incremental_change: true", 4, "environments.stg.on_incremental_change", "got bool"),

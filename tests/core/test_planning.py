@@ -16,9 +16,10 @@ from airflow_dbt_promotion.core.errors import ParentNotBuiltError
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, exposures_reached
 from airflow_dbt_promotion.core.planning import plan
-from airflow_dbt_promotion.core.promotion import Attempt, Built, begin, settle
+from airflow_dbt_promotion.core.promotion import Attempt, begin, settle
 from airflow_dbt_promotion.core.recording import record
 from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.core.stays import leave

@@ -15,10 +15,11 @@ from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.planning import plan
-from airflow_dbt_promotion.core.promotion import Attempt, Built, Ending, abort, begin, placed, settle
+from airflow_dbt_promotion.core.promotion import Attempt, Ending, abort, begin, settle
 from airflow_dbt_promotion.core.recording import record
 from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import Drift, EntryOrigin, EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.core.stays import leave
@@ -421,8 +422,11 @@ KEPT = {ORDERS: KeptRelation(place=at("orders__old"), rows_at=NOON)}
 BESIDE = {ORDERS: at("orders__next"), REVENUE: at("revenue__next")}
 
 
-def begun(found: Plan, beside: Mapping[ModelId, Place] = BESIDE) -> EnvironmentState:
-    return placed(begin(produced(), found, ANN, NOW, 10), beside, KEPT, NOW)
+PLACED = replace(ANN, beside=BESIDE, kept=KEPT)
+
+
+def begun(found: Plan) -> EnvironmentState:
+    return begin(produced(), found, PLACED, NOW, 10)
 
 
 def roles(state: EnvironmentState) -> dict[str, str]:
@@ -452,21 +456,26 @@ def test_what_broke_off_leaves_its_relations_over_once() -> None:
     found = planned(staged(CHANGED), produced())
     state = abort(begun(found), "it broke", NOW, 10, touched=False)
     assert roles(state) == {"orders__next": "shadow", "revenue__next": "shadow", "orders__old": "superseded"}
-    again = abort(placed(begin(state, found, ANN, NOW, 10), BESIDE, {}, NOW), "it broke", NOW, 10, touched=False)
+    again = abort(begin(state, found, PLACED, NOW, 10), "it broke", NOW, 10, touched=False)
     assert sorted(roles(again)) == ["orders__next", "orders__old", "revenue__next"]
 
 
-def test_a_later_attempt_that_builds_elsewhere_leaves_the_places_of_the_earlier_one_over() -> None:
+def test_a_place_that_is_used_again_is_left_over_no_more() -> None:
     found = planned(staged(CHANGED), produced())
-    state = placed(begun(found), {ORDERS: at("orders__again"), REVENUE: at("revenue__next")}, KEPT, NOW)
-    assert roles(state) == {"orders__next": "shadow"}
-    assert state.journal is not None
-    assert state.journal.beside[ORDERS] == at("orders__again")
-    back = placed(state, BESIDE, KEPT, NOW)
-    assert roles(back) == {"orders__again": "shadow"}
+    state = abort(begun(found), "it broke", NOW, 10, touched=False)
+    assert roles(begin(state, found, PLACED, NOW, 10)) == {}
+    other = replace(ANN, beside={ORDERS: at("orders__again")})
+    assert sorted(roles(begin(state, found, other, NOW, 10))) == ["orders__next", "orders__old", "revenue__next"]
     assert [KEPT[ORDERS].place.told, at("orders").named("revenue").told] == [
         "analytics.orders__old",
         "analytics.revenue",
     ]
-    with pytest.raises(ValueError, match="after it has begun"):
-        placed(produced(), BESIDE, {}, NOW)
+
+
+def test_what_was_built_beside_and_not_swapped_leaves_the_environment_as_it_was() -> None:
+    found = planned(staged(CHANGED), produced())
+    withheld = replace(built(found, CHANGED), withheld=True)
+    ending = settle(begun(found), found, withheld, NOW, 10)
+    assert (ending.outcome, ending.state.unfinalized) == (PromotionOutcome.FAILED, None)
+    assert (ending.state.current, ending.state.checkpoints) == (produced().current, ())
+    assert set(roles(ending.state)) == {"orders__next", "revenue__next", "orders__old"}

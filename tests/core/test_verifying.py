@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.identity import Version
 from airflow_dbt_promotion.core.lock import Holder, taken
-from airflow_dbt_promotion.core.promotion import Attempt, Built, begin, settle
+from airflow_dbt_promotion.core.promotion import Attempt, begin, settle
+from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.verifying import across, findings
 from tests.core.test_promotion import ORDERS, STG, planned, staged

@@ -37,18 +37,34 @@ _DIARY = """
     """
 PROJECT = {
     **FILES,
+    "promotion.yml": FILES["promotion.yml"].replace(
+        "min_days_in_staging: 1", "min_days_in_staging: 1, strategy: build"
+    ),
     "dbt_project.yml": FILES["dbt_project.yml"] + _DIARY,
     "models/diary/diary.sql": "select count(*) as sacks, sum(kilos) as kilos from {{ ref('stg_sacks') }}",
     "models/diary/after.sql": "select * from {{ ref('diary') }}",
 }
-"""A mill that keeps a diary: each build of it adds a row to it, and a row to the table `built`."""
+"""A mill that is built in place and keeps a diary: each build adds a row to it, and a row to the table `built`."""
+
+BESIDE = {**FILES, "models/heavy.sql": "{{ config(materialized='view') }}\nselect * from {{ ref('stg_sacks') }}"}
+"""A mill that is built beside, and swapped."""
 
 PLACES = [
-    *((point, 1) for point in Failpoint if point is not Failpoint.SOURCES_WRITTEN),
+    *((point, 1) for point in Failpoint if point not in {Failpoint.SOURCES_WRITTEN, Failpoint.TESTED}),
     *((point, nth) for point in (Failpoint.DOCUMENT_WRITTEN, Failpoint.DOCUMENT_REPLACED) for nth in (2, 3)),
 ]
 """Where a promotion dies, and when it comes by for which time: documents are written with the lock, the journal and the
 end. Sources are not kept by this promotion, but before."""
+
+EDITION = "select sack_id, kilos, NUMBER as edition from {{ ref('sacks') }}"
+
+PLACES_BESIDE = (
+    Failpoint.BEGUN,
+    Failpoint.MODEL_PUBLISHED,
+    Failpoint.TESTED,
+    Failpoint.PUBLISHED,
+    Failpoint.COMMITTED,
+)
 
 IN_THE_WAREHOUSE = (Failpoint.MODEL_PUBLISHED, Failpoint.PUBLISHED, Failpoint.COMMITTED)
 """Where it matters what kind of warehouse it is."""
@@ -73,14 +89,14 @@ def happen(reached):
             time.sleep(600)
         os.kill(os.getpid(), signal.SIGKILL if what == "kill" else signal.SIGSTOP)
 
-clock = lambda: datetime.now(tz=UTC) + timedelta(days=1)
+clock = lambda: datetime.now(tz=UTC) + timedelta(days=int(sys.argv[6]))
 engine = engine_for(Place(project_dir=folder, clock=clock))
 arm(happen)
 try:
     if verb == "record":
         engine.record("staging", folder / "target")
     else:
-        told = engine.promote(PromotionRequest(target="production", run="task 1", actor="the child", lock_timeout=0))
+        told = engine.promote(PromotionRequest(target="production", run=sys.argv[7], actor="the child", lock_timeout=0))
         print(told.outcome.value, flush=True)
 except Exception as error:
     print(type(error).__name__, flush=True)
@@ -106,19 +122,24 @@ def soaked(mill: Mill) -> Mill:
 
 
 def start(
-    mill: Mill, point: Failpoint, what: str = "kill", nth: int = 1, verb: str = "promote"
+    mill: Mill,
+    point: Failpoint,
+    what: str = "kill",
+    nth: int = 1,
+    verb: str = "promote",
+    run: str = "task 1",
 ) -> subprocess.Popen[str]:
     """Promote in another process, and let something happen to it when it comes by a place for the nth time."""
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(mill.folder), point.name, str(nth), what, verb],
+        [sys.executable, "-c", CHILD, str(mill.folder), point.name, str(nth), what, verb, str(mill.ahead.days), run],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
 
 
-def retry(mill: Mill) -> PromotionOutcome:
-    request = PromotionRequest(target="production", run="task 1", actor="the retry", lock_timeout=0)
+def retry(mill: Mill, run: str = "task 1") -> PromotionOutcome:
+    request = PromotionRequest(target="production", run=run, actor="the retry", lock_timeout=0)
     return mill.engine.promote(request).outcome
 
 
@@ -147,6 +168,59 @@ def test_a_kill_at_every_place_and_one_retry_is_one_promotion(mill: Mill) -> Non
         assert (state.lock, state.journal, state.unfinalized) == (None, None, None), point
         assert built(mill) == ["after", "diary"], point
         assert mill.warehouse.rows("select sacks, kilos from production.diary") == [(3, 100)], point
+
+
+@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+def swapping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mill]:
+    """Return a mill of which a second edition has soaked, and whose first is in production."""
+    project = tmp_path / "mill"
+    project.mkdir()
+    if request.param == "duckdb":
+        yield second_edition(soaked(Mill(project, DuckDb(tmp_path), BESIDE)))
+        return
+    with a_postgres(tmp_path / "pg") as postgres:
+        yield second_edition(soaked(Mill(project, postgres, BESIDE)))
+
+
+def second_edition(mill: Mill) -> Mill:
+    done = mill.engine.promote(PromotionRequest(target="production"))
+    assert done.outcome is PromotionOutcome.PROMOTED
+    return edition(mill, 2)
+
+
+def edition(mill: Mill, number: int) -> Mill:
+    """Let another edition of the mill soak in staging."""
+    mill.write("models/stg_sacks.sql", EDITION.replace("NUMBER", str(number)))
+    assert mill.build_staging()
+    mill.ahead += 2 * DAY
+    return mill
+
+
+def test_a_kill_at_every_step_of_a_swap_and_one_retry_is_one_promotion_and_one_swap(swapping: Mill) -> None:
+    mill = swapping
+    for number, point in enumerate(PLACES_BESIDE, start=2):
+        before = mill.engine.observer.state("production")
+        child = start(mill, point, run=point.name)
+        child.communicate(timeout=PATIENCE)
+        assert child.returncode == -signal.SIGKILL, point
+        seen = mill.warehouse.rows("select distinct edition from production.heavy") if number > 2 else []
+        swapped = point in {Failpoint.PUBLISHED, Failpoint.COMMITTED}
+        assert seen in ([], [(number if swapped else number - 1,)]), point
+        assert retry(mill, point.name) is PromotionOutcome.PROMOTED, point
+        state = mill.engine.observer.state("production")
+        assert before is not None
+        assert state is not None
+        assert [record.outcome for record in state.history[: -len(before.history)]] == [PromotionOutcome.PROMOTED]
+        assert (state.lock, state.journal, state.unfinalized) == (None, None, None), point
+        assert mill.warehouse.rows("select distinct edition from production.stg_sacks") == [(number,)], point
+        assert mill.warehouse.rows("select distinct edition from production.heavy") == [(number,)], point
+        marked = "select node, count(*) from production.dbt_promotion_marks where node <> '' group by node"
+        assert set(dict(mill.warehouse.rows(marked)).values()) == {1}, point
+        names = mill.warehouse.rows(
+            "select table_name from information_schema.tables where table_name like '%__next_%'"
+        )
+        assert names == [], point
+        edition(mill, number + 1)
 
 
 def test_a_kill_while_sources_are_kept_leaves_waste_and_no_more(tmp_path: Path) -> None:

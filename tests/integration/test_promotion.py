@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import UnknownModelError
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.dbt.marks import TABLE
@@ -143,6 +144,17 @@ def test_what_fails_in_production_does_not_advance(mill: Mill) -> None:
     assert failed.outcome is PromotionOutcome.FAILED
     assert {model.rsplit(".", 1)[-1]: told.result for model, told in failed.models.items()} == {
         "weights": "failed",
+        "lonely": "skipped",
+    }
+    assert {status.name: status.version for status in mill.engine.status("production")} == held
+    assert mill.warehouse.rows("select id from production.lonely") == [(1,)]
+    state = mill.engine.observer.state("production")
+    assert state is not None
+    assert state.unfinalized is None
+
+    failed = mill.engine.promote(PromotionRequest(target="production", strategy=Strategy.BUILD))
+    assert {model.rsplit(".", 1)[-1]: told.result for model, told in failed.models.items()} == {
+        "weights": "failed",
         "lonely": "advanced",
     }
     now = {status.name: status.version for status in mill.engine.status("production")}
@@ -151,4 +163,8 @@ def test_what_fails_in_production_does_not_advance(mill: Mill) -> None:
     state = mill.engine.observer.state("production")
     assert state is not None
     assert state.unfinalized is not None
-    assert [record.outcome for record in state.history] == [PromotionOutcome.FAILED, PromotionOutcome.PROMOTED]
+    assert [record.outcome for record in state.history] == [
+        PromotionOutcome.FAILED,
+        PromotionOutcome.FAILED,
+        PromotionOutcome.PROMOTED,
+    ]

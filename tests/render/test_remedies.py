@@ -12,6 +12,9 @@ import airflow_dbt_promotion.core.eligibility
 import airflow_dbt_promotion.core.incoherence
 import airflow_dbt_promotion.core.planning
 import airflow_dbt_promotion.core.weighing
+import airflow_dbt_promotion.dbt.publish.checks
+import airflow_dbt_promotion.dbt.publish.swapping
+import airflow_dbt_promotion.engine.planner
 import airflow_dbt_promotion.engine.promoter
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, waiting
 from airflow_dbt_promotion.render.remedies import REMEDIES, Ends, moment, remedy, when
@@ -24,17 +27,23 @@ MODULES = (
     airflow_dbt_promotion.core.incoherence,
     airflow_dbt_promotion.core.weighing,
     airflow_dbt_promotion.core.planning,
+    airflow_dbt_promotion.dbt.publish.checks,
+    airflow_dbt_promotion.dbt.publish.swapping,
+    airflow_dbt_promotion.engine.planner,
     airflow_dbt_promotion.engine.promoter,
 )
 
 
 def codes_in(module: ModuleType) -> set[str]:
-    """Return every code with which a module shuts a gate: what it hands to `blocked` and `waiting`."""
+    """Return every code with which a module shuts a gate: what it hands to `blocked`, `waiting`, `Obstacle`."""
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"blocked", "waiting"}:
             found.update(word.value for word in node.args[1:2] if isinstance(word, ast.Constant))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Obstacle":
+            words = (keyword.value for keyword in node.keywords if keyword.arg == "code")
+            found.update(word.value for word in words if isinstance(word, ast.Constant))
         if isinstance(node, ast.FunctionDef) and node.name == "incoherent":
             returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)]
             codes = [value.elts[0] for value in returned if isinstance(value, ast.Tuple)]

@@ -188,6 +188,12 @@ class DbtError(MachineError):
         super().__init__(problem + told)
 
 
+class NotSwappedError(DbtError):
+    """A swap that did not take place: readers see what they saw before."""
+
+    code = "not_swapped"
+
+
 class DbtProjectError(InputError):
     """dbt refuses the project or the profile."""
 

@@ -1,0 +1,1 @@
+"""Publishing by a swap: what is asked of each warehouse, and in which words."""

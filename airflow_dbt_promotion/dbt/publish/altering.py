@@ -1,0 +1,74 @@
+"""What a build beside needs of a project's code: its dialect, its parse altered, its relations found and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from airflow_dbt_promotion.core.beside import Arrangement
+from airflow_dbt_promotion.core.definition import Definition
+from airflow_dbt_promotion.core.environment import Environment, Strategy
+from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.graph import KINDS
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.core.ports import Mark
+from airflow_dbt_promotion.dbt.desk import Desk
+from airflow_dbt_promotion.dbt.marks import marked
+from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located
+from airflow_dbt_promotion.dbt.publish.dialects import DIALECTS, cannot
+from airflow_dbt_promotion.dbt.publish.relocation import located, relocated
+from airflow_dbt_promotion.dbt.publish.swapping import Swapping
+
+
+def dialect_of(definition: Definition) -> Dialect:
+    """Return the dialect of the adapter that a project was parsed with. Raises ConfigError where there is none."""
+    why = cannot(Strategy.BLUE_GREEN, definition.adapter_type)
+    if why is not None:
+        raise ConfigError("strategy", why)
+    return DIALECTS[definition.adapter_type or ""]
+
+
+def swapping(desk: Desk, definition: Definition, environment: Environment) -> Swapping:
+    """Return what swaps in an environment's warehouse. Raises ConfigError where that is not known."""
+    return Swapping(desk, dialect_of(definition), environment, definition.project.name)
+
+
+def fill(desk: Desk, definition: Definition, environment: Environment, arrangement: Arrangement | None) -> None:
+    """Put rows beside, where a build begins with some; see `Swapping.fill`."""
+    if arrangement is not None:
+        swapping(desk, definition, environment).fill(arrangement)
+
+
+def altered(
+    definition: Definition, environment: Environment, mark: Mark | None, arrangement: Arrangement | None
+) -> Callable[[bytes], bytes] | None:
+    """Return what is done to a parse before it is built: models lie beside, or leave marks. None for neither.
+
+    What is built beside leaves its marks when it is swapped into place.
+    """
+    if arrangement is not None:
+        places = {beside.model: beside.next for beside in arrangement.besides}
+        dialect = dialect_of(definition)
+        return lambda parse: relocated(parse, places, dialect)
+    if mark is None:
+        return None
+    name, models = definition.project.name, _built(definition)
+    return lambda parse: marked(parse, name, environment, mark, models)
+
+
+def places_in(parse: bytes, models: Iterable[ModelId], definition: Definition) -> Mapping[ModelId, Place]:
+    """Return where models of a parse lie, but for those that cannot be told."""
+    found = located(parse, models, dialect_of(definition))
+    return {node.model: node.place for node in found if isinstance(node, Located)}
+
+
+def in_place(manifest: bytes, arrangement: Arrangement | None) -> bytes:
+    """Return a manifest that says where readers see each relation, in place of where it was built."""
+    for beside in arrangement.besides if arrangement is not None else ():
+        manifest = manifest.replace(beside.next.identifier.encode(), beside.place.identifier.encode())
+    return manifest
+
+
+def _built(definition: Definition) -> list[str]:
+    """Return what leaves a relation in the warehouse."""
+    return [id_ for id_, node in definition.nodes.items() if node.resource_type in KINDS and not node.is_ephemeral]

@@ -1,0 +1,88 @@
+"""What a warehouse says of the relations that a swap is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+Spot = tuple[str, str, str]
+"""A relation as a warehouse finds it: database, schema and name as they are stored, an empty database where there is
+none."""
+
+
+class Kind(Enum):
+    """What kind of thing has a name. OTHER is neither built nor moved by us."""
+
+    TABLE = "table"
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized_view"
+    OTHER = "other"
+
+
+class Relation(Struct, frozen=True, kw_only=True):
+    """Something that has a name in a warehouse; `owned` says whether who asks may alter it, `owner` whose it is."""
+
+    spot: Spot
+    kind: Kind
+    owned: bool = True
+    owner: str = ""
+
+
+class Reader(Struct, frozen=True, kw_only=True):
+    """A view that reads what is replaced, by its identity: it would go on reading what was replaced.
+
+    `sql` is its name as SQL has it, `definition` its query, `options` what follows `with`. `reads` says what it reads,
+    and which columns of it.
+    """
+
+    spot: Spot
+    sql: str
+    definition: str
+    reads: Mapping[Spot, tuple[str, ...]]
+    options: str = ""
+    owned: bool = True
+    owner: str = ""
+
+
+class Index(Struct, frozen=True, kw_only=True):
+    """An index: its name as SQL has it, and the statement that made it."""
+
+    sql: str
+    definition: str
+
+
+class Tie(Struct, frozen=True, kw_only=True):
+    """Something else that holds on to a relation by its identity, as the warehouse describes it.
+
+    `holder` is the relation that it belongs to, where it belongs to one.
+    """
+
+    told: str
+    holder: Spot | None = None
+
+
+class Catalog(Struct, frozen=True, kw_only=True):
+    """What is there: relations by their spot, and what hangs on them.
+
+    `readers` are the views that read a relation by its identity, `tied` is whatever else holds on to one. `definitions`
+    are the statements that made views, `comments` those that say again what is said of a view and its columns.
+    `additions` are statements that give a copy what copying leaves out, with `{}` for its name, and `uncopied` what
+    cannot be given.
+    """
+
+    relations: Mapping[Spot, Relation] = {}
+    readers: tuple[Reader, ...] = ()
+    tied: Mapping[Spot, tuple[Tie, ...]] = {}
+    definitions: Mapping[Spot, str] = {}
+    comments: Mapping[Spot, tuple[str, ...]] = {}
+    indexes: Mapping[Spot, tuple[Index, ...]] = {}
+    columns: Mapping[Spot, tuple[str, ...]] = {}
+    additions: Mapping[Spot, tuple[str, ...]] = {}
+    uncopied: Mapping[Spot, tuple[str, ...]] = {}
+
+    def kind(self, spot: Spot) -> Kind | None:
+        """Return what is at a spot, None where nothing is."""
+        found = self.relations.get(spot)
+        return found.kind if found is not None else None

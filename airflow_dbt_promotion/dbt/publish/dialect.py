@@ -1,0 +1,125 @@
+"""What a warehouse has to say of itself, so that models can be published there by a swap."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+from typing import Protocol
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.beside import Arrangement, Beside
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Relation, Spot
+
+Answers = Mapping[str, Sequence[Sequence[str | None]]]
+"""The rows that came of each question."""
+
+
+class Located(Struct, frozen=True, kw_only=True):
+    """A planned node and where it lies; `external` names what it writes besides its relation, if anything."""
+
+    model: ModelId
+    resource_type: str
+    place: Place
+    materialized: str
+    full_refresh: bool | None = None
+    foreign_keys: bool = False
+    late_binding: bool = False
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """Statements that take effect together: all of them, or none.
+
+    `models` are those that readers see anew afterwards, `kept` those of them whose old relation is kept.
+    """
+
+    models: tuple[ModelId, ...]
+    kept: tuple[ModelId, ...]
+    statements: tuple[str, ...]
+
+
+class Dialect(Protocol):
+    """One kind of warehouse, by the name of dbt's adapter for it.
+
+    `ran` says whether what is written here was ever run on such a warehouse by the tests of this package. `atomic`:
+    one swap is one transaction, whatever it publishes. `clones`: a clone is a table of its own there, and no view.
+    `longest` is the most bytes of a name.
+    """
+
+    adapter: str
+    ran: bool
+    atomic: bool
+    clones: bool
+    longest: int
+    quote: str
+
+    def sql(self, place: Place) -> str:
+        """Return a place as SQL has it."""
+
+    def spot(self, place: Place) -> Spot:
+        """Return a place as the catalog has it."""
+
+    def refusal(self, located: Located) -> str | None:
+        """Return why a node cannot be published by a swap, None where it can."""
+
+    def questions(self, places: Collection[Place]) -> Mapping[str, str]:
+        """Return queries over the catalog, by name; each row is one column: a JSON list of texts."""
+
+    def catalog(self, answers: Answers) -> Catalog:
+        """Return what came of the questions."""
+
+    def copied(self, beside: Beside, catalog: Catalog) -> tuple[str, ...]:
+        """Return the statements that put the rows of the relation in place, or of a clone's origin, beside it."""
+
+    def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
+        """Return the steps that put what was built beside into place, and what was in place aside."""
+
+    def dropped(self, place: Place, relation: Relation) -> str:
+        """Return the statement that drops a relation, and nothing that depends on it."""
+
+
+class Quoting:
+    """Names in quotes, as most warehouses have them."""
+
+    quote: str = '"'
+
+    def sql(self, place: Place) -> str:
+        """Return a place as SQL has it."""
+        parts = (place.database, place.schema, place.identifier)
+        return ".".join(
+            self.quoted(part) if quoted else part
+            for part, quoted in zip(parts, place.quoted, strict=True)
+            if part is not None
+        )
+
+    def name(self, place: Place) -> str:
+        """Return the identifier of a place as SQL has it."""
+        return self.quoted(place.identifier) if place.quoted[2] else place.identifier
+
+    def quoted(self, part: str) -> str:
+        """Return a name in quotes."""
+        return f"{self.quote}{part.replace(self.quote, 2 * self.quote)}{self.quote}"
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def place_in(relation_name: str, database: str | None, schema: str, identifier: str, quote: str) -> Place | None:
+    """Return the place that dbt wrote as a relation's name, with the quotes that it has; None where it cannot be told.
+
+    dbt puts quotes around a name and doubles none inside of it.
+    """
+    for base in (database, None) if database is not None else (None,):
+        for quoted in product((True, False), (True, False), (True, False)):
+            parts = [
+                f"{quote}{part}{quote}" if flag else part
+                for part, flag in zip((base, schema, identifier), quoted, strict=True)
+                if part is not None
+            ]
+            if ".".join(parts) == relation_name and not any(quote in part for part in (schema, identifier)):
+                return Place(database=base, schema=schema, identifier=identifier, quoted=quoted)
+    return None

@@ -1,0 +1,214 @@
+"""PostgreSQL: everything in one transaction, and views that are bound by identity.
+
+A rename takes a lock that no reader may hold, and readers take theirs one by one. So that nobody ever waits for
+somebody who waits for him, all locks are taken within half of what the server takes for a deadlock; where that fails
+they are given back, and it is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
+
+from airflow_dbt_promotion.core.beside import Arrangement, Beside
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.dbt.publish import postgres_catalog as questions
+from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Kind, Reader, Relation, Spot, Tie
+from airflow_dbt_promotion.dbt.publish.dialect import Answers, Located, Quoting, Step
+
+PATIENCE_SECONDS = 60
+"""How long it is tried to get all locks at once."""
+
+_WORDS = {Kind.TABLE: "table", Kind.VIEW: "view", Kind.MATERIALIZED_VIEW: "materialized view"}
+_KINDS = {"r": Kind.TABLE, "v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW}
+_TAG = "$promotion_{}$"
+
+Found = TypeVar("Found")
+
+
+class Postgres(Quoting):
+    """The dialect of dbt-postgres."""
+
+    adapter = "postgres"
+    ran = True
+    atomic = True
+    clones = False
+    longest = 63
+
+    def spot(self, place: Place) -> Spot:
+        """Return a place as the catalog has it: lower case, but for what is in quotes."""
+        schema, name = (
+            part if quoted else part.lower()
+            for part, quoted in zip((place.schema, place.identifier), place.quoted[1:], strict=True)
+        )
+        return "", schema, name
+
+    def refusal(self, located: Located) -> str | None:  # noqa: ARG002 - the port's
+        """Return None: whatever dbt builds there can be renamed."""
+        return None
+
+    def questions(self, places: Collection[Place]) -> Mapping[str, str]:
+        """Return queries over the catalog; see `Dialect.questions`."""
+        spots = sorted({self.spot(place)[1:] for place in places})
+        return {name: query(spots) for name, query in questions.ALL.items()} if spots else {}
+
+    def catalog(self, answers: Answers) -> Catalog:
+        """Return what came of the questions."""
+        return Catalog(
+            relations={
+                spot: Relation(
+                    spot=spot, kind=_KINDS.get(_text(kind), Kind.OTHER), owned=bool(owned), owner=_text(owner)
+                )
+                for schema, name, kind, owner, owned in answers.get("relations", ())
+                for spot in [("", _text(schema), _text(name))]
+            },
+            readers=tuple(_readers(answers.get("readers", ()))),
+            tied=_listed((spot_of(row), _tie(row)) for row in answers.get("tied", ())),
+            columns={spot_of(row): tuple(json.loads(_text(row[2]))) for row in answers.get("columns", ())},
+            additions=_listed((spot_of(row), _text(row[2])) for row in answers.get("additions", ())),
+            uncopied=_listed((spot_of(row), _text(row[2])) for row in answers.get("uncopied", ())),
+        )
+
+    def copied(self, beside: Beside, catalog: Catalog) -> tuple[str, ...]:
+        """Return the statements that copy the table in place, with what belongs to it."""
+        next_, place = self.sql(beside.next), self.sql(beside.place)
+        kinds = "including defaults including constraints including indexes including storage including comments"
+        return (
+            f"create table {next_} (like {place} {kinds})",
+            f"insert into {next_} select * from {place}",
+            *(statement.replace("{}", next_) for statement in catalog.additions.get(self.spot(beside.place), ())),
+        )
+
+    def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
+        """Return one step: every rename, then every view that was left behind, again."""
+        statements: list[str] = []
+        locked: list[str] = []
+        kept = []
+        for beside in arrangement.besides:
+            old = catalog.kind(self.spot(beside.place))
+            if old in _WORDS and beside.next != beside.place:
+                statements.append(f"alter {_WORDS[old]} {self.sql(beside.place)} rename to {self.name(beside.was)}")
+                kept.append(beside.model)
+                if old is Kind.TABLE:
+                    locked.append(self.sql(beside.place))
+            new = _WORDS[catalog.kind(self.spot(beside.next)) or Kind.TABLE]
+            statements.append(f"alter {new} {self.sql(beside.next)} rename to {self.name(beside.place)}")
+        statements += [_again(reader) for reader in self.left_behind(arrangement, catalog)]
+        models = tuple(beside.model for beside in arrangement.besides)
+        return (Step(models=models, kept=tuple(kept), statements=(_patiently(sorted(locked), statements),)),)
+
+    def left_behind(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Reader, ...]:
+        """Return the views outside of a swap that read what it replaces."""
+        moved = {self.spot(place) for beside in arrangement.besides for place in (beside.place, beside.next)}
+        replaced = {self.spot(beside.place) for beside in arrangement.besides}
+        return tuple(
+            reader for reader in catalog.readers if reader.spot not in moved and not replaced.isdisjoint(reader.reads)
+        )
+
+    def dropped(self, place: Place, relation: Relation) -> str:
+        """Return the statement that drops a relation; what depends on it keeps it."""
+        return f"drop {_WORDS[relation.kind]} {self.sql(place)}"
+
+
+def spot_of(row: Iterable[str | None]) -> Spot:
+    """Return the spot that a row begins with."""
+    schema, name, *_rest = row
+    return "", _text(schema), _text(name)
+
+
+def _readers(rows: Iterable[Iterable[str | None]]) -> Iterable[Reader]:
+    """Return the views that read something, each once."""
+    found: dict[Spot, Reader] = {}
+    for row in rows:
+        schema, name, sql, definition, options, owner, owned, read_schema, read_name, columns = (
+            _text(one) for one in row
+        )
+        spot = ("", schema, name)
+        known = found.get(spot)
+        found[spot] = Reader(
+            spot=spot,
+            sql=sql,
+            definition=definition,
+            reads={**(known.reads if known else {}), ("", read_schema, read_name): tuple(json.loads(columns))},
+            options=options,
+            owned=bool(owned),
+            owner=owner,
+        )
+    return found.values()
+
+
+def _tie(row: Iterable[str | None]) -> Tie:
+    """Return what holds on to a relation."""
+    _schema, _name, told, holder_schema, holder_name = row
+    return Tie(told=_text(told), holder=("", _text(holder_schema), _text(holder_name)) if holder_name else None)
+
+
+def _again(reader: Reader) -> str:
+    """Return the statement that binds a view to what has come into place, and leaves all else of it as it is."""
+    options = f" with ({reader.options})" if reader.options else ""
+    return f"create or replace view {reader.sql}{options} as {reader.definition.rstrip().rstrip(';')}"
+
+
+def _patiently(tables: Iterable[str], statements: Iterable[str]) -> str:
+    """Return one statement that carries out all of these, or, as long as readers are in the way, none of them."""
+    every = [*(f"lock table {table} in access exclusive mode" for table in tables), *statements]
+    listed = ",\n      ".join(_in_dollars(statement) for statement in every)
+    body = f"""
+declare
+  statement text;
+  began timestamptz := clock_timestamp();
+  tried timestamptz;
+  patience int := (select setting::int / 2 from pg_settings where name = 'deadlock_timeout');
+begin
+  loop
+    tried := clock_timestamp();
+    begin
+      foreach statement in array array[
+      {listed}
+      ]::text[] loop
+        perform set_config('lock_timeout', greatest(
+          patience - (extract(epoch from clock_timestamp() - tried) * 1000)::int, 20)::text || 'ms', true);
+        execute statement;
+      end loop;
+      exit;
+    exception when lock_not_available or deadlock_detected then
+      if clock_timestamp() - began > interval '{PATIENCE_SECONDS} seconds' then
+        raise exception 'readers held what was to be swapped for {PATIENCE_SECONDS} seconds: %', sqlerrm;
+      end if;
+      perform pg_sleep(0.05 + random() / 5);
+    end;
+  end loop;
+  perform set_config('lock_timeout', '0', true);
+end
+"""
+    tag = _tag(body)
+    return f"do {tag}{body}{tag}"
+
+
+def _in_dollars(text: str) -> str:
+    """Return a text between signs that are not in it."""
+    tag = _tag(text)
+    return f"{tag}{text}{tag}"
+
+
+def _tag(text: str) -> str:
+    """Return a sign that is not in a text."""
+    number = 0
+    while _TAG.format(number) in text:
+        number += 1
+    return _TAG.format(number)
+
+
+def _listed(pairs: Iterable[tuple[Spot, Found]]) -> Mapping[Spot, tuple[Found, ...]]:
+    """Return what was found of each relation."""
+    found: defaultdict[Spot, list[Found]] = defaultdict(list)
+    for spot, one in pairs:
+        found[spot].append(one)
+    return {spot: tuple(every) for spot, every in found.items()}
+
+
+def _text(value: str | None) -> str:
+    """Return a text, an empty one for none."""
+    return value or ""

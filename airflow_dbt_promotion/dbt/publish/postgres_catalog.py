@@ -1,0 +1,128 @@
+"""What PostgreSQL's catalog is asked. Every row is one column, a JSON list of texts: dbt would guess at types else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from airflow_dbt_promotion.dbt.publish.dialect import literal
+
+Query = Callable[[Collection[tuple[str, str]]], str]
+
+_MINE = "case when pg_has_role({}.relowner, 'USAGE') then '1' else '' end"
+
+
+def _among(alias: str, spots: Collection[tuple[str, str]]) -> str:
+    """Return a condition: a relation is one of these."""
+    listed = ", ".join(f"({literal(schema)}, {literal(name)})" for schema, name in spots)
+    return f"({alias}n.nspname, {alias}.relname) in ({listed})"
+
+
+def _named(alias: str) -> str:
+    """Return a relation joined with its schema."""
+    return f"pg_class {alias} join pg_namespace {alias}n on {alias}n.oid = {alias}.relnamespace"
+
+
+def _relations(spots: Collection[tuple[str, str]]) -> str:
+    """Ask what has these names, and whose it is."""
+    return f"""
+select json_build_array(cn.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), {_MINE.format("c")})::text
+from {_named("c")}
+where {_among("c", spots)}"""
+
+
+def _readers(spots: Collection[tuple[str, str]]) -> str:
+    """Ask which views read these, which columns of them, and how they are written."""
+    return f"""
+select json_build_array(
+  vn.nspname, v.relname, quote_ident(vn.nspname) || '.' || quote_ident(v.relname), pg_get_viewdef(v.oid),
+  coalesce(array_to_string(v.reloptions, ', '), ''), pg_get_userbyid(v.relowner), {_MINE.format("v")},
+  sn.nspname, s.relname, coalesce(json_agg(distinct a.attname) filter (where a.attname is not null), '[]'::json)::text
+)::text
+from pg_depend d
+join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+join {_named("v")} on v.oid = w.ev_class and v.relkind = 'v'
+join {_named("s")} on d.refclassid = 'pg_class'::regclass and s.oid = d.refobjid and s.oid <> v.oid
+left join pg_attribute a on a.attrelid = s.oid and a.attnum = d.refobjsubid and a.attnum > 0
+where {_among("s", spots)}
+group by v.oid, vn.nspname, v.relname, v.reloptions, v.relowner, sn.nspname, s.relname"""
+
+
+def _tied(spots: Collection[tuple[str, str]]) -> str:
+    """Ask what else depends on these: foreign keys, functions, rules, policies, materialized views, children."""
+    return f"""
+select json_build_array(sn.nspname, s.relname, pg_describe_object(d.classid, d.objid, 0), hn.nspname, h.relname)::text
+from pg_depend d
+join {_named("s")} on d.refclassid = 'pg_class'::regclass and s.oid = d.refobjid
+left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
+left join pg_policy p on d.classid = 'pg_policy'::regclass and p.oid = d.objid
+left join {_named("h")} on h.oid = coalesce(
+  w.ev_class, k.conrelid, p.polrelid, case when d.classid = 'pg_class'::regclass then d.objid end
+)
+where {_among("s", spots)} and d.deptype = 'n' and h.oid is distinct from s.oid
+  and not (w.oid is not null and h.relkind = 'v')
+group by d.classid, d.objid, sn.nspname, s.relname, hn.nspname, h.relname"""
+
+
+def _columns(spots: Collection[tuple[str, str]]) -> str:
+    """Ask for the columns of these."""
+    return f"""
+select json_build_array(cn.nspname, c.relname, json_agg(a.attname order by a.attnum)::text)::text
+from {_named("c")}
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+where {_among("c", spots)} and c.relkind in ('r', 'v', 'm')
+group by cn.nspname, c.relname"""
+
+
+def _additions(spots: Collection[tuple[str, str]]) -> str:
+    """Ask what a copy of these lacks that can be said again: foreign keys and grants."""
+    return f"""
+select json_build_array(
+  cn.nspname, c.relname, 'alter table {{}} add ' || pg_get_constraintdef(k.oid)
+)::text
+from {_named("c")}
+join pg_constraint k on k.conrelid = c.oid and k.contype = 'f'
+where {_among("c", spots)}
+union all
+select json_build_array(
+  cn.nspname, c.relname, 'grant ' || g.privilege_type || ' on {{}} to '
+  || case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end
+  || case when g.is_grantable then ' with grant option' else '' end
+)::text
+from {_named("c")}
+cross join lateral aclexplode(c.relacl) g
+where {_among("c", spots)} and c.relkind = 'r' and g.grantee <> c.relowner"""
+
+
+def _uncopied(spots: Collection[tuple[str, str]]) -> str:
+    """Ask what a copy of these would lose: row policies, triggers, grants on columns."""
+    return f"""
+select json_build_array(cn.nspname, c.relname, 'policy ' || p.polname)::text
+from {_named("c")} join pg_policy p on p.polrelid = c.oid
+where {_among("c", spots)}
+union all
+select json_build_array(cn.nspname, c.relname, 'row level security')::text
+from {_named("c")}
+where {_among("c", spots)} and c.relrowsecurity
+union all
+select json_build_array(cn.nspname, c.relname, 'trigger ' || t.tgname)::text
+from {_named("c")} join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal
+where {_among("c", spots)}
+union all
+select json_build_array(cn.nspname, c.relname, 'grants on column ' || a.attname)::text
+from {_named("c")} join pg_attribute a on a.attrelid = c.oid and a.attacl is not null
+where {_among("c", spots)}
+union all
+select json_build_array(cn.nspname, c.relname, 'partitions')::text
+from {_named("c")}
+where {_among("c", spots)} and (c.relispartition or c.relhassubclass)"""
+
+
+ALL: Mapping[str, Query] = {
+    "relations": _relations,
+    "readers": _readers,
+    "tied": _tied,
+    "columns": _columns,
+    "additions": _additions,
+    "uncopied": _uncopied,
+}

@@ -1,0 +1,162 @@
+"""Publishing by a swap: build and test beside what readers see, then let them see all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Fill, Obstacle, made_by_us, token_of
+from airflow_dbt_promotion.core.building import segments
+from airflow_dbt_promotion.core.change import BUILT, ChangeKind
+from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.errors import NotSwappedError
+from airflow_dbt_promotion.core.evidence import of_version
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.core.ports import BuildRequest, Mark, OnProgress, Published, SwapRequest, Workshop
+from airflow_dbt_promotion.core.relations import KeptRelation
+from airflow_dbt_promotion.core.release import Model, Release
+from airflow_dbt_promotion.core.results import Built
+from airflow_dbt_promotion.core.run import Run
+from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.engine.locks import Held
+from airflow_dbt_promotion.engine.planner import Planned
+from airflow_dbt_promotion.failpoints import Failpoint, reached
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """What a warehouse was asked before a plan is carried out there.
+
+    `published` is what earlier attempts have published, `arrangement` where the rest is built, None where it is built
+    in place. `beside` and `kept` are the relations that come of it. With `obstacles` it cannot be carried out.
+    """
+
+    published: Mapping[ModelId, Published] = {}
+    arrangement: Arrangement | None = None
+    obstacles: tuple[Obstacle, ...] = ()
+    beside: Mapping[ModelId, Place] = {}
+    kept: Mapping[ModelId, KeptRelation] = {}
+
+
+def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, now: datetime) -> Prepared:
+    """Ask what was published already, and arrange the rest.
+
+    Raises LockLostError where a newer holder was there before, DbtError where the warehouse cannot be asked.
+    """
+    plan, situation = planned.plan, planned.situation
+    target, state = situation.target, situation.target_state
+    left = mark if target.marks else None
+    published = {} if left is None else workshop.published(target, left, planned.composition)
+    building = {change.model for change in plan.changes if change.kind in BUILT} - published.keys()
+    request = ArrangeRequest(
+        models=release.parents_first(building),
+        token=token_of(plan.plan_id, mark.lineage, (*mark.earlier, mark.epoch)[0]),
+        anew=_anew(planned),
+        kept=planned.kept,
+        ours=made_by_us(state),
+        source=situation.source if plan.strategy is Strategy.CLONE else None,
+    )
+    found = workshop.arrange(target, planned.composition, request)
+    if not isinstance(found, Arrangement):
+        return Prepared(published=published, obstacles=found)
+    return Prepared(
+        published=published,
+        arrangement=found,
+        beside={one.model: one.next for one in found.besides if one.fill is not Fill.KEPT},
+        kept={
+            one.model: KeptRelation(place=one.was, rows_at=_rows_at(state, one.model, now))
+            for one in found.besides
+            if one.replaces
+        },
+    )
+
+
+class Swap:
+    """One swap: what is built for it, and how it ends."""
+
+    def __init__(self, workshop: Workshop, planned: Planned, release: Release, prepared: Prepared) -> None:
+        """Take what runs dbt, the plan, the code that it is built from, and what was prepared."""
+        if prepared.arrangement is None:
+            raise ValueError("what is swapped was arranged before")
+        self._workshop, self._planned, self._release = workshop, planned, release
+        self._arrangement, self._published = prepared.arrangement, prepared.published
+
+    def carry_out(self, mark: Mark, held: Held, on_progress: OnProgress, earlier: tuple[Run, ...]) -> Built:
+        """Build and test beside, and swap if all is well; else readers see what they saw before.
+
+        Raises what `Workshop.build` and `Workshop.swap` raise; `held.touched` says whether readers may see it.
+        """
+        runs, words, well = list(earlier), tuple[str, ...](), True
+        order = self._order()
+        if order.models or order.tests:
+            report = self._workshop.build(order, on_progress)
+            runs.append(report.run)
+            words, well = report.words, report.success
+        if well and self._arrangement.besides:
+            reached(Failpoint.TESTED)
+            held.check()
+            words = self._swapped(mark, held, runs[-1].invocation_id if runs else "")
+            well = not words
+        return Built(runs=tuple(runs), release=self._release, words=words, there=self._there(), withheld=not well)
+
+    def _order(self) -> BuildRequest:
+        """Return the one invocation that builds beside: the planned models, and their tests."""
+        building = {one.model for one in self._arrangement.besides if one.fill in {Fill.BUILD, Fill.COPY}}
+        turns = segments(self._planned.plan, self._release)
+        models: list[Model] = [model for turn in turns for model in turn.models if model.id in building]
+        return BuildRequest(
+            environment=self._planned.situation.target,
+            models=tuple(models),
+            tests=tuple(test for turn in turns for test in turn.tests),
+            composition=self._planned.composition,
+            arrangement=self._arrangement,
+        )
+
+    def _swapped(self, mark: Mark, held: Held, invocation_id: str) -> tuple[str, ...]:
+        """Let readers see it; return why not, nothing where they do."""
+        target = self._planned.situation.target
+        request = SwapRequest(
+            environment=target,
+            arrangement=self._arrangement,
+            composition=self._planned.composition,
+            mark=mark if target.marks else None,
+            invocation_id=invocation_id,
+        )
+        before, held.touched = held.touched, True
+        try:
+            swapped = self._workshop.swap(request)
+        except NotSwappedError:
+            held.touched = before
+            raise
+        if swapped.at is None:
+            held.touched = before
+        return swapped.words
+
+    def _there(self) -> frozenset[ModelId]:
+        """Return the models of which nothing had to be built."""
+        arranged = self._arrangement
+        filled = (one.model for one in arranged.besides if one.fill in {Fill.KEPT, Fill.CLONE})
+        return frozenset((*arranged.standing, *arranged.done, *filled))
+
+
+def _anew(planned: Planned) -> frozenset[ModelId]:
+    """Return the incremental models whose rows are built anew."""
+    if planned.plan.choices.on_incremental_change is not IncrementalChange.FULL_REFRESH:
+        return frozenset()
+    return frozenset(
+        change.model
+        for change in planned.plan.changes
+        if change.kind is ChangeKind.MODIFIED and change.after is not None and change.after.incremental
+    )
+
+
+def _rows_at(state: EnvironmentState, model: ModelId, now: datetime) -> datetime:
+    """Return when the rows that a target holds of a model were built last, as far as is known."""
+    entry = state.current.get(model)
+    if entry is None:
+        return now
+    found = of_version(state, model, entry.version)
+    built = found.built_at if found is not None else None
+    return max(entry.since, built) if built is not None else entry.since
