@@ -238,6 +238,9 @@ def exclude(parser: argparse.ArgumentParser) -> None:
 def clean(parser: argparse.ArgumentParser) -> None:
     """Add the options of `clean`."""
     parser.add_argument("--dry-run", action="store_true", help="list what would be deleted, and delete nothing")
+    parser.add_argument(
+        "--leave-relations", action="store_true", help="leave warehouses alone; none is asked for what is in it"
+    )
 
 
 COMMANDS = (
@@ -255,6 +258,6 @@ COMMANDS = (
     ("release", "lift the hold of an environment", recovery.RELEASE, recovery.release),
     ("unblock", "let versions go again that were blocked", recovery.UNBLOCK, recovery.unblock),
     ("state", "show, verify or copy the state itself, or import what was before it", _STATE, state),
-    ("clean", "delete kept releases that nothing refers to any more", _CLEAN, clean),
+    ("clean", "delete kept releases, and drop relations of ours, that nobody needs any more", _CLEAN, clean),
 )
 """Name, what it does, examples, and what adds its options."""

@@ -67,14 +67,18 @@ def exclude(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
 
 
 def clean(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
-    """Delete what nothing refers to, after saying what that is."""
+    """Delete what nobody needs, after saying what that is."""
     from airflow_dbt_promotion.render import waste as telling  # noqa: PLC0415 - as late
 
-    found, deletes = engine.cleaner.waste(), not args.dry_run
-    if deletes and found.names:
-        if terminal.reads_text:
+    relations = () if args.leave_relations else engine.sweeper.found()
+    found, deletes = telling.Rubbish(waste=engine.cleaner.waste(), relations=relations), not args.dry_run
+    if deletes and (found.names or relations):
+        if terminal.reads_text and found.names:
             terminal.say(telling.text(found, terminal.page(terminal.err), deleted=False).rstrip())
-        engine.cleaner.remove(found, actor_here(os.environ), _PATIENCE)
+        owner = actor_here(os.environ)
+        swept = engine.sweeper.sweep(relations, owner, _PATIENCE)
+        engine.cleaner.remove(found.waste, owner, _PATIENCE)
+        found = telling.Rubbish(waste=found.waste, relations=swept)
     terminal.answer(
         Told(
             text=lambda page: telling.text(found, page, deleted=deletes),

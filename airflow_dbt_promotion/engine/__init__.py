@@ -34,6 +34,7 @@ from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
 from airflow_dbt_promotion.engine.recorder import Recorder
 from airflow_dbt_promotion.engine.request import Exclusion, Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun
 from airflow_dbt_promotion.engine.server import Server
+from airflow_dbt_promotion.engine.sweeper import Sweeper
 from airflow_dbt_promotion.engine.verifier import Verifier
 
 __all__ = [
@@ -84,6 +85,7 @@ class Engine:
         self.server = Server(memory, self._locks, workshop, clock)
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
+        self.sweeper = Sweeper(memory, self._locks, workshop, self.server, clock)
         self.observer, self._brakes = Observer(memory, clock), Brakes(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:

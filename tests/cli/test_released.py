@@ -230,7 +230,7 @@ def test_clean_says_what_it_deletes_and_a_dry_run_deletes_nothing(shop: Shop, ru
     dry = run("clean --dry-run")
     assert (dry.code, shop.releases.removed) == (0, [])
     assert dry.out.splitlines() == [
-        "Would delete 1 release, 2 files, 1 cached parse: 2.0 KiB.",
+        "Would delete 1 release, 2 files, 1 cached parse (2.0 KiB).",
         "  releases: 01234567",
         "  blobs/a",
         "  blobs/b",

@@ -221,6 +221,14 @@ def test_a_kill_at_every_step_of_a_swap_and_one_retry_is_one_promotion_and_one_s
         )
         assert names == [], point
         edition(mill, number + 1)
+    mill.engine.sweeper.sweep(mill.engine.sweeper.found(), "the janitor", 0)
+    state = mill.engine.observer.state("production")
+    assert state is not None
+    assert state.leftovers == ()
+    kept = {old.place.identifier for checkpoint in state.checkpoints for old in checkpoint.kept.values()}
+    there = mill.warehouse.rows("select table_name from information_schema.tables where table_schema = 'production'")
+    models = {"sacks", "stg_sacks", "weights", "lonely", "heavy", "dbt_promotion_marks"}
+    assert {name for (name,) in there} == models | kept
 
 
 def test_a_kill_while_sources_are_kept_leaves_waste_and_no_more(tmp_path: Path) -> None:
