@@ -57,6 +57,11 @@ def unblocked(state: EnvironmentState, models: Collection[ModelId] | None, deed:
     return _noted(replace(state, blocks=blocks), InterventionKind.UNBLOCK, deed, versions)
 
 
+def rolled_back(state: EnvironmentState, left: Mapping[ModelId, Version], deed: Deed) -> EnvironmentState:
+    """Return a document that says that some versions were left by a rollback."""
+    return _noted(state, InterventionKind.ROLLBACK, deed, {model: (version,) for model, version in left.items()})
+
+
 def _noted(
     state: EnvironmentState,
     kind: InterventionKind,

@@ -127,7 +127,7 @@ def settle(
 
     For `record` (no runs) every change advances. What somebody else moved meanwhile, past this plan, does not. Children
     left on an older parent, and changes that did not advance, leave the environment unfinalized. Where `current`
-    changed, what it was is a checkpoint, of which so many are kept.
+    changed, what it was is a checkpoint, of which so many are kept; a rollback takes them away by itself.
     """
     before, journal = state, _begun(state)
     results = results_of(state, plan, built)
@@ -149,7 +149,8 @@ def settle(
         )
     if not built.withheld:
         state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
-    state = take(before, state, journal, now, checkpoints)
+    keep_back = checkpoints if plan.rollback_to is None else len(before.checkpoints) + 1
+    state = take(before, state, journal, now, keep_back)
     state = abandoned(state, journal, now) if left else state
     return _ended(state, Ending(state=state, outcome=outcome, models=models, message=message), now, keep)
 
@@ -229,6 +230,7 @@ def _advance(
     """Move `current` to what the plan says for everything that advanced, with the evidence of the runs."""
     moving = {change.model: change for change in plan.changes if change.model in advanced}
     if built.release is not None and built.runs:
+        state = enter(state, _there(state, moving, plan, built))
         combined = replace(built.runs[-1], results=tuple(result for run in built.runs for result in run.results))
         only = frozenset(model for model, change in moving.items() if change.kind in BUILT)
         entering = Entering(only=only, origin=EntryOrigin.PROMOTION, by=plan.plan_id)
@@ -239,17 +241,10 @@ def _advance(
         held, after = state.current.get(model), change.after
         if after is None:
             continue
-        if held is not None and held.version == after.version and held.stale_since is None:
+        if held is not None and _stands(held, after):
             told[model] = replace(held, tests=after.tests, meta=after.meta, release=_release(change, built))
         else:
-            entries[model] = replace(
-                after,
-                since=now,
-                origin=EntryOrigin.PROMOTION,
-                by=plan.plan_id,
-                stale_since=None,
-                release=_release(change, built),
-            )
+            entries[model] = _fresh(change, after, plan, built, now)
     standing = {model: release for model, release in built.aligned.items() if model not in moving}
     state = with_releases(enter(state, entries), standing)
     drift = {model: seen for model, seen in state.drift.items() if model not in moving}
@@ -258,6 +253,36 @@ def _advance(
         if change.kind is ChangeKind.REMOVED and model in state.current:
             state = leave(state, model, now)
     return end_stale(state, now)[0]
+
+
+def _there(state: EnvironmentState, moving: Mapping[ModelId, Change], plan: Plan, built: Built) -> dict[ModelId, Entry]:
+    """Return the entries of what nothing had to be built of: it was there when the last run ended, which may have built
+    its children.
+    """
+    at = built.runs[-1].finished_at
+    entries = {}
+    for model in built.there & moving.keys():
+        held, after = state.current.get(model), moving[model].after
+        if after is not None and (held is None or not _stands(held, after)):
+            entries[model] = _fresh(moving[model], after, plan, built, at)
+    return entries
+
+
+def _stands(held: Entry, after: Entry) -> bool:
+    """Say whether a version is held already, on the parents that it names."""
+    return held.version == after.version and held.stale_since is None
+
+
+def _fresh(change: Change, after: Entry, plan: Plan, built: Built, at: datetime) -> Entry:
+    """Return the entry of a version that enters by a plan."""
+    return replace(
+        after,
+        since=at,
+        origin=EntryOrigin.PROMOTION,
+        by=plan.plan_id,
+        stale_since=None,
+        release=_release(change, built),
+    )
 
 
 def _release(change: Change, built: Built) -> ReleaseId | None:

@@ -20,6 +20,7 @@ from airflow_dbt_promotion.core.ports import (
     Workshop,
 )
 from airflow_dbt_promotion.core.recording import Recording
+from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
 from airflow_dbt_promotion.core.stops import Intervention
@@ -32,7 +33,17 @@ from airflow_dbt_promotion.engine.observer import Observer
 from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
 from airflow_dbt_promotion.engine.recorder import Recorder
-from airflow_dbt_promotion.engine.request import Exclusion, Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun
+from airflow_dbt_promotion.engine.request import (
+    Exclusion,
+    Promotion,
+    PromotionRequest,
+    Rollback,
+    RollbackRequest,
+    RunOrder,
+    RunOutcome,
+    ServedRun,
+)
+from airflow_dbt_promotion.engine.rollback import OnReturn, Rollbacks
 from airflow_dbt_promotion.engine.server import Server
 from airflow_dbt_promotion.engine.sweeper import Sweeper
 from airflow_dbt_promotion.engine.verifier import Verifier
@@ -42,6 +53,8 @@ __all__ = [
     "Exclusion",
     "Promotion",
     "PromotionRequest",
+    "Rollback",
+    "RollbackRequest",
     "RunOrder",
     "RunOutcome",
     "ServedRun",
@@ -55,6 +68,10 @@ def quiet(_: Progress) -> None:
 
 def _unseen(_: Plan) -> None:
     """Take a plan and show it to nobody."""
+
+
+def _unshown(_: Return) -> None:
+    """Take a rollback that could be and show it to nobody."""
 
 
 class Engine:
@@ -81,6 +98,7 @@ class Engine:
         self._planner = Planner(memory, workshop, clock)
         self._locks = Locks(memory, processes, clock, lease)
         self._promoter = Promoter(memory, self._locks, self._planner, workshop, clock)
+        self._rollbacks = Rollbacks(memory, self._locks, self._planner, self._promoter, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
         self.server = Server(memory, self._locks, workshop, clock)
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
@@ -103,6 +121,12 @@ class Engine:
     ) -> Promotion:
         """Carry on the promotion that broke off in an environment; see `Promoter.resume`."""
         return self._promoter.resume(request, on_progress, on_plan)
+
+    def roll_back(
+        self, request: RollbackRequest, on_progress: OnProgress = quiet, on_return: OnReturn = _unshown
+    ) -> Rollback:
+        """Take an environment back to a checkpoint; see `Rollbacks.roll_back`."""
+        return self._rollbacks.roll_back(request, on_progress, on_return)
 
     def unlock(self, environment: str, actor: str, reason: str) -> Unlocking:
         """Open the lock of an environment by force, on record. Raises NotLockedError, ReasonRequiredError."""

@@ -22,7 +22,7 @@ from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.engine.locks import Held
-from airflow_dbt_promotion.engine.planner import Planned
+from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import candidates
@@ -29,29 +28,13 @@ from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
 from airflow_dbt_promotion.core.ports import Clock, Workshop
-from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState, Journal
 from airflow_dbt_promotion.engine.memory import Memory, working_state
+from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.request import PromotionRequest
+from airflow_dbt_promotion.engine.returning import Returning
 from airflow_dbt_promotion.engine.shelf import Shelf
-
-
-class Planned(Struct, frozen=True, kw_only=True):
-    """A plan with what it was computed from.
-
-    `composition` is what the target runs once the plan is carried out; None where nothing is built, or not from kept
-    releases. `aligned` are models of the target that are the same in a release that comes. `kept` are relations that
-    are there from before, and are not built.
-    """
-
-    plan: Plan
-    situation: Situation
-    question: Question
-    shelf: Shelf
-    composition: Composition | None = None
-    aligned: Mapping[ModelId, ReleaseId] = {}
-    kept: Mapping[ModelId, KeptRelation] = {}
 
 
 class Planner:
@@ -60,6 +43,7 @@ class Planner:
     def __init__(self, memory: Memory, workshop: Workshop, clock: Clock) -> None:
         """Take what is remembered, the project at hand, and the clock."""
         self._memory, self._workshop, self._clock = memory, workshop, clock
+        self.returning = Returning(memory, workshop, clock)
 
     def plan(self, request: PromotionRequest, *, dry: bool = True) -> Planned:
         """Return the plan for a request as things stand now; `dry` leaves no file behind anywhere."""
@@ -94,6 +78,8 @@ class Planner:
 
     def resumed(self, target: Environment, journal: Journal) -> Planned:
         """Return the plan of a promotion that broke off, as things stand now; its id is the same if nothing moved."""
+        if journal.source == target.name:
+            return self.returning.resumed(target, journal)
         source = self._memory.path.source_of(target, journal.source)
         skips = BypassKind.SKIP_TESTS in journal.choices.bypasses
         asked = PromotionRequest(

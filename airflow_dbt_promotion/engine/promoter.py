@@ -27,11 +27,13 @@ from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, M
 from airflow_dbt_promotion.core.promotion import Attempt, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.results import Built
+from airflow_dbt_promotion.core.rolling_back import concluded
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine.beside import Prepared
 from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory, made_by
-from airflow_dbt_promotion.engine.planner import Planned, Planner
+from airflow_dbt_promotion.engine.planned import Planned
+from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.publisher import Publisher
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
 from airflow_dbt_promotion.engine.retelling import told_again
@@ -59,25 +61,25 @@ class Promoter:
         if request.dry_run or not request.update_state:
             planned = self._planner.plan(request)
             on_plan(planned.plan)
-            return replace(self._answer(planned.plan, _without_doing(planned.plan), started), dry_run=True)
+            return replace(self.answer(planned.plan, without_doing(planned.plan), started), dry_run=True)
         if (again := self._again(request, on_progress, on_plan, started)) is not None:
             return again
         planned = self._planner.plan(request, dry=False)
         planned = self._proven_first(planned, request, on_progress)
         on_plan(planned.plan)
-        if (outcome := _without_doing(planned.plan)) is not PromotionOutcome.PLANNED:
-            return self._answer(planned.plan, outcome, started)
+        if (outcome := without_doing(planned.plan)) is not PromotionOutcome.PLANNED:
+            return self.answer(planned.plan, outcome, started)
         target = planned.situation.target
         with self._locks.hold(target.name, _project(planned), request.holder, request.lock_timeout) as held:
             if request.run is not None and (ended := self._ended(request, self._memory.read(target.name))) is not None:
                 return ended
             rechecked = self._planner.again(planned, keep_models=True)
-            if (refused := _moved(planned.plan, rechecked.plan)) is not None:
-                return self._answer(refused, PromotionOutcome.REFUSED, started)
+            if (refused := moved(planned.plan, rechecked.plan)) is not None:
+                return self.answer(refused, PromotionOutcome.REFUSED, started)
             # The recheck asks for the planned models alone; what stays behind is told as it was planned.
             plan = replace(rechecked.plan, held=planned.plan.held, already_current=planned.plan.already_current)
-            doing = _Doing(_attempt(request, held), started, on_progress)
-            return self._carry_out(replace(rechecked, plan=plan), doing, held)
+            doing = Doing(_attempt(request, held), started, on_progress)
+            return self.carry_out(replace(rechecked, plan=plan), doing, held)
 
     def resume(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
         """Carry on the promotion into a target that broke off, whoever began it, to its end.
@@ -89,7 +91,7 @@ class Promoter:
         state = self._memory.read(target.name)
         if state is None or state.journal is None:
             raise NothingToResumeError(target.name)
-        found = self._carry_on(request, state.project, _Asking(on_progress, on_plan, started), resumes=True)
+        found = self.carry_on(request, state.project, Asking(on_progress, on_plan, started), resumes=True)
         if found is None:
             raise NothingToResumeError(target.name)
         return found
@@ -107,8 +109,8 @@ class Promoter:
         target = self._memory.path.get(request.target)
         state = self._memory.read(target.name)
         if state is not None and state.journal is not None and state.journal.run == request.run:
-            asking = _Asking(on_progress, on_plan, started)
-            found = self._carry_on(request, state.project, asking, resumes=False)
+            asking = Asking(on_progress, on_plan, started)
+            found = self.carry_on(request, state.project, asking, resumes=False)
             if found is not None:
                 return found if found.outcome is not PromotionOutcome.REFUSED else None
             state = self._memory.read(target.name)
@@ -126,8 +128,8 @@ class Promoter:
             return None
         return told_again(ended, state, warnings=self._memory.store.warnings())
 
-    def _carry_on(
-        self, request: PromotionRequest, project: ProjectIdentity, asking: _Asking, *, resumes: bool
+    def carry_on(
+        self, request: PromotionRequest, project: ProjectIdentity, asking: Asking, *, resumes: bool
     ) -> Promotion | None:
         """Carry on what a journal tells of, or undo it; None where somebody else did meanwhile."""
         target = self._memory.path.get(request.target)
@@ -142,11 +144,11 @@ class Promoter:
             asking.on_plan(moved)
             if not moved.allowed:
                 self._undo(held, target, f"interrupted, and not carried on: {moved.refusals[0][1].reason}")
-                return self._answer(moved, PromotionOutcome.REFUSED, asking.started)
-            doing = _Doing(attempt, asking.started, asking.on_progress, tuple(journal.epochs))
-            return self._carry_out(planned, doing, held)
+                return self.answer(moved, PromotionOutcome.REFUSED, asking.started)
+            doing = Doing(attempt, asking.started, asking.on_progress, tuple(journal.epochs))
+            return self.carry_out(planned, doing, held)
 
-    def _answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
+    def answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
         """Return a promotion that changed nothing."""
         message = plan.refusals[0][1].reason if outcome is PromotionOutcome.REFUSED and plan.refusals else ""
         return Promotion(
@@ -199,7 +201,7 @@ class Promoter:
 
     # --- the deed -----------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, planned: Planned, doing: _Doing, held: Held) -> Promotion:
+    def carry_out(self, planned: Planned, doing: Doing, held: Held) -> Promotion:
         """Ask what is in the way, write the intent, publish, and write what came of it."""
         plan, target, attempt, now = planned.plan, planned.situation.target, doing.attempt, self._clock()
         mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=doing.earlier, plan_id=plan.plan_id)
@@ -208,7 +210,7 @@ class Promoter:
             refused = _obstructed(plan, prepared)
             if doing.earlier:
                 self._undo(held, target, f"not carried on: {refused.refusals[0][1].reason}")
-            return self._answer(refused, PromotionOutcome.REFUSED, doing.started)
+            return self.answer(refused, PromotionOutcome.REFUSED, doing.started)
         attempt = replace(attempt, beside=prepared.beside, kept=prepared.kept)
         began = held.change(lambda state: begin(state, plan, attempt, now, target.keep_history))
         reached(Failpoint.BEGUN)
@@ -261,13 +263,16 @@ class Promoter:
         A document that somebody wrote meanwhile is read again and moved.
         """
         plan, target = planned.plan, planned.situation.target
-        return made_by(
-            partial(held.change, release=True),
-            lambda state: settle(state, plan, built, self._clock(), target.keep_history, target.keep_checkpoints),
-        )
+
+        def ended(state: EnvironmentState) -> Ending:
+            now = self._clock()
+            ending = settle(state, plan, built, now, target.keep_history, target.keep_checkpoints)
+            return concluded(ending, state, plan, now)
+
+        return made_by(partial(held.change, release=True), ended)
 
 
-class _Doing(NamedTuple):
+class Doing(NamedTuple):
     """One attempt at carrying out: when it was asked for, whom to tell, and the epochs of the attempts before."""
 
     attempt: Attempt
@@ -276,7 +281,7 @@ class _Doing(NamedTuple):
     earlier: tuple[int, ...] = ()
 
 
-class _Asking(NamedTuple):
+class Asking(NamedTuple):
     """Whom to tell, and since when."""
 
     on_progress: OnProgress
@@ -302,7 +307,7 @@ def _project(planned: Planned) -> ProjectIdentity:
     return source.project if source is not None else target.project
 
 
-def _without_doing(plan: Plan) -> PromotionOutcome:
+def without_doing(plan: Plan) -> PromotionOutcome:
     """Return how a plan ends that is not carried out: PLANNED means that it could be."""
     if not plan.allowed:
         return PromotionOutcome.REFUSED
@@ -329,7 +334,7 @@ def _version(planned: Planned, model: ModelId) -> str | None:
     return state.current[model].version if state is not None and model in state.current else None
 
 
-def _moved(before: Plan, now: Plan) -> Plan | None:
+def moved(before: Plan, now: Plan) -> Plan | None:
     """Return the refused plan where what the plan rested on has moved, or a gate has shut, since it was computed."""
     if now.plan_id != before.plan_id:
         return _overtaken(now)

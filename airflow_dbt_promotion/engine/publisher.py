@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.engine.beside import Prepared, Swap, prepare
 from airflow_dbt_promotion.engine.locks import Held
-from airflow_dbt_promotion.engine.planner import Planned
+from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 

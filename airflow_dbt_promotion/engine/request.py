@@ -14,6 +14,7 @@ from airflow_dbt_promotion.core.lock import Holder
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import RunCommand
 from airflow_dbt_promotion.core.recording import Recording
+from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import PromotedModel, PromotionOutcome
 
@@ -72,6 +73,48 @@ class Promotion(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+
+
+class RollbackRequest(Struct, frozen=True, kw_only=True):
+    """One rollback as it is asked for: to a checkpoint, or to the newest that is whole where none is named.
+
+    The `reason` is required, and stays on record. `rebuild` builds anew what came back with old rows. `lock_timeout` is
+    in seconds; `run` is as in a PromotionRequest.
+    """
+
+    environment: str
+    to: str | None = None
+    reason: str
+    dry_run: bool = False
+    rebuild: bool = True
+    lock_timeout: float = 60.0
+    actor: str = "unknown"
+    link: str | None = None
+    run: str | None = None
+
+    @property
+    def holder(self) -> Holder:
+        """Who holds the lock meanwhile."""
+        return Holder(owner=self.actor, run=self.run, link=self.link)
+
+
+class Rollback(Struct, frozen=True, kw_only=True):
+    """A rollback: the promotion that it is, and the way of each model (None where an earlier attempt of the same run
+    did it, or began it).
+
+    `rebuild` is the promotion that built anew what came back with old rows; `not_rebuilt` says why that was not done,
+    where it was to be.
+    """
+
+    promotion: Promotion
+    back: Return | None = None
+    rebuild: Promotion | None = None
+    not_rebuilt: str = ""
+
+    @property
+    def outcome(self) -> PromotionOutcome:
+        """How it ended; fresh rows or not."""
+        return self.promotion.outcome
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):

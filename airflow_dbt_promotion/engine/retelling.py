@@ -32,6 +32,7 @@ def told_again(record: PromotionRecord, target: EnvironmentState, warnings: tupl
             )
             for model, told in sorted(record.models.items())
         ),
+        rollback_to=record.rollback_to,
         computed_at=record.started_at,
     )
     return Promotion(

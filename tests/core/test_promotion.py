@@ -472,6 +472,18 @@ def test_a_place_that_is_used_again_is_left_over_no_more() -> None:
     ]
 
 
+def test_what_nothing_had_to_be_built_of_was_there_before_its_children_were_built() -> None:
+    found = planned(staged(CHANGED), produced())
+    there = replace(built(found, CHANGED, without=[ORDERS]), there=frozenset({ORDERS, RAW}))
+    ending = settle(begin(produced(), found, ANN, NOW + DAY, 10), found, there, NOW + DAY, 10)
+    assert ending.outcome is PromotionOutcome.PROMOTED
+    entry = ending.state.current[ORDERS]
+    assert (entry.since, entry.by, entry.version) == (NOW, found.plan_id, CHANGED.models[ORDERS].version)
+    forced = planned(staged(), produced(), "orders", force=True)
+    again = replace(built(forced, SHOP, without=[ORDERS]), there=frozenset({ORDERS}))
+    assert settle(begin(produced(), forced, ANN, NOW, 10), forced, again, NOW, 10).state.current == produced().current
+
+
 def test_what_was_built_beside_and_not_swapped_leaves_the_environment_as_it_was() -> None:
     found = planned(staged(CHANGED), produced())
     withheld = replace(built(found, CHANGED), withheld=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,11 @@ def shop() -> KeptShop:
 
 def die(shop: Shop, point: Failpoint, request: PromotionRequest = TASK) -> None:
     """Promote, and die at a place: what is on record then is what there is."""
+    die_in(shop, point, lambda: shop.engine.promote(request))
+
+
+def die_in(shop: Shop, point: Failpoint, act: Callable[[], object]) -> None:
+    """Do something, and die at a place."""
     left = {}
 
     def happen(reached: Failpoint) -> None:
@@ -54,7 +60,7 @@ def die(shop: Shop, point: Failpoint, request: PromotionRequest = TASK) -> None:
     arm(happen)
     try:
         with pytest.raises(Killed):
-            shop.engine.promote(request)
+            act()
     finally:
         arm(None)
     shop.store._documents.clear()
