@@ -24,3 +24,9 @@ def cannot(strategy: Strategy, adapter: str | None) -> str | None:
     if strategy is Strategy.CLONE and not dialect.clones:
         return f"{adapter} has no clones: `dbt clone` makes a view on the source there, and no table of its own"
     return None
+
+
+def default_strategy(adapter: str | None) -> Strategy:
+    """Return what is done where nobody chose: a swap where swaps were run, else a build in place."""
+    dialect = DIALECTS.get(adapter or "")
+    return Strategy.BLUE_GREEN if dialect is not None and dialect.ran else Strategy.BUILD
