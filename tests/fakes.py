@@ -200,6 +200,7 @@ class FakeWorkshop:
         self.parses: list[tuple[str, bool]] = []
         self.selected: tuple[ModelId, ...] = ()
         self.swaps: bool = False
+        self.swaps_ran: bool = True
         self.relations: dict[Place, str] = {}
         self.obstacles: tuple[Obstacle, ...] = ()
         self.arranged: list[ArrangeRequest] = []
@@ -271,6 +272,10 @@ class FakeWorkshop:
         if strategy is Strategy.CLONE or (strategy.swaps and not self.swaps):
             return f"the fake warehouse knows no {strategy.value}"
         return None
+
+    def default_strategy(self, adapter: str | None) -> Strategy:  # noqa: ARG002 - the port's
+        """Swap by default where swaps are known, unless a test says that none was ever run."""
+        return Strategy.BLUE_GREEN if self.swaps and self.swaps_ran else Strategy.BUILD
 
     def arrange(
         self,

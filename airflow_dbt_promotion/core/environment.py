@@ -102,8 +102,8 @@ class Environment(Struct, frozen=True, kw_only=True):
 
     `soak` and `min_successful_runs` are asked of the source environment before a version may enter this one.
     `vars` are given to dbt for every run of this environment and are no part of a version. `strategy` None leaves it to
-    the warehouse: BLUE_GREEN where that is known to work, else BUILD. `keep_checkpoints` is before how many promotions
-    it can be gone back.
+    the warehouse: BLUE_GREEN where that was run, else BUILD. `keep_checkpoints` is before how many promotions it can be
+    gone back.
     """
 
     name: EnvironmentName

@@ -259,6 +259,9 @@ class Workshop(Protocol):
     def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:
         """Return why a strategy cannot be had with an adapter of dbt's, None where it can."""
 
+    def default_strategy(self, adapter: str | None) -> Strategy:
+        """Return what is done with an adapter where nobody chose: BLUE_GREEN if it was run there, else BUILD."""
+
     def arrange(
         self, environment: Environment, composition: Composition | None, request: ArrangeRequest
     ) -> Arrangement | tuple[Obstacle, ...]:

@@ -75,7 +75,7 @@ MACROS = {
   {%- endif -%}
   {%- set newest = dbt_promotion_newest(lineage) -%}
   {%- if newest > epoch -%}
-    {%- do adapter.commit() -%}
+    {%- if target.type == 'postgres' -%}{%- do adapter.commit() -%}{%- endif -%}
     {{ print(tojson({'newest': newest, 'published': []})) }}
   {%- else -%}
     {%- call statement('tidy', auto_begin=True) -%}

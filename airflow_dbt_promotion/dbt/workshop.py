@@ -39,7 +39,7 @@ from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtO
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
 from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, places_in, swapping
-from airflow_dbt_promotion.dbt.publish.dialects import cannot
+from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
 from airflow_dbt_promotion.dbt.serving import Alteration, Served, Serving
@@ -134,6 +134,10 @@ class DbtWorkshop:
     def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:
         """Return why a strategy cannot be had with an adapter; see `ports.Workshop`."""
         return cannot(strategy, adapter)
+
+    def default_strategy(self, adapter: str | None) -> Strategy:
+        """Return what is done where nobody chose a strategy; see `ports.Workshop`."""
+        return default_strategy(adapter)
 
     def arrange(
         self, environment: Environment, composition: Composition | None, request: ArrangeRequest

@@ -95,20 +95,25 @@ class Planner:
     def _able(self, planned: Planned, *, chosen: bool) -> Planned:
         """Return a plan by a strategy that the warehouse can carry out, refused with the reason where it cannot.
 
-        What nobody chose gives way to `build`.
+        What nobody chose gives way to the warehouse's default.
         """
         plan, choices = planned.plan, planned.question.choices
-        why = self._workshop.cannot(choices.strategy, _adapter(planned)) if _is_known(planned) else None
-        if why is None:
+        if not _is_known(planned):
             return planned
         if chosen:
+            why = self._workshop.cannot(choices.strategy, _adapter(planned))
+            if why is None:
+                return planned
             verdict = blocked(GateName.PUBLISHING, "strategy_unknown_here", f"{choices.strategy.value}: {why}")
             return replace(planned, plan=replace(plan, verdicts=(*plan.verdicts, verdict)))
-        built = replace(choices, strategy=Strategy.BUILD)
+        default = self._workshop.default_strategy(_adapter(planned))
+        if default is choices.strategy:
+            return planned
+        others = replace(choices, strategy=default)
         return replace(
             planned,
-            plan=replace(plan, strategy=Strategy.BUILD, choices=built),
-            question=replace(planned.question, choices=built),
+            plan=replace(plan, strategy=default, choices=others),
+            question=replace(planned.question, choices=others),
         )
 
     # --- from kept releases -------------------------------------------------------------------------------------------

@@ -268,3 +268,10 @@ def test_relations_that_are_there_already_are_not_built(shop: KeptShop) -> None:
     with pytest.raises(ValueError, match="arranged before"):
         Swap(shop.workshop, planned, shop.project, Prepared())
     assert Fill.KEPT.value == "kept"
+
+
+def test_where_swaps_were_never_run_they_are_done_by_name_alone(shop: KeptShop) -> None:
+    shop.workshop.swaps_ran = False
+    assert promoted(shop).plan.strategy is Strategy.BUILD
+    edited(shop)
+    assert promoted(shop, strategy=Strategy.BLUE_GREEN).plan.strategy is Strategy.BLUE_GREEN

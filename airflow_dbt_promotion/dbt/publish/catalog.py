@@ -22,12 +22,16 @@ class Kind(Enum):
 
 
 class Relation(Struct, frozen=True, kw_only=True):
-    """Something that has a name in a warehouse; `owned` says whether who asks may alter it, `owner` whose it is."""
+    """Something that has a name in a warehouse; `owned` says whether who asks may alter it, `owner` whose it is.
+
+    `transient`: a table of the kind that is not kept safe after it is gone, and whose clones have to be of that kind.
+    """
 
     spot: Spot
     kind: Kind
     owned: bool = True
     owner: str = ""
+    transient: bool = False
 
 
 class Reader(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,10 @@ Answers = Mapping[str, Sequence[Sequence[str | None]]]
 
 
 class Located(Struct, frozen=True, kw_only=True):
-    """A planned node and where it lies; `external` names what it writes besides its relation, if anything."""
+    """A planned node, where it lies, and what its config says of how it lies there.
+
+    `grants`: its config grants something. `located`: its files lie where its config says.
+    """
 
     model: ModelId
     resource_type: str
@@ -27,6 +30,10 @@ class Located(Struct, frozen=True, kw_only=True):
     full_refresh: bool | None = None
     foreign_keys: bool = False
     late_binding: bool = False
+    table_format: str = ""
+    file_format: str = ""
+    grants: bool = False
+    located: bool = False
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -45,7 +52,8 @@ class Dialect(Protocol):
 
     `ran` says whether what is written here was ever run on such a warehouse by the tests of this package. `atomic`:
     one swap is one transaction, whatever it publishes. `clones`: a clone is a table of its own there, and no view.
-    `longest` is the most bytes of a name.
+    `longest` is the most bytes of a name. `whole`: a step is sent as one string, with its own begin and commit, since
+    dbt's adapter may begin nothing, or connect anew between two strings.
     """
 
     adapter: str
@@ -54,6 +62,7 @@ class Dialect(Protocol):
     clones: bool
     longest: int
     quote: str
+    whole: bool
 
     def sql(self, place: Place) -> str:
         """Return a place as SQL has it."""
@@ -65,7 +74,11 @@ class Dialect(Protocol):
         """Return why a node cannot be published by a swap, None where it can."""
 
     def questions(self, places: Collection[Place]) -> Mapping[str, str]:
-        """Return queries over the catalog, by name; each row is one column: a JSON list of texts."""
+        """Return queries over the catalog, by name; each row is one column: a JSON list of texts.
+
+        A name may go on with `|`, a database, `|` and a schema: it is asked only where that schema is, and its rows are
+        those of the name before.
+        """
 
     def catalog(self, answers: Answers) -> Catalog:
         """Return what came of the questions."""
@@ -84,6 +97,7 @@ class Quoting:
     """Names in quotes, as most warehouses have them."""
 
     quote: str = '"'
+    whole: bool = False
 
     def sql(self, place: Place) -> str:
         """Return a place as SQL has it."""
@@ -108,18 +122,25 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def escaped(text: str) -> str:
+    """Return a text as SQL has it where a backslash escapes what follows it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def place_in(relation_name: str, database: str | None, schema: str, identifier: str, quote: str) -> Place | None:
     """Return the place that dbt wrote as a relation's name, with the quotes that it has; None where it cannot be told.
 
-    dbt puts quotes around a name and doubles none inside of it.
+    dbt puts quotes around a name and doubles none inside of it; on some warehouses it writes all of it in lower case.
     """
-    for base in (database, None) if database is not None else (None,):
+    named = (database, schema, identifier)
+    lower = (database.lower() if database is not None else None, schema.lower(), identifier.lower())
+    for base, inside, name in dict.fromkeys((named, (None, *named[1:]), lower, (None, *lower[1:]))):
         for quoted in product((True, False), (True, False), (True, False)):
             parts = [
                 f"{quote}{part}{quote}" if flag else part
-                for part, flag in zip((base, schema, identifier), quoted, strict=True)
+                for part, flag in zip((base, inside, name), quoted, strict=True)
                 if part is not None
             ]
-            if ".".join(parts) == relation_name and not any(quote in part for part in (schema, identifier)):
-                return Place(database=base, schema=schema, identifier=identifier, quoted=quoted)
+            if ".".join(parts) == relation_name and not any(quote in part for part in (inside, name)):
+                return Place(database=base, schema=inside, identifier=name, quoted=quoted)
     return None

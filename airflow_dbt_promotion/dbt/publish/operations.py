@@ -29,9 +29,11 @@ _MACROS = {
     "dbt_promotion_ask": """{% macro dbt_promotion_ask() -%}
   {{ print(tojson({'asked': 'target', 'rows': [tojson([target.database, target.schema])]})) }}
   {%- for name, query in dbt_promotion_script().items() -%}
-    {%- set found = [] -%}
-    {%- for row in run_query(query).rows -%}{%- do found.append(row[0]) -%}{%- endfor -%}
-    {{ print(tojson({'asked': name, 'rows': found})) }}
+    {%- set found, within = [], name.split('|') -%}
+    {%- if within | length == 1 or adapter.check_schema_exists(within[1], within[2]) -%}
+      {%- for row in run_query(query).rows -%}{%- do found.append(row[0]) -%}{%- endfor -%}
+    {%- endif -%}
+    {{ print(tojson({'asked': within[0], 'rows': found})) }}
   {%- endfor -%}
 {%- endmacro %}""",
     "dbt_promotion_do": """{% macro dbt_promotion_do() -%}
@@ -43,16 +45,21 @@ _MACROS = {
       {%- endif -%}
       {%- do dbt_promotion_fence(script.lineage, script.epoch) -%}
     {%- endif -%}
-    {%- for sql in step.statements -%}
-      {%- call statement('step', auto_begin=True) -%}{{ sql }}{%- endcall -%}
-    {%- endfor -%}
-    {%- if step.marks -%}
-      {%- call statement('mark', auto_begin=True) -%}
-        insert into {{ dbt_promotion_marks() }} (environment, lineage, epoch, plan_id, node, invocation_id, marked_at)
-        values {{ step.marks }}
+    {%- set marking -%}
+      insert into {{ dbt_promotion_marks() }} (environment, lineage, epoch, plan_id, node, invocation_id, marked_at)
+      values {{ step.marks }}
+    {%- endset -%}
+    {%- set statements = step.statements + ([marking] if step.marks else []) -%}
+    {%- if script.whole -%}
+      {%- call statement('step', auto_begin=False) -%}
+        {{ (['begin'] + statements + ['commit']) | join(';\n') }}
       {%- endcall -%}
+    {%- else -%}
+      {%- for sql in statements -%}
+        {%- call statement('step', auto_begin=True) -%}{{ sql }}{%- endcall -%}
+      {%- endfor -%}
+      {%- do adapter.commit() -%}
     {%- endif -%}
-    {%- do adapter.commit() -%}
     {{ print(tojson({'done': step.models, 'at': modules.datetime.datetime.now(modules.pytz.utc).isoformat()})) }}
   {%- endfor -%}
 {%- endmacro %}""",
@@ -87,10 +94,12 @@ def asking(parse: bytes, project: str, questions: Mapping[str, str]) -> bytes:
     return macros_alone(parse, project, {**MARKS, **_MACROS, _SCRIPT: _script(dict(questions))})
 
 
-def doing(parse: bytes, project: str, steps: Iterable[Step], told: Told | None) -> bytes:
-    """Return the parse with which `do` takes these steps, each in a transaction of its own.
+def doing(parse: bytes, project: str, steps: Iterable[Step], told: Told | None, *, whole: bool = False) -> bytes:
+    """Return the parse with which `do` takes these steps, each in a transaction of its own where there are any.
 
-    `told` shuts older holders of the lock out, and leaves a mark of each model in the step that publishes it.
+    `told` shuts older holders of the lock out, and leaves a mark of each model in the step that publishes it. A step
+    that is sent as a `whole` begins and commits itself. Where dbt's adapter knows no transactions (Snowflake, BigQuery,
+    Databricks), what it begins and commits is nothing.
     """
     said: list[dict[str, object]] = [
         {
@@ -101,7 +110,7 @@ def doing(parse: bytes, project: str, steps: Iterable[Step], told: Told | None) 
         for step in steps
     ]
     fence = {"lineage": plain(told.mark.lineage), "epoch": told.mark.epoch} if told is not None else {}
-    script = {"lineage": "", "epoch": 0, **fence, "steps": said}
+    script = {"lineage": "", "epoch": 0, **fence, "whole": whole, "steps": said}
     return macros_alone(parse, project, {**MARKS, **_MACROS, _SCRIPT: _script(script)})
 
 
@@ -119,13 +128,18 @@ def answered(outcome: DbtOutcome, environment: Environment) -> Answers:
     """Return the answers, by question. Raises DbtError where the catalog does not tell."""
     if not outcome.success:
         raise DbtError(f"the warehouse of {environment.name} does not tell what is in it", outcome.messages)
-    answers: dict[str, Sequence[Sequence[str | None]]] = {}
+    answers: dict[str, list[Sequence[str | None]]] = {}
     for line in outcome.printed:
         try:
             found = msgspec.json.decode(line, type=_Asked)
-            answers[found.asked] = [msgspec.json.decode(row, type=list[str | None]) for row in found.rows]
         except msgspec.MsgspecError:
             continue  # a macro of the project printed something
+        try:
+            rows = [msgspec.json.decode(row, type=list[str | None]) for row in found.rows]
+        except msgspec.MsgspecError as error:
+            told = f"the warehouse of {environment.name} says something of its {found.asked} that cannot be read"
+            raise DbtError(told, [str(error)]) from error
+        answers.setdefault(found.asked, []).extend(rows)
     return answers
 
 

@@ -34,6 +34,10 @@ class _Config(Struct):
     materialized: str | None = None
     full_refresh: bool | None = None
     bind: bool | None = None
+    table_format: Any = None
+    file_format: Any = None
+    location_root: Any = None
+    grants: Any = None
     contract: dict[str, Any] = {}
 
 
@@ -96,4 +100,8 @@ def _located(model: ModelId, node: _Node, place: Place) -> Located:
         full_refresh=node.config.full_refresh,
         foreign_keys=bool(node.config.contract.get("enforced")) and any(c.type == "foreign_key" for c in constraints),
         late_binding=node.config.bind is False,
+        table_format=str(node.config.table_format or "").lower(),
+        file_format=str(node.config.file_format or "").lower(),
+        grants=bool(node.config.grants),
+        located=bool(node.config.location_root),
     )

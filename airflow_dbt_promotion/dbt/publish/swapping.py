@@ -48,6 +48,7 @@ class Swapping:
         obstacles = chain(
             checks.refused((node for node in nodes if node.model in moving), self._dialect, here),
             _never_anew(nodes, request),
+            _ungranted(nodes, arrangement),
             checks.obstacles(arrangement, catalog, self._dialect, request.ours),
         )
         return tuple(obstacles) or arrangement
@@ -60,7 +61,8 @@ class Swapping:
         copies = [beside for beside in arrangement.besides if beside.fill in {Fill.COPY, Fill.CLONE}]
         if not copies and not arrangement.left:
             return
-        catalog, _here = self._ask([*_places(arrangement.besides), *arrangement.left])
+        origins = [beside.origin for beside in copies if beside.origin is not None]
+        catalog, _here = self._ask([*_places(arrangement.besides), *arrangement.left, *origins])
         statements = [
             self._dialect.dropped(place, catalog.relations[spot])
             for place in reversed(arrangement.left)  # children before what they read
@@ -74,6 +76,9 @@ class Swapping:
     def swap(self, request: SwapRequest) -> Swapped:
         """Swap; see `Workshop.swap`."""
         catalog, _here = self._ask(_places(request.arrangement.besides))
+        if self._unfilled(request.arrangement, catalog):
+            self.fill(request.arrangement)
+            catalog, _here = self._ask(_places(request.arrangement.besides))
         words = tuple(checks.missing(request.arrangement, catalog, self._dialect))
         if words:
             return Swapped(at=None, words=words)
@@ -169,6 +174,11 @@ class Swapping:
             done=tuple(done),
         )
 
+    def _unfilled(self, arrangement: Arrangement, catalog: Catalog) -> bool:
+        """Say whether clones are missing: where nothing was built and nothing tested, nothing has made them."""
+        clones = (self._dialect.spot(beside.next) for beside in arrangement.besides if beside.fill is Fill.CLONE)
+        return any(spot not in catalog.relations for spot in clones)
+
     def _after_all(self, arrangement: Arrangement, outcome: DbtOutcome) -> Swapped:
         """Find out what became of a swap that did not end well: it may have taken place, and the answer was lost."""
         catalog, _here = self._ask(_places(arrangement.besides))
@@ -176,7 +186,8 @@ class Swapping:
         if self._dialect.atomic and not any(still):
             return Swapped(at=datetime.now(tz=UTC))
         told = f"what was built beside {self._environment.name} could not be swapped into place"
-        if all(still):
+        aside = any(self._dialect.spot(beside.was) in catalog.relations for beside in arrangement.besides)
+        if all(still) and (self._dialect.atomic or not aside):
             raise NotSwappedError(f"{told}; readers see what they saw before", outcome.messages)
         raise DbtError(f"{told}, or not all of it", outcome.messages)
 
@@ -190,7 +201,7 @@ class Swapping:
 
     def _do(self, steps: Iterable[Step], told: operations.Told | None) -> DbtOutcome:
         """Take some steps."""
-        parse = operations.doing(self._desk.parse, self._project, steps, told)
+        parse = operations.doing(self._desk.parse, self._project, steps, told, whole=self._dialect.whole)
         return self._desk.operate(parse, operations.do(self._environment, self._desk.target))
 
 
@@ -214,6 +225,17 @@ def _never_anew(nodes: Iterable[Located], request: ArrangeRequest) -> Iterator[O
         if node.model in request.anew and node.full_refresh is False:
             reason = "its config says `full_refresh: false`; choose `on_incremental_change: forward_only`"
             yield Obstacle(model=node.model, code="never_anew", reason=reason)
+
+
+def _ungranted(nodes: Iterable[Located], arrangement: Arrangement) -> Iterator[Obstacle]:
+    """Yield the models that would be clones, and whose config has grants: dbt puts none on what it does not build."""
+    clones = {beside.model for beside in arrangement.besides if beside.fill is Fill.CLONE}
+    for node in nodes:
+        if node.model in clones and node.grants:
+            reason = (
+                "its config has grants, which a clone does not get; grant on its schema, or choose another strategy"
+            )
+            yield Obstacle(model=node.model, code="not_swappable", reason=reason)
 
 
 def _readers_first(places: Iterable[Place], catalog: Catalog, dialect: Dialect) -> Iterator[Place]:
