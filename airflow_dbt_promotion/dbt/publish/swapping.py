@@ -165,7 +165,7 @@ class Swapping:
                 left.append(beside.next)
             copies = node.materialized == _INCREMENTAL and old is Kind.TABLE and node.model not in request.anew
             fill = Fill.COPY if copies and beside.fill is Fill.BUILD else beside.fill
-            moving.append(replace(beside, fill=fill, replaces=old is not None))
+            moving.append(replace(beside, fill=fill, replaces=old is not None, has_rows=old is Kind.TABLE))
         return Arrangement(
             token=request.token,
             besides=tuple(moving),
