@@ -254,6 +254,8 @@ COMMANDS = (
     ("exclude", "print a dbt selector of what is checked out and was not promoted", _EXCLUDE, exclude),
     ("resume", "carry on a promotion that broke off", recovery.RESUME, recovery.resume),
     ("unlock", "open the lock of an environment by force, on record", recovery.UNLOCK, recovery.unlock),
+    ("rollback", "take an environment back to a checkpoint", recovery.ROLLBACK, recovery.rollback),
+    ("checkpoints", "list what an environment can go back to", recovery.CHECKPOINTS, recovery.checkpoints),
     ("hold", "let nothing be promoted into an environment until it is released", recovery.HOLD, recovery.hold),
     ("release", "lift the hold of an environment", recovery.RELEASE, recovery.release),
     ("unblock", "let versions go again that were blocked", recovery.UNBLOCK, recovery.unblock),
