@@ -54,7 +54,7 @@ class Arrangement(Struct, frozen=True, kw_only=True):
 
     `token` is part of each name that this package makes for it. `standing` are models whose code goes and whose
     relation stays as it is: snapshots that are there. `left` lies where something will be built, of an earlier attempt;
-    `done` are models that one has swapped already.
+    `done` are models that one has swapped already. `ours` are all places that are on record as made by this package.
     """
 
     token: str
@@ -62,6 +62,7 @@ class Arrangement(Struct, frozen=True, kw_only=True):
     standing: tuple[ModelId, ...] = ()
     left: tuple[Place, ...] = ()
     done: tuple[ModelId, ...] = ()
+    ours: tuple[Place, ...] = ()
 
 
 class Obstacle(Struct, frozen=True, kw_only=True):
