@@ -17,6 +17,7 @@ from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.ports import OnProgress, RunCommand, StateStore
 from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest, RunOrder, quiet
 from airflow_dbt_promotion.engine.mover import Moved, Mover
+from airflow_dbt_promotion.engine.request import Verify
 from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, house_at, link_here, now
 
 PromotionStateStore = StateStore
@@ -60,6 +61,8 @@ class PromotionOptions(PlaceOptions, total=False):
     allow_stale_downstream: bool
     allow_removals: bool
     force: bool
+    verify: bool | Verify | None
+    rollback_on_failure: bool | None
     lock_timeout: float
     actor: str | None
     link: str | None
@@ -232,6 +235,8 @@ def request_of(
         allow_stale_downstream=options.get("allow_stale_downstream", False),
         allow_removals=options.get("allow_removals", False),
         force=options.get("force", False),
+        verify=options.get("verify"),
+        rollback_on_failure=options.get("rollback_on_failure"),
         strategy=_one_of(Strategy, "strategy", options.get("strategy")),
         on_incremental_change=_one_of(IncrementalChange, "on_incremental_change", options.get("on_incremental_change")),
         lock_timeout=options.get("lock_timeout", 60.0),

@@ -141,6 +141,16 @@ def promote(parser: argparse.ArgumentParser) -> None:
         choices=[one.value for one in IncrementalChange],
         help="what becomes of the rows of an incremental model whose code changed",
     )
+    after = parser.add_argument_group("once it is published")
+    after.add_argument(
+        "--verify", action="store_true", default=None, help="run the tests again in place (default: policy says)"
+    )
+    after.add_argument(
+        "--rollback-on-failure",
+        action="store_true",
+        default=None,
+        help="go back where they fail; verifies for that (default: policy says)",
+    )
     locking(how, "another promotion", "who promotes")
     run_id(how)
 

@@ -180,6 +180,8 @@ def notes(promotion: Promotion) -> tuple[str, ...]:
         found.append(
             f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there."
         )
+    if promotion.verification is not None and promotion.verification.passed:
+        found.append("Verified where readers see it.")
     if plan.already_current:
         found.append(f"In {plan.target} already: {count(len(plan.already_current))}.")
     return tuple(found)

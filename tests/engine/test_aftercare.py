@@ -10,6 +10,7 @@ from airflow_dbt_promotion.core.ports import BuildRequest
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RollbackRequest
 from airflow_dbt_promotion.engine.request import Verification
+from airflow_dbt_promotion.render import documents, markdown, text
 from tests.kept_shop import KeptShop, with_text
 from tests.scenarios import DAY, defined, model_id, path, test_id
 
@@ -180,3 +181,15 @@ def test_models_without_tests_hold() -> None:
     told = shop.engine.promote(ASKED)
     assert told.verification == Verification(passed=True)
     assert len(shop.workshop.orders) == orders + 1
+
+
+def test_the_answer_says_so_wherever_it_is_shown() -> None:
+    shop = shop_with(verify=True)
+    told = shop.engine.promote(ASKED)
+    assert "Verified where readers see it." in text.promotion(told)
+    assert "Verified where readers see it." in markdown.promotion(told)
+    assert documents.promotion_document(told)["verification"] == {"passed": True, "words": [], "rolled_back_to": None}
+    edition(shop, 3)
+    told = shop.engine.promote(replace(ASKED, verify=lambda _: "too few rows", rollback_on_failure=True))
+    assert "too few rows" in text.promotion(told)
+    assert "taken back to checkpoint" in " ".join(markdown.promotion(told).split())
