@@ -58,9 +58,9 @@ FILES = {
     "models/elsewhere.sql": "{{ config(schema='marts', alias='Some Where') }} select * from {{ ref('plain') }}",
     "models/on_top.sql": """
         {{ config(materialized='view', schema='marts', alias='order') }}
-        select elsewhere.edition, '{{ this.identifier }}, it''s "{{ this.identifier }}"' as me,
+        select "Some Where".edition, '{{ this.identifier }}, it''s "{{ this.identifier }}"' as me,
           1 as "{{ this.identifier }}_length"
-        from {{ ref('elsewhere') }} as elsewhere
+        from {{ ref('elsewhere') }}
     """,
     "models/over_it.sql": """
         {{ config(materialized='view', alias='select') }} select o.edition, o.me from {{ ref('on_top') }} as o
@@ -76,6 +76,10 @@ FILES = {
         {{ config(materialized='view') }} select {{ star(ref('wide')) }} from {{ ref('wide') }}
     """,
     "models/between.sql": "{{ config(materialized='ephemeral') }} select edition from {{ ref('wide') }}",
+    "models/called.sql": """
+        select plain.edition from {{ ref('plain') }} join {{ ref('wide') }} on wide.edition = plain.edition
+        where plain.edition > 0
+    """,
     "models/beyond.sql": "select edition from {{ ref('between') }}",
     "models/many_v1.sql": EDITION,
     "models/many_v2.sql": EDITION + ", 2 as of_two",
@@ -107,6 +111,7 @@ PLACES = (
     "production.starred",
     "production.starred_seen",
     "production.beyond",
+    "production.called",
     "production.many_v1",
     "production.many_newest",
     "packed_of_all.packed",
