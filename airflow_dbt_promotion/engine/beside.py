@@ -40,6 +40,11 @@ class Prepared(Struct, frozen=True, kw_only=True):
     kept: Mapping[ModelId, KeptRelation] = {}
     aside: Mapping[ModelId, Place] = {}
 
+    @property
+    def touched(self) -> bool:
+        """Whether readers see something of an earlier attempt."""
+        return bool(self.published) or (self.arrangement is not None and bool(self.arrangement.done))
+
 
 def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, now: datetime) -> Prepared:
     """Ask what was published already, and arrange the rest.

@@ -10,30 +10,28 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.building import tests_of
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.eligibility import GateName, blocked, is_complete
-from airflow_dbt_promotion.core.environment import DeployedBy, Environment, Strategy
+from airflow_dbt_promotion.core.eligibility import GateName, blocked
+from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import (
     InputError,
     LockLostError,
     MachineError,
     NothingToResumeError,
 )
-from airflow_dbt_promotion.core.evidence import of_version
-from airflow_dbt_promotion.core.identity import ModelId, bare_name
+from airflow_dbt_promotion.core.identity import bare_name
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, Clock, Mark, OnProgress, Workshop
+from airflow_dbt_promotion.core.ports import Clock, Mark, OnProgress, Workshop
 from airflow_dbt_promotion.core.promotion import Attempt, Ending, abort, begin, is_carried_on, settle
-from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.rolling_back import concluded
-from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
+from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine.beside import Prepared
 from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory, made_by
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.planner import Planner
+from airflow_dbt_promotion.engine.prover import Prover
 from airflow_dbt_promotion.engine.publisher import Publisher
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest
 from airflow_dbt_promotion.engine.retelling import told_again
@@ -48,7 +46,7 @@ class Promoter:
     def __init__(self, memory: Memory, locks: Locks, planner: Planner, workshop: Workshop, clock: Clock) -> None:
         """Take what is remembered, its locks, what plans, what builds, and the clock."""
         self._memory, self._locks, self._planner, self._clock = memory, locks, planner, clock
-        self._workshop, self._publisher = workshop, Publisher(workshop)
+        self._publisher, self._prover = Publisher(workshop), Prover(memory, planner, workshop)
 
     def promote(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
         """Plan, and unless it is a dry run or nothing may go, carry the plan out.
@@ -65,7 +63,7 @@ class Promoter:
         if (again := self._again(request, on_progress, on_plan, started)) is not None:
             return again
         planned = self._planner.plan(request, dry=False)
-        planned = self._proven_first(planned, request, on_progress)
+        planned = self._prover.first(planned, request, on_progress)
         on_plan(planned.plan)
         if (outcome := without_doing(planned.plan)) is not PromotionOutcome.PLANNED:
             return self.answer(planned.plan, outcome, started)
@@ -160,45 +158,6 @@ class Promoter:
             warnings=self._memory.store.warnings(),
         )
 
-    # --- evidence made first ------------------------------------------------------------------------------------------
-
-    def _proven_first(self, planned: Planned, request: PromotionRequest, on_progress: OnProgress) -> Planned:
-        """Run in the source what evidence lacks, where people work there or `run_tests` asks so; then plan again."""
-        source = planned.situation.source
-        if (
-            not (source.working or request.run_tests)
-            or not request.require_tests
-            or planned.situation.source_state is None
-        ):
-            return planned
-        lacking = _unproven(planned)
-        if lacking:
-            release = self._workshop.release(source, dry=True)
-            at_hand = [m for m in lacking if m in release.models and release.models[m].version == _version(planned, m)]
-            tests = tests_of(release, at_hand, unit=True)
-            models = tuple(release.models[model] for model in sorted(at_hand)) if source.working else ()
-            if models or tests:
-                order = BuildRequest(environment=source, models=models, tests=tests)
-                self._note(source, planned, self._workshop.build(order, on_progress))
-        return self._planner.again(planned, keep_models=False, on_the_spot=False)
-
-    def _note(self, source: Environment, planned: Planned, report: BuildReport) -> None:
-        """Record a run that was made in the source; an environment where people work keeps its evidence alone."""
-        assumed = planned.situation.source_state
-        only: frozenset[ModelId] | None = frozenset() if source.deployed_by is DeployedBy.PROMOTION else None
-        entering = Entering(only=only, origin=EntryOrigin.RUN, by=report.run.invocation_id)
-
-        def move(state: EnvironmentState) -> EnvironmentState:
-            if not source.working or assumed is None:
-                return record(state, report.release, report.run, entering, planned.situation.others).state
-            here = replace(assumed, evidence=state.evidence)
-            return replace(
-                state,
-                evidence=record(here, report.release, report.run, entering, planned.situation.others).state.evidence,
-            )
-
-        self._memory.change(source.name, report.release.project, move)
-
     # --- the deed -----------------------------------------------------------------------------------------------------
 
     def carry_out(self, planned: Planned, doing: Doing, held: Held) -> Promotion:
@@ -218,7 +177,7 @@ class Promoter:
         if journal is None:
             raise ValueError("what has begun is in the journal")
         in_place, published = plan.strategy is Strategy.BUILD, False
-        held.touched = bool(doing.earlier) and plan.strategy.builds
+        held.touched = (in_place and bool(doing.earlier)) or prepared.touched
         try:
             self._publisher.keep(planned)
             reached(Failpoint.KEPT)
@@ -312,26 +271,6 @@ def without_doing(plan: Plan) -> PromotionOutcome:
     if not plan.allowed:
         return PromotionOutcome.REFUSED
     return PromotionOutcome.PLANNED if plan.changes else PromotionOutcome.NOTHING_TO_DO
-
-
-def _unproven(planned: Planned) -> list[ModelId]:
-    """Return the models of a plan, or held back from it, for which the source has no complete evidence."""
-    state = planned.situation.source_state
-    if state is None:
-        return []
-    asked = {change.model for change in (*planned.plan.changes, *planned.plan.held)}
-    return [
-        model
-        for model in sorted(asked)
-        if (entry := state.current.get(model)) is not None
-        and not is_complete(entry, of_version(state, model, entry.version))
-    ]
-
-
-def _version(planned: Planned, model: ModelId) -> str | None:
-    """Return the version that the source holds of a model."""
-    state = planned.situation.source_state
-    return state.current[model].version if state is not None and model in state.current else None
 
 
 def moved(before: Plan, now: Plan) -> Plan | None:
