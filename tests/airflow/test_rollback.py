@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_dbt_promotion.core.errors import DbtError, LockHeldError
 from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
+from tests.airflow.conftest import HOME
 from tests.airflow.tasks import FakeTaskInstance, a_context, shop
 from tests.locking import locked
 from tests.scenarios import DAY, Shop, defined, test_id
@@ -18,6 +20,19 @@ from tests.scenarios import DAY, Shop, defined, test_id
 __all__ = ["shop"]
 
 PRODUCTION = EnvironmentName("production")
+DAG = """
+from datetime import datetime
+from airflow.sdk import DAG
+from airflow_dbt_promotion.operators.rollback import RollbackOperator
+
+with DAG("going_back", start_date=datetime(2026, 1, 1), schedule=None):
+    RollbackOperator(
+        task_id="back",
+        environment="production",
+        reason="{{ dag_run.conf['reason'] }}",
+        dbt_project_dir="/shop",
+    )
+"""
 
 
 @pytest.fixture
@@ -98,3 +113,23 @@ def test_rows_that_could_not_be_built_anew_are_a_warning(opened: Shop) -> None:
     told: Any = a_task().execute(a_context())
     assert (told["outcome"], told["rebuilt"]) == ("promoted", False)
     assert "it broke" in told["not_rebuilt"]
+
+
+@pytest.mark.airflow
+@pytest.mark.slow
+def test_airflow_takes_production_back(opened: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
+    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
+
+    file = HOME / "dags" / "going_back.py"
+    file.write_text(DAG, encoding="utf-8")
+    bag = DagBag(file)
+    assert bag.import_errors == {}
+    ended = bag.dags["going_back"].test(run_conf={"reason": "INC-42"})
+    file.unlink()
+    assert str(ended.state) == "success"
+    state = opened.store.read(PRODUCTION)
+    assert state is not None
+    assert state.hold is not None
+    assert state.hold.reason == "INC-42"
+    assert (state.history[0].rollback_to, state.history[1].rollback_to is None) == (None, False)
+    assert {change.partition(":")[0] for change in (state.history[1].run or "").split()} == {"airflow"}
