@@ -10,14 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from airflow_dbt_promotion.answers import PromotionResult, RollbackResult, RunResult
     from airflow_dbt_promotion.functions import (
-        PromotionResult,
         PromotionStateStore,
-        RunResult,
         copy_state,
         get_promotion_status,
         get_staging_validated_models,
         promote_to_environment,
+        rollback_environment,
         run_environment,
     )
     from airflow_dbt_promotion.get_provider_info import get_provider_info
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PromotionResult",
     "PromotionStateStore",
+    "RollbackResult",
     "RunResult",
     "__version__",
     "copy_state",
@@ -32,20 +33,23 @@ __all__ = [
     "get_provider_info",
     "get_staging_validated_models",
     "promote_to_environment",
+    "rollback_environment",
     "run_environment",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "PromotionResult": "functions",
+    "PromotionResult": "answers",
     "PromotionStateStore": "functions",
-    "RunResult": "functions",
+    "RollbackResult": "answers",
+    "RunResult": "answers",
     "copy_state": "functions",
     "get_promotion_status": "functions",
     "get_provider_info": "get_provider_info",
     "get_staging_validated_models": "functions",
     "promote_to_environment": "functions",
+    "rollback_environment": "functions",
     "run_environment": "functions",
 }
 

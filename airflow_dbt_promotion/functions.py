@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
-from msgspec import Struct
-
+from airflow_dbt_promotion.answers import PromotionResult, PromotionStatus, RollbackResult, RunResult
 from airflow_dbt_promotion.config.typed import near
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
-from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import OnProgress, RunCommand, StateStore
-from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
-from airflow_dbt_promotion.core.status import Drifted, ModelStatus
-from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RunOrder, RunOutcome, ServedRun, quiet
+from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest, RunOrder, quiet
 from airflow_dbt_promotion.engine.mover import Moved, Mover
-from airflow_dbt_promotion.render import documents
+from airflow_dbt_promotion.engine.request import Verify
 from airflow_dbt_promotion.wiring import Place, actor_here, engine_for, house_at, link_here, now
 
 PromotionStateStore = StateStore
@@ -65,6 +61,8 @@ class PromotionOptions(PlaceOptions, total=False):
     allow_stale_downstream: bool
     allow_removals: bool
     force: bool
+    verify: bool | Verify | None
+    rollback_on_failure: bool | None
     lock_timeout: float
     actor: str | None
     link: str | None
@@ -90,96 +88,21 @@ class RunOptions(PlaceOptions, total=False):
     on_progress: OnProgress | None
 
 
-class PromotionResult(Struct, frozen=True):
-    """A promotion's plan and outcome.
+class RollbackOptions(PlaceOptions, total=False):
+    """What can be chosen for a rollback.
 
-    `to_dict()` is the document that `dbt-promote promote --output-format json` prints; its JSON Schema is in
-    `airflow_dbt_promotion/schemas`.
+    `to` is a checkpoint (default: the newest that is whole). `rebuild` builds anew what came back with old rows.
+    `run_id` is as in a promotion: a retry never goes back one further.
     """
 
-    promotion: Promotion
-
-    @property
-    def outcome(self) -> PromotionOutcome:
-        """How it ended."""
-        return self.promotion.outcome
-
-    @property
-    def plan(self) -> Plan:
-        """What was planned, with every verdict."""
-        return self.promotion.plan
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the promotion as JSON-able values."""
-        return documents.promotion_document(self.promotion)
-
-    def to_text(self) -> str:
-        """Return the promotion as text, as a log shows it."""
-        from airflow_dbt_promotion.render import text  # noqa: PLC0415
-
-        return text.promotion(self.promotion)
-
-    def to_markdown(self) -> str:
-        """Return the promotion as one would paste it into a pull request."""
-        from airflow_dbt_promotion.render import markdown  # noqa: PLC0415
-
-        return markdown.promotion(self.promotion)
-
-
-class RunResult(Struct, frozen=True):
-    """A run of what was promoted to an environment.
-
-    `to_dict()` is the document that `dbt-promote run --output-format json` prints.
-    """
-
-    run: ServedRun
-
-    @property
-    def outcome(self) -> RunOutcome:
-        """How it ended."""
-        return self.run.outcome
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the run as JSON-able values."""
-        from airflow_dbt_promotion.render import serving  # noqa: PLC0415 - only who asks pays
-
-        return serving.document(self.run)
-
-    def to_text(self) -> str:
-        """Return the run as text, as a log shows it."""
-        from airflow_dbt_promotion.render import serving, table  # noqa: PLC0415 - as late
-
-        return serving.text(self.run, table.Page())
-
-    def to_markdown(self) -> str:
-        """Return the run as markdown."""
-        from airflow_dbt_promotion.render import serving  # noqa: PLC0415 - as late
-
-        return serving.as_markdown(self.run)
-
-
-class PromotionStatus(Struct, frozen=True):
-    """Where every model stands; iterates over `ModelStatus` values, in the order of the path and by unique id.
-
-    `drift` is what others built at versions that were never promoted, of models that no environment holds, too.
-    `environments` are the documents of the environments: their holds, their blocks, what they can go back to.
-    """
-
-    models: tuple[ModelStatus, ...]
-    drift: tuple[Drifted, ...] = ()
-    environments: tuple[EnvironmentState, ...] = ()
-
-    def __iter__(self) -> Iterator[ModelStatus]:
-        """Iterate over the models."""
-        return iter(self.models)
-
-    def __len__(self) -> int:
-        """Return how many models there are, over all environments asked for."""
-        return len(self.models)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the status as JSON-able values, the document of `dbt-promote status --output-format json`."""
-        return documents.status_document(self.models, self.drift, self.environments)
+    to: str | None
+    dry_run: bool
+    rebuild: bool
+    lock_timeout: float
+    actor: str | None
+    link: str | None
+    run_id: str | None
+    on_progress: OnProgress | None
 
 
 def promote_to_environment(
@@ -202,6 +125,19 @@ def promote_to_environment(
         target_environment, models, require_tests=require_tests, update_state=update_state, options=options
     )
     return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or quiet))
+
+
+def rollback_environment(environment: str, *, reason: str, **options: Unpack[RollbackOptions]) -> RollbackResult:
+    """Take an environment back to a checkpoint: what it held before one of its last promotions.
+
+    The versions that are left are blocked, and the environment is held until `dbt-promote release`. Refused and failed
+    are outcomes. Raises InputError for what cannot be used (a missing reason, a checkpoint that there is not), and
+    MachineError where the surroundings failed.
+    """
+    _check_names(options, RollbackOptions.__optional_keys__)
+    engine = engine_for(place_of(options))
+    request = rollback_of(environment, reason, options)
+    return RollbackResult(engine.roll_back(request, options.get("on_progress") or quiet))
 
 
 def run_environment(environment: str, **options: Unpack[RunOptions]) -> RunResult:
@@ -299,8 +235,25 @@ def request_of(
         allow_stale_downstream=options.get("allow_stale_downstream", False),
         allow_removals=options.get("allow_removals", False),
         force=options.get("force", False),
+        verify=options.get("verify"),
+        rollback_on_failure=options.get("rollback_on_failure"),
         strategy=_one_of(Strategy, "strategy", options.get("strategy")),
         on_incremental_change=_one_of(IncrementalChange, "on_incremental_change", options.get("on_incremental_change")),
+        lock_timeout=options.get("lock_timeout", 60.0),
+        actor=options.get("actor") or actor_here(os.environ),
+        link=options.get("link") or link_here(os.environ),
+        run=options.get("run_id"),
+    )
+
+
+def rollback_of(environment: str, reason: str, options: RollbackOptions) -> RollbackRequest:
+    """Return the rollback that some arguments ask for."""
+    return RollbackRequest(
+        environment=environment,
+        to=options.get("to"),
+        reason=reason,
+        dry_run=options.get("dry_run", False),
+        rebuild=options.get("rebuild", True),
         lock_timeout=options.get("lock_timeout", 60.0),
         actor=options.get("actor") or actor_here(os.environ),
         link=options.get("link") or link_here(os.environ),

@@ -200,6 +200,7 @@ class FakeWorkshop:
         self.parses: list[tuple[str, bool]] = []
         self.selected: tuple[ModelId, ...] = ()
         self.swaps: bool = False
+        self.views: set[ModelId] = set()
         self.swaps_ran: bool = True
         self.relations: dict[Place, str] = {}
         self.obstacles: tuple[Obstacle, ...] = ()
@@ -306,6 +307,7 @@ class FakeWorkshop:
                         fill=Fill.BUILD if kept is None else Fill.KEPT,
                         materialized="table",
                         replaces=place in self.relations,
+                        has_rows=place in self.relations and model not in self.views,
                     )
                 )
         left = tuple(one.next for one in besides if one.fill is Fill.BUILD and one.next in self.relations)

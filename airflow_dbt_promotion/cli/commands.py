@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.cli import brakes, recovery, released, state
+from airflow_dbt_promotion.cli import brakes, going_back, recovery, released, state
 from airflow_dbt_promotion.cli.failures import EXIT_CODES, ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.errors import ConfigError
@@ -195,6 +195,8 @@ COMMANDS: Mapping[str, Command] = {
     "clean": released.clean,
     "resume": recovery.resume,
     "unlock": recovery.unlock,
+    "rollback": going_back.rollback,
+    "checkpoints": going_back.checkpoints,
     "hold": brakes.hold,
     "release": brakes.release,
     "unblock": brakes.unblock,

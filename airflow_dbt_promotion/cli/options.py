@@ -141,6 +141,16 @@ def promote(parser: argparse.ArgumentParser) -> None:
         choices=[one.value for one in IncrementalChange],
         help="what becomes of the rows of an incremental model whose code changed",
     )
+    after = parser.add_argument_group("once it is published")
+    after.add_argument(
+        "--verify", action="store_true", default=None, help="run the tests again in place (default: policy says)"
+    )
+    after.add_argument(
+        "--rollback-on-failure",
+        action="store_true",
+        default=None,
+        help="go back where they fail; verifies for that (default: policy says)",
+    )
     locking(how, "another promotion", "who promotes")
     run_id(how)
 
@@ -254,6 +264,8 @@ COMMANDS = (
     ("exclude", "print a dbt selector of what is checked out and was not promoted", _EXCLUDE, exclude),
     ("resume", "carry on a promotion that broke off", recovery.RESUME, recovery.resume),
     ("unlock", "open the lock of an environment by force, on record", recovery.UNLOCK, recovery.unlock),
+    ("rollback", "take an environment back to a checkpoint", recovery.ROLLBACK, recovery.rollback),
+    ("checkpoints", "list what an environment can go back to", recovery.CHECKPOINTS, recovery.checkpoints),
     ("hold", "let nothing be promoted into an environment until it is released", recovery.HOLD, recovery.hold),
     ("release", "lift the hold of an environment", recovery.RELEASE, recovery.release),
     ("unblock", "let versions go again that were blocked", recovery.UNBLOCK, recovery.unblock),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from airflow_dbt_promotion.cli.shared_options import locking, models
+from airflow_dbt_promotion.cli.shared_options import locking, models, run_id
 
 RESUME = """\
 examples:
@@ -13,6 +13,16 @@ examples:
 UNLOCK = """\
 examples:
   dbt-promote unlock --environment production --force --reason "the runner was shut down, INC-42"
+"""
+ROLLBACK = """\
+examples:
+  dbt-promote rollback --environment production --reason "orders doubles rows, INC-42" --dry-run
+  dbt-promote rollback --environment production --reason "orders doubles rows, INC-42"
+  dbt-promote rollback --environment production --to 3f9c2a10 --reason "INC-42" --no-rebuild
+"""
+CHECKPOINTS = """\
+examples:
+  dbt-promote checkpoints --environment production
 """
 HOLD = """\
 examples:
@@ -44,6 +54,26 @@ def unlock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--actor", metavar="NAME", help="who opens it (default: the person behind the CI job, else user@host)"
     )
+
+
+def rollback(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `rollback`."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment to take back")
+    parser.add_argument(
+        "--to", metavar="CHECKPOINT", help="the checkpoint to go back to (default: the newest that is whole)"
+    )
+    parser.add_argument("--reason", metavar="TEXT", required=True, help="why; stays on record")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would happen; write nothing, run nothing")
+    parser.add_argument(
+        "--no-rebuild", action="store_true", help="leave what comes back with its old rows; do not build it anew"
+    )
+    locking(parser, "a promotion, or a run", "who takes it back")
+    run_id(parser)
+
+
+def checkpoints(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `checkpoints`."""
+    parser.add_argument("--environment", metavar="ENV", required=True, help="the environment")
 
 
 def hold(parser: argparse.ArgumentParser) -> None:

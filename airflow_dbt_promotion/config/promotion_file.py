@@ -48,7 +48,9 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     development or dev). `vars`: given to dbt for every run of this environment. `forbid`: bypasses that nobody may use.
     `candidate`: which version of the source goes (newest_soaked, or the one that is current there). `on_drift`: what
     becomes of a run of code that was never promoted (tell, block). `marks`: whether promotions and runs leave marks in
-    the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back.
+    the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back. `verify`:
+    whether a promotion's tests are run again in place once it is published. `rollback_on_failure`: whether it is taken
+    back where they fail.
     """
 
     target: str | UnsetType = UNSET
@@ -68,6 +70,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
     marks: bool = True
+    verify: bool = False
+    rollback_on_failure: bool = False
     keep_checkpoints: Checkpoints = 3
 
 

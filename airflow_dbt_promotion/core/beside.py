@@ -35,7 +35,7 @@ class Beside(Struct, frozen=True, kw_only=True):
     """One model that is published by a swap.
 
     `place` is what readers see, `next` what is built beside it, `was` where the one in place goes, if there is one
-    (`replaces`). `origin` is what a clone is of.
+    (`replaces`); it may hold rows of its own (`has_rows`), which a view does not. `origin` is what a clone is of.
     """
 
     model: ModelId
@@ -45,6 +45,7 @@ class Beside(Struct, frozen=True, kw_only=True):
     fill: Fill
     materialized: str
     replaces: bool = False
+    has_rows: bool = False
     origin: Place | None = None
 
 
@@ -53,7 +54,7 @@ class Arrangement(Struct, frozen=True, kw_only=True):
 
     `token` is part of each name that this package makes for it. `standing` are models whose code goes and whose
     relation stays as it is: snapshots that are there. `left` lies where something will be built, of an earlier attempt;
-    `done` are models that one has swapped already.
+    `done` are models that one has swapped already. `ours` are all places that are on record as made by this package.
     """
 
     token: str
@@ -61,6 +62,7 @@ class Arrangement(Struct, frozen=True, kw_only=True):
     standing: tuple[ModelId, ...] = ()
     left: tuple[Place, ...] = ()
     done: tuple[ModelId, ...] = ()
+    ours: tuple[Place, ...] = ()
 
 
 class Obstacle(Struct, frozen=True, kw_only=True):
@@ -120,6 +122,10 @@ def _fitted(identifier: str, suffix: str, longest: int) -> str:
 def made_by_us(state: EnvironmentState) -> tuple[Place, ...]:
     """Return every place of an environment that is on record as made by this package."""
     journal = state.journal
-    begun = () if journal is None else (*journal.beside.values(), *(kept.place for kept in journal.kept.values()))
+    begun = (
+        ()
+        if journal is None
+        else (*journal.beside.values(), *journal.aside.values(), *(old.place for old in journal.kept.values()))
+    )
     kept = (old.place for checkpoint in state.checkpoints for old in checkpoint.kept.values())
     return (*begun, *kept, *(leftover.place for leftover in state.leftovers))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.errors import NoCheckpointError, UnknownCheckpointError
 from airflow_dbt_promotion.core.identity import ModelId, PlanId, digest_of
 from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.relations import KeptRelation, Leftover, LeftoverRole
+from airflow_dbt_promotion.core.relations import Leftover, LeftoverRole
 from airflow_dbt_promotion.core.state import Checkpoint, Entry, EnvironmentState, Journal
 
 KEPT = 3
@@ -34,11 +34,7 @@ def take(
     """
     changed = differing(before.current, after.current)
     kept = {model: old for model, old in journal.kept.items() if model in changed and model not in before.drift}
-    over = [
-        _superseded(model, old, journal.plan_id, now)
-        for model, old in sorted(journal.kept.items())
-        if model not in kept
-    ]
+    over = [old for old in _replaced(journal, now) if old.place not in {one.place for one in kept.values()}]
     if not changed:
         return with_leftovers(after, over)
     checkpoint = Checkpoint(
@@ -76,7 +72,7 @@ def superseded(checkpoints: Iterable[Checkpoint], now: datetime) -> Iterator[Lef
     """Yield the relations that some checkpoints keep as what nobody needs any more."""
     for checkpoint in checkpoints:
         for model, old in sorted(checkpoint.kept.items()):
-            yield _superseded(model, old, checkpoint.by, now)
+            yield _superseded(model, old.place, checkpoint.by, now)
 
 
 def without(state: EnvironmentState, places: Iterable[Place]) -> EnvironmentState:
@@ -107,8 +103,7 @@ def abandoned(state: EnvironmentState, journal: Journal, now: datetime) -> Envir
 
 def replaced(state: EnvironmentState, journal: Journal, now: datetime) -> EnvironmentState:
     """Return a document in which the old relations of an attempt are left over, which no checkpoint keeps."""
-    found = (_superseded(model, old, journal.plan_id, now) for model, old in sorted(journal.kept.items()))
-    return with_leftovers(state, found)
+    return with_leftovers(state, _replaced(journal, now))
 
 
 def checkpoint_of(state: EnvironmentState, asked: str | None) -> Checkpoint:
@@ -157,8 +152,16 @@ def differing(before: Mapping[ModelId, Entry], after: Mapping[ModelId, Entry]) -
     return changed | (before.keys() - after.keys())
 
 
-def _superseded(model: ModelId, old: KeptRelation, by: PlanId, now: datetime) -> Leftover:
-    return Leftover(place=old.place, model=model, since=now, plan_id=by, role=LeftoverRole.SUPERSEDED)
+def _replaced(journal: Journal, now: datetime) -> Iterator[Leftover]:
+    """Yield the old relations of an attempt, with rows of their own and without."""
+    for model, old in sorted(journal.kept.items()):
+        yield _superseded(model, old.place, journal.plan_id, now)
+    for model, place in sorted(journal.aside.items()):
+        yield _superseded(model, place, journal.plan_id, now)
+
+
+def _superseded(model: ModelId, place: Place, by: PlanId, now: datetime) -> Leftover:
+    return Leftover(place=place, model=model, since=now, plan_id=by, role=LeftoverRole.SUPERSEDED)
 
 
 def _id(state: EnvironmentState, plan_id: PlanId, now: datetime) -> str:

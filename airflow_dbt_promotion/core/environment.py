@@ -103,7 +103,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     `soak` and `min_successful_runs` are asked of the source environment before a version may enter this one.
     `vars` are given to dbt for every run of this environment and are no part of a version. `strategy` None leaves it to
     the warehouse: BLUE_GREEN where that was run, else BUILD. `keep_checkpoints` is before how many promotions it can be
-    gone back.
+    gone back. `verify` runs the tests again in place once a promotion is published, `rollback_on_failure` goes back
+    where they fail.
     """
 
     name: EnvironmentName
@@ -124,6 +125,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
     marks: bool = True
+    verify: bool = False
+    rollback_on_failure: bool = False
     keep_checkpoints: int = 3
 
     def __post_init__(self) -> None:

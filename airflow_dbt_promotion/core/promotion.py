@@ -46,8 +46,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     `actor` is who, `link` where a person can look at it (the Airflow run, the CI job), `run` what later attempts at the
     same work have in common with this one, and `epoch` is that of the lock. `soak` and `runs` are what was asked for on
-    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it. `beside` and `kept` are the
-    relations that it makes.
+    top of policy. `resumes`: whatever promotion is open is carried on, whoever began it. `beside`, `kept` and `aside`
+    are the relations that it makes.
     """
 
     actor: str
@@ -59,6 +59,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     resumes: bool = False
     beside: Mapping[ModelId, Place] = {}
     kept: Mapping[ModelId, KeptRelation] = {}
+    aside: Mapping[ModelId, Place] = {}
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -84,10 +85,12 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
             link=attempt.link or before.link,
             beside={**before.beside, **attempt.beside},
             kept={**attempt.kept, **before.kept},
+            aside={**attempt.aside, **before.aside},
         )
         return replace(state, journal=going_on)
     state = buried(state, now, keep)
-    state = without(state, (*attempt.beside.values(), *(old.place for old in attempt.kept.values())))
+    made = (*attempt.beside.values(), *attempt.aside.values(), *(old.place for old in attempt.kept.values()))
+    state = without(state, made)
     reason = plan.choices.reason or ""
     versions = {change.model: change.after.version for change in plan.changes if change.after is not None}
     bypasses = tuple(
@@ -111,6 +114,7 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         rollback_to=plan.rollback_to,
         beside=attempt.beside,
         kept=attempt.kept,
+        aside=attempt.aside,
     )
     return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
 

@@ -172,7 +172,8 @@ class Journal(Struct, frozen=True, kw_only=True):
 
     `epochs` are the lock's of every attempt, the present one last, and `run` is what they have in common.
     `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan.
-    `beside` are the relations that it builds beside those that readers see, `kept` is where these go at the swap.
+    `beside` are the relations that it builds beside those that readers see. `kept` is where these go at the swap, as
+    far as they hold rows, and `aside` where the others go: a view is made again from its code.
     `rollback_to` is the checkpoint that it goes back to, None for a promotion.
     """
 
@@ -191,6 +192,7 @@ class Journal(Struct, frozen=True, kw_only=True):
     rests_on: Mapping[ModelId, Version] = {}
     beside: Mapping[ModelId, Place] = {}
     kept: Mapping[ModelId, KeptRelation] = {}
+    aside: Mapping[ModelId, Place] = {}
     rollback_to: str | None = None
 
 

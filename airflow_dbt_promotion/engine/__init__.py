@@ -24,6 +24,7 @@ from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
 from airflow_dbt_promotion.core.stops import Intervention
+from airflow_dbt_promotion.engine.aftercare import Aftercare
 from airflow_dbt_promotion.engine.brakes import Brakes
 from airflow_dbt_promotion.engine.cleaner import Cleaner
 from airflow_dbt_promotion.engine.importer import Importer
@@ -101,6 +102,7 @@ class Engine:
         self._rollbacks = Rollbacks(memory, self._locks, self._planner, self._promoter, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
         self.server = Server(memory, self._locks, workshop, clock)
+        self._aftercare = Aftercare(memory, self._locks, workshop, self.server, self._rollbacks)
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
         self.sweeper = Sweeper(memory, self._locks, workshop, self.server, clock)
@@ -113,8 +115,10 @@ class Engine:
     def promote(
         self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
     ) -> Promotion:
-        """Carry a request out; see `Promoter.promote`."""
-        return self._promoter.promote(request, on_progress, on_plan)
+        """Carry a request out, and verify what was published where that is asked for; see `Promoter.promote` and
+        `Aftercare.verified`.
+        """
+        return self._aftercare.verified(request, self._promoter.promote(request, on_progress, on_plan), on_progress)
 
     def resume(
         self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen

@@ -30,7 +30,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """What a warehouse was asked before a plan is carried out there.
 
     `published` is what earlier attempts have published, `arrangement` where the rest is built, None where it is built
-    in place. `beside` and `kept` are the relations that come of it. With `obstacles` it cannot be carried out.
+    in place. `beside`, `kept` and `aside` are the relations that come of it. With `obstacles` it cannot be carried out.
     """
 
     published: Mapping[ModelId, Published] = {}
@@ -38,6 +38,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     obstacles: tuple[Obstacle, ...] = ()
     beside: Mapping[ModelId, Place] = {}
     kept: Mapping[ModelId, KeptRelation] = {}
+    aside: Mapping[ModelId, Place] = {}
 
 
 def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, now: datetime) -> Prepared:
@@ -68,8 +69,9 @@ def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, 
         kept={
             one.model: KeptRelation(place=one.was, rows_at=_rows_at(state, one.model, now))
             for one in found.besides
-            if one.replaces
+            if one.replaces and one.has_rows
         },
+        aside={one.model: one.was for one in found.besides if one.replaces and not one.has_rows},
     )
 
 

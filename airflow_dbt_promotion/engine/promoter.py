@@ -211,7 +211,7 @@ class Promoter:
             if doing.earlier:
                 self._undo(held, target, f"not carried on: {refused.refusals[0][1].reason}")
             return self.answer(refused, PromotionOutcome.REFUSED, doing.started)
-        attempt = replace(attempt, beside=prepared.beside, kept=prepared.kept)
+        attempt = replace(attempt, beside=prepared.beside, kept=prepared.kept, aside=prepared.aside)
         began = held.change(lambda state: begin(state, plan, attempt, now, target.keep_history))
         reached(Failpoint.BEGUN)
         journal = began.journal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -18,6 +18,9 @@ from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import PromotedModel, PromotionOutcome
 
+Verify = Callable[["Promotion"], object]
+"""What looks at a promotion that was published; False, a text, or an exception says that it does not hold."""
+
 
 class PromotionRequest(Struct, frozen=True, kw_only=True):
     """One promotion as it is asked for. What is None is left to the policy of the target environment.
@@ -26,6 +29,9 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     is a bypass and needs a `reason`, so does `require_tests=False`. `run_tests` runs in the source what evidence lacks.
     `lock_timeout` is in seconds. `run` is what a later attempt at the same work has in common with this one, such as an
     Airflow task instance: what an attempt that died has begun is then carried on.
+
+    `verify` runs the tests again in place once it is published, or asks a function; `rollback_on_failure` goes back
+    where that fails, and verifies for it.
     """
 
     target: str
@@ -47,6 +53,8 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     force: bool = False
     strategy: Strategy | None = None
     on_incremental_change: IncrementalChange | None = None
+    verify: bool | Verify | None = None
+    rollback_on_failure: bool | None = None
     lock_timeout: float = 60.0
     actor: str = "unknown"
     link: str | None = None
@@ -56,6 +64,17 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     def holder(self) -> Holder:
         """Who holds the lock meanwhile."""
         return Holder(owner=self.actor, run=self.run, link=self.link)
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """What verifying a promotion came to once it was published; `words` say what does not hold.
+
+    `rolled_back_to` is the checkpoint that it was taken back to.
+    """
+
+    passed: bool
+    words: tuple[str, ...] = ()
+    rolled_back_to: str | None = None
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
@@ -73,6 +92,7 @@ class Promotion(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+    verification: Verification | None = None
 
 
 class RollbackRequest(Struct, frozen=True, kw_only=True):

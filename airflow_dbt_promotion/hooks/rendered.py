@@ -29,6 +29,11 @@ def flag(name: str, value: object) -> bool:
     return found
 
 
+def choice(name: str, value: object) -> bool | None:
+    """Return a yes or no, None where nothing was said or a template came out empty; raise ConfigError for another."""
+    return None if text(value) is None else flag(name, value)
+
+
 def number(name: str, value: object) -> float | None:
     """Return a finite number, None where a template came out empty; raise ConfigError for what is none."""
     told = text(value)

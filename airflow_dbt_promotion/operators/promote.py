@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_dbt_promotion.core.ports import Progress
     from airflow_dbt_promotion.engine import PromotionRequest
+    from airflow_dbt_promotion.engine.request import Verify
     from airflow_dbt_promotion.functions import PromotionOptions
 
 _TEXTS = ("select", "min_days_in_staging", "reason", "strategy", "on_incremental_change")
@@ -34,7 +35,9 @@ class PromoteOperator(AtProject):
     `models` are names (a list, or text separated by commas or spaces), None or `all-validated` means all that may go;
     `select` is a dbt selector in their place. `min_days_in_staging` (days or ISO 8601) asks for more soak than policy
     does, or for less as a bypass; that and `require_tests=False` need a `reason`. `dry_run` plans alone;
-    `update_state=False` validates alone. Every argument can be templated, but for `on_refused`.
+    `update_state=False` validates alone. `verify` runs the tests again in place once it is published, or is a function
+    that is given the promotion; `rollback_on_failure` takes it back where that fails (None: policy says). Every
+    argument can be templated, but for `on_refused`.
 
     A refused promotion fails the task without a retry, or skips it (`on_refused="skip"`); a failed one fails it without
     a retry; where the machine broke, Airflow retries. Nothing to do is a success. The XCom is the `Summary` of
@@ -47,6 +50,8 @@ class PromoteOperator(AtProject):
         "models",
         *_TEXTS,
         *_FLAGS,
+        "verify",
+        "rollback_on_failure",
         "plan_only",
         "require_tests",
         "update_state",
@@ -76,6 +81,8 @@ class PromoteOperator(AtProject):
         allow_stale_downstream: bool | str = False,
         allow_removals: bool | str = False,
         force: bool | str = False,
+        verify: bool | str | Verify | None = None,
+        rollback_on_failure: bool | str | None = None,
         lock_timeout: float | str = 60.0,
         on_refused: str = "fail",
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
@@ -91,6 +98,7 @@ class PromoteOperator(AtProject):
         self.include_macro_users = include_macro_users
         self.allow_stale_downstream, self.allow_removals = allow_stale_downstream, allow_removals
         self.force, self.lock_timeout = force, lock_timeout
+        self.verify, self.rollback_on_failure = verify, rollback_on_failure
         self.on_refused = OnRefused(on_refused).value
 
     def execute(self, context: Context) -> dict[str, object]:
@@ -119,6 +127,8 @@ class PromoteOperator(AtProject):
             **texts,
             **flags,
             "dry_run": rendered.flag("dry_run", self.plan_only),
+            "verify": self.verify if callable(self.verify) else rendered.choice("verify", self.verify),
+            "rollback_on_failure": rendered.choice("rollback_on_failure", self.rollback_on_failure),
             "min_successful_runs": rendered.whole("min_successful_runs", self.min_successful_runs),
             "lock_timeout": 60.0 if timeout is None else timeout,
             "actor": acting.actor(context),

@@ -7,9 +7,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.engine import Promotion, RunOutcome, ServedRun
+from airflow_dbt_promotion.engine import Promotion, Rollback, RunOutcome, ServedRun
 from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
-from airflow_dbt_promotion.render import serving, table, text
+from airflow_dbt_promotion.render import rolling_back, serving, table, text
 from airflow_dbt_promotion.render.documents import Instant, builtins
 
 _MOST_REFUSALS = 50
@@ -74,30 +74,40 @@ def summary(told: Promotion, link: str | None) -> dict[str, object]:
             dry_run=told.dry_run,
             message=told.message,
             eligible_at=plan.eligible_at,
-            models=tuple(
-                SummaryModel(
-                    unique_id=change.model,
-                    name=change.name,
-                    change=change.kind.value,
-                    from_version=change.from_version,
-                    to_version=change.to_version,
-                    result=told.models[change.model].result if change.model in told.models else None,
-                )
-                for change in plan.changes
-            ),
-            refusals=tuple(
-                SummaryRefusal(
-                    unique_id=model,
-                    gate=verdict.gate.value,
-                    code=verdict.code,
-                    reason=verdict.reason,
-                    eligible_at=verdict.eligible_at,
-                )
-                for model, verdict in plan.refusals[:_MOST_REFUSALS]
-            ),
+            models=_models(told),
+            refusals=_refusals(told),
             held=len(plan.held),
             link=link,
         )
+    )
+
+
+def _models(told: Promotion) -> tuple[SummaryModel, ...]:
+    """Return each model of a plan with what became of it."""
+    return tuple(
+        SummaryModel(
+            unique_id=change.model,
+            name=change.name,
+            change=change.kind.value,
+            from_version=change.from_version,
+            to_version=change.to_version,
+            result=told.models[change.model].result if change.model in told.models else None,
+        )
+        for change in told.plan.changes
+    )
+
+
+def _refusals(told: Promotion) -> tuple[SummaryRefusal, ...]:
+    """Return the first gates that are shut."""
+    return tuple(
+        SummaryRefusal(
+            unique_id=model,
+            gate=verdict.gate.value,
+            code=verdict.code,
+            reason=verdict.reason,
+            eligible_at=verdict.eligible_at,
+        )
+        for model, verdict in told.plan.refusals[:_MOST_REFUSALS]
     )
 
 
@@ -147,6 +157,50 @@ def run_summary(told: ServedRun, link: str | None) -> dict[str, object]:
             link=link,
         )
     )
+
+
+class RollbackSummary(Struct, frozen=True, kw_only=True):
+    """A rollback as other tasks read it from XCom: small, and the same for every outcome.
+
+    `rebuilt` says whether what came back with old rows was built anew, null where nothing was to be.
+    """
+
+    outcome: PromotionOutcome
+    environment: str
+    checkpoint: str | None
+    plan_id: str
+    dry_run: bool
+    message: str
+    models: tuple[SummaryModel, ...]
+    refusals: tuple[SummaryRefusal, ...]
+    rebuilt: bool | None
+    not_rebuilt: str | None
+    link: str | None
+
+
+def rollback_summary(told: Rollback, link: str | None) -> dict[str, object]:
+    """Return the XCom of a rollback: a `RollbackSummary` as dicts, lists and text."""
+    done = told.promotion
+    return builtins(
+        RollbackSummary(
+            outcome=told.outcome,
+            environment=done.plan.target,
+            checkpoint=done.plan.rollback_to,
+            plan_id=done.plan.plan_id,
+            dry_run=done.dry_run,
+            message=done.message,
+            models=_models(done),
+            refusals=_refusals(done),
+            rebuilt=rolling_back.rebuilt(told),
+            not_rebuilt=told.not_rebuilt or None,
+            link=link,
+        )
+    )
+
+
+def rollback(told: Rollback) -> str:
+    """Return a rollback for the task's log: what came back, and what cannot be undone."""
+    return rolling_back.text(told, table.Page())
 
 
 def run(told: ServedRun) -> str:

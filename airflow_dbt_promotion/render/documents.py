@@ -90,12 +90,21 @@ class FailureDocument(Struct, frozen=True, kw_only=True):
     error: ErrorDocument
 
 
+class VerificationDocument(Struct, frozen=True, kw_only=True):
+    """What verifying a promotion came to, once it was published; `rolled_back_to` is the checkpoint it went back to."""
+
+    passed: bool
+    words: tuple[str, ...]
+    rolled_back_to: str | None
+
+
 class PromotionDocument(Struct, frozen=True, kw_only=True):
     """A promotion, carried out or not.
 
     `models` would go or went, together; `held` stays behind, each with the verdicts that say why; `already_current`
     (unique ids) needs nothing. `verdicts` are about the plan as a whole. `eligible_at` is when all of `models` could
-    go, where time alone can tell. `words` are dbt's own where something failed. `error` is null unless the outcome is
+    go, where time alone can tell. `words` are dbt's own where something failed. `verification` is null unless
+    it was asked for and something was published. `error` is null unless the outcome is
     `errored`; then what could not be found out is null or empty.
     """
 
@@ -120,6 +129,7 @@ class PromotionDocument(Struct, frozen=True, kw_only=True):
     bypasses: tuple[BypassDocument, ...]
     words: tuple[str, ...]
     warnings: tuple[str, ...]
+    verification: VerificationDocument | None
     error: ErrorDocument | None
 
 
@@ -204,9 +214,18 @@ def promotion_document(promotion: Promotion) -> dict[str, object]:
             ),
             words=promotion.words,
             warnings=promotion.warnings,
+            verification=_verification(promotion),
             error=None,
         )
     )
+
+
+def _verification(promotion: Promotion) -> VerificationDocument | None:
+    """Return what verifying came to, None where nobody asked."""
+    found = promotion.verification
+    if found is None:
+        return None
+    return VerificationDocument(passed=found.passed, words=found.words, rolled_back_to=found.rolled_back_to)
 
 
 def failed_promotion_document(error: ErrorDocument, target: str | None, *, dry_run: bool) -> dict[str, object]:
@@ -214,7 +233,7 @@ def failed_promotion_document(error: ErrorDocument, target: str | None, *, dry_r
     error.
     """
     nothing: dict[str, Any] = dict.fromkeys(
-        ("plan_id", "source_environment", "strategy", "started_at", "finished_at", "eligible_at"),
+        ("plan_id", "source_environment", "strategy", "started_at", "finished_at", "eligible_at", "verification"),
     )
     empty: dict[str, Any] = dict.fromkeys(
         (

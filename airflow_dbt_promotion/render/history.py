@@ -37,7 +37,8 @@ class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
     """One promotion. `reason` is that of its bypasses, `link` where a person can look at the run that made it.
 
     `run_id` is what all attempts at it had in common, null where nobody said; `attempts` counts them. One that was
-    imported has the strategy `imported`, an unknown source, and models without versions.
+    imported has the strategy `imported`, an unknown source, and models without versions. `rollback_to` is the
+    checkpoint that a rollback went back to, null for a promotion.
     """
 
     plan_id: str
@@ -53,6 +54,7 @@ class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
     link: str | None
     run_id: str | None
     attempts: int
+    rollback_to: str | None
     models: tuple[PromotedModelDocument, ...]
 
 
@@ -101,7 +103,8 @@ def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     if record.message:
         lines += page.paragraph(record.message, "  ", "    ")
     if record.reason:
-        lines += page.paragraph(f"bypass, reason: {record.reason}", "  ", "    ")
+        why = "reason" if record.rollback_to is not None else "bypass, reason"
+        lines += page.paragraph(f"{why}: {record.reason}", "  ", "    ")
     if record.link:
         lines += page.paragraph(record.link, "  ", "    ")
     return lines
@@ -112,7 +115,9 @@ def _way(record: PromotionRecord) -> str:
     if record.strategy == IMPORTED:
         return f"by {record.actor}"
     took = readable(record.finished_at - record.started_at)
-    told = f"by {record.actor} from {record.source}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
+    back = f"back to checkpoint {record.rollback_to}"
+    way = f"from {record.source}" if record.rollback_to is None else back
+    told = f"by {record.actor} {way}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
     return told if record.attempts == 1 else f"{told}, in {record.attempts} attempts"
 
 
@@ -126,7 +131,8 @@ def _by_result(record: PromotionRecord) -> dict[str, list[str]]:
 
 def _row(environment: str, record: PromotionRecord) -> list[str]:
     """Return one promotion as a row of a table in markdown."""
-    told = [record.message, f"bypass: {record.reason}" if record.reason else "", record.link or ""]
+    why = "bypass" if record.rollback_to is None else f"back to {record.rollback_to}"
+    told = [record.message, f"{why}: {record.reason}" if record.reason else "", record.link or ""]
     models = "; ".join(f"{result}: {listed(names, most=6)}" for result, names in _by_result(record).items())
     shown = (
         moment(record.finished_at),
@@ -156,6 +162,7 @@ def _record(environment: str, record: PromotionRecord) -> PromotionRecordDocumen
         link=record.link,
         run_id=record.run,
         attempts=record.attempts,
+        rollback_to=record.rollback_to,
         models=tuple(
             PromotedModelDocument(
                 unique_id=model,

@@ -43,8 +43,9 @@ _MARKS = {Status.PASSED: "", Status.WAITING: ":hourglass: ", Status.BLOCKED: ":n
 def promotion(told: Promotion) -> str:
     """Return a promotion as markdown, a newline at its end."""
     plan, ends = told.plan, ends_of(told)
+    what = "Promotion to" if plan.rollback_to is None else "Rollback of"
     blocks = [
-        f"## Promotion to {escaped(plan.target)}: {told.outcome.value.replace('_', ' ')}",
+        f"## {what} {escaped(plan.target)}: {told.outcome.value.replace('_', ' ')}",
         escaped(headline(told)),
     ]
     if told.outcome is PromotionOutcome.REFUSED:

@@ -23,6 +23,9 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
         GateName.SOURCE: {
             "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}; `--baseline` adopts what is there.",
             "not_in_source": f"Build it in {{source}} with dbt, {_RECORD}.",
+            "checkpoint_not_whole": (
+                "Name another one by --to; `dbt-promote checkpoints --environment {target}` lists them."
+            ),
             "plan_moved": "Run the same command again: it plans anew.",
         },
         GateName.TESTS: {
@@ -65,6 +68,7 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
             "not_in_target": "Enable it for {target} in the project, then build it in {source} and record the run.",
             "versions_moved": f"Run the dbt that built it, or build it in {{source}} with this dbt, {_RECORD}.",
             "not_reproducible": "Promote what it stands beside from one newer release, too; the reason names it.",
+            "checkpoint_not_kept": "Name another checkpoint by --to, or promote a version that mends it.",
             "code_moved": "Check out the code that soaked in {source}, or build and record what is at hand there.",
         },
         GateName.PUBLISHING: {

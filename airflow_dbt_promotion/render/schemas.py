@@ -16,12 +16,14 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.render.braking import InterventionDocument
+from airflow_dbt_promotion.render.checkpoints import CheckpointsDocument
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
 from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
 from airflow_dbt_promotion.render.importing import ImportedDocument
 from airflow_dbt_promotion.render.moving import MovedDocument
 from airflow_dbt_promotion.render.recording import RecordingDocument
+from airflow_dbt_promotion.render.rolling_back import RollbackDocument
 from airflow_dbt_promotion.render.serving import RunDocument
 from airflow_dbt_promotion.render.standing import ValidatedDocument
 from airflow_dbt_promotion.render.stored import StoredDocument
@@ -45,6 +47,8 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "cleaned": WasteDocument,
         "unlocked": UnlockedDocument,
         "intervened": InterventionDocument,
+        "rollback": RollbackDocument,
+        "checkpoints": CheckpointsDocument,
         "stored": StoredDocument,
         "moved": MovedDocument,
         "verified": VerifiedDocument,

@@ -44,6 +44,8 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 def headline(promotion: Promotion) -> str:
     """Return in one sentence how a promotion ended."""
     plan = promotion.plan
+    if plan.source == plan.target:
+        return _returning(promotion)
     way = f"from {plan.source} to {plan.target}"
     match promotion.outcome:
         case PromotionOutcome.PROMOTED:
@@ -64,6 +66,30 @@ def headline(promotion: Promotion) -> str:
             return f"Failed: {number} did not get {way}; {plan.target} is not whole until they do."
         case PromotionOutcome.ERRORED:
             return f"Errored: the promotion {way} broke."
+
+
+def _returning(promotion: Promotion) -> str:
+    """Return in one sentence how a rollback ended, or the rebuilding after one."""
+    plan, name, number = promotion.plan, promotion.plan.target, count(len(promotion.plan.changes))
+    what = f"checkpoint {plan.rollback_to}" if plan.rollback_to is not None else "fresh rows"
+    match promotion.outcome:
+        case PromotionOutcome.PROMOTED if plan.rollback_to is None:
+            return f"Built {number} of {name} anew, at the versions that it holds."
+        case PromotionOutcome.PROMOTED:
+            return f"Rolled {name} back to {what}: {number}."
+        case PromotionOutcome.PLANNED:
+            return f"Dry run: {number} of {name} would go back to {what}. Nothing was changed."
+        case PromotionOutcome.NOTHING_TO_DO:
+            return f"Nothing to do: {name} is as it was at {what}."
+        case PromotionOutcome.REFUSED if promotion.dry_run:
+            return f"Refused (dry run): {name} cannot go back to {what}. Nothing was changed."
+        case PromotionOutcome.REFUSED:
+            return f"Refused: {name} was not taken back to {what}."
+        case PromotionOutcome.FAILED:
+            left = sum(told.result in {"failed", "skipped"} for told in promotion.models.values())
+            return f"Failed: {left} of {number} of {name} did not get to {what}."
+        case PromotionOutcome.ERRORED:
+            return f"Errored: taking {name} back to {what} broke."
 
 
 def ends_of(promotion: Promotion) -> Ends:
@@ -154,6 +180,8 @@ def notes(promotion: Promotion) -> tuple[str, ...]:
         found.append(
             f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there."
         )
+    if promotion.verification is not None and promotion.verification.passed:
+        found.append("Verified where readers see it.")
     if plan.already_current:
         found.append(f"In {plan.target} already: {count(len(plan.already_current))}.")
     return tuple(found)

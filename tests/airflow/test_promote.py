@@ -109,7 +109,7 @@ def test_bad_input_fails_without_a_retry(shop: Shop) -> None:
         ({"target_environment": "moon"}, "unknown_environment"),
         ({"require_tests": False}, "reason_required"),
         ({"require_tests": "perhaps"}, "bad_configuration"),
-        ({"strategy": "clone"}, "bad_configuration"),
+        ({"strategy": "magic"}, "bad_configuration"),
         ({"min_successful_runs": "many"}, "bad_configuration"),
         ({"min_days_in_staging": "-1"}, "bad_duration"),
     ):

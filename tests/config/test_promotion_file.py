@@ -104,6 +104,8 @@ def test_every_key(file: Path) -> None:
     candidate: current
     on_drift: block
     marks: false
+    verify: true
+    rollback_on_failure: true
 """,
     )
     assert path.get("live") == Environment(
@@ -126,6 +128,8 @@ def test_every_key(file: Path) -> None:
         candidate=Candidate.CURRENT,
         on_drift=OnDrift.BLOCK,
         marks=False,
+        verify=True,
+        rollback_on_failure=True,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject
@@ -69,6 +69,12 @@ class DuckDb:
     def output(self, schema: str) -> str:
         return f"{{type: duckdb, path: '{self._path}', schema: {schema}, threads: 1}}"
 
+    def connected(self) -> Any:
+        """Return a connection beside those of dbt in this process."""
+        import duckdb  # noqa: PLC0415 - only where it is asked
+
+        return duckdb.connect(str(self._path))
+
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         import duckdb  # noqa: PLC0415 - only where it is asked
 
@@ -76,9 +82,7 @@ class DuckDb:
             return connection.execute(sql).fetchall()
 
     def execute(self, sql: str) -> None:
-        import duckdb  # noqa: PLC0415 - only where it is asked
-
-        with duckdb.connect(str(self._path)) as connection:
+        with self.connected() as connection:
             connection.execute(sql)
 
 
@@ -95,26 +99,25 @@ class Postgres:
         where = f"host: '{self._host}', port: {self._port}, user: {self._user}, password: '', dbname: postgres"
         return f"{{type: postgres, {where}, schema: {schema}, threads: 1}}"
 
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        """Yield a connection of its own."""
         import psycopg2  # noqa: PLC0415 - only where it is asked
 
         connection = psycopg2.connect(host=self._host, port=self._port, user=self._user, dbname="postgres")
         try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                return list(cursor.fetchall())
+            yield connection
         finally:
             connection.close()
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        with self.connected() as connection, connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
 
     def execute(self, sql: str) -> None:
-        import psycopg2  # noqa: PLC0415 - only where it is asked
-
-        connection = psycopg2.connect(host=self._host, port=self._port, user=self._user, dbname="postgres")
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-        finally:
-            connection.close()
+        with self.connected() as connection, connection, connection.cursor() as cursor:
+            cursor.execute(sql)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import airflow_dbt_promotion.core.code_gate
 import airflow_dbt_promotion.core.eligibility
 import airflow_dbt_promotion.core.incoherence
 import airflow_dbt_promotion.core.planning
+import airflow_dbt_promotion.core.rolling_back
 import airflow_dbt_promotion.core.weighing
 import airflow_dbt_promotion.dbt.publish.checks
 import airflow_dbt_promotion.dbt.publish.swapping
@@ -25,6 +26,7 @@ MODULES = (
     airflow_dbt_promotion.core.code_gate,
     airflow_dbt_promotion.core.eligibility,
     airflow_dbt_promotion.core.incoherence,
+    airflow_dbt_promotion.core.rolling_back,
     airflow_dbt_promotion.core.weighing,
     airflow_dbt_promotion.core.planning,
     airflow_dbt_promotion.dbt.publish.checks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 
 from airflow_dbt_promotion.core.beside import Arrangement
@@ -65,7 +66,9 @@ def places_in(parse: bytes, models: Iterable[ModelId], definition: Definition) -
 def in_place(manifest: bytes, arrangement: Arrangement | None) -> bytes:
     """Return a manifest that says where readers see each relation, in place of where it was built."""
     for beside in arrangement.besides if arrangement is not None else ():
-        manifest = manifest.replace(beside.next.identifier.encode(), beside.place.identifier.encode())
+        # Names stand in JSON, and there in SQL as well, whose quotes and letters beyond ASCII JSON writes in its way.
+        next_, place = (json.dumps(one.identifier)[1:-1].encode() for one in (beside.next, beside.place))
+        manifest = manifest.replace(next_, place)
     return manifest
 
 

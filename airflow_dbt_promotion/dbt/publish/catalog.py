@@ -57,6 +57,14 @@ class Index(Struct, frozen=True, kw_only=True):
     definition: str
 
 
+class ForeignKey(Struct, frozen=True, kw_only=True):
+    """A foreign key: its name and definition as SQL has them, and what it refers to."""
+
+    sql: str
+    definition: str
+    refers: Spot
+
+
 class Tie(Struct, frozen=True, kw_only=True):
     """Something else that holds on to a relation by its identity, as the warehouse describes it.
 
@@ -72,8 +80,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
 
     `readers` are the views that read a relation by its identity, `tied` is whatever else holds on to one. `definitions`
     are the statements that made views, `comments` those that say again what is said of a view and its columns.
-    `additions` are statements that give a copy what copying leaves out, with `{}` for its name, and `uncopied` what
-    cannot be given.
+    `additions` are statements that give a copy its rows and what copying leaves out, with `{}` for its name, and
+    `uncopied` what cannot be given.
     """
 
     relations: Mapping[Spot, Relation] = {}
@@ -82,6 +90,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     definitions: Mapping[Spot, str] = {}
     comments: Mapping[Spot, tuple[str, ...]] = {}
     indexes: Mapping[Spot, tuple[Index, ...]] = {}
+    foreign: Mapping[Spot, tuple[ForeignKey, ...]] = {}
     columns: Mapping[Spot, tuple[str, ...]] = {}
     additions: Mapping[Spot, tuple[str, ...]] = {}
     uncopied: Mapping[Spot, tuple[str, ...]] = {}

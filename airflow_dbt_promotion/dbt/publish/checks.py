@@ -54,8 +54,9 @@ def missing(arrangement: Arrangement, catalog: Catalog, dialect: Dialect) -> Ite
             yield f"{beside.model} was built, and there is no {beside.next.told}: it cannot be published by a swap"
     new = {dialect.spot(beside.place): catalog.columns.get(dialect.spot(beside.next)) for beside in arrangement.besides}
     moving = {dialect.spot(place) for one in arrangement.besides for place in (one.place, one.next)}
+    spared = moving | {dialect.spot(place) for place in arrangement.ours}
     for reader in catalog.readers:
-        if reader.spot in moving:
+        if reader.spot in spared:
             continue
         for spot, columns in reader.reads.items():
             gone = sorted(set(columns) - set(new.get(spot) or columns))

@@ -16,6 +16,9 @@ from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Relation, Spot
 Answers = Mapping[str, Sequence[Sequence[str | None]]]
 """The rows that came of each question."""
 
+LOST = "a view outside cannot be made again on what would replace its tables, so nothing was swapped"
+"""What a swap says that would have lost somebody's view."""
+
 
 class Located(Struct, frozen=True, kw_only=True):
     """A planned node, where it lies, and what its config says of how it lies there.

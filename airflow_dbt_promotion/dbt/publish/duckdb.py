@@ -14,6 +14,7 @@ from airflow_dbt_promotion.core.beside import Arrangement, Beside
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Index, Kind, Relation, Spot, Tie
 from airflow_dbt_promotion.dbt.publish.dialect import Answers, Located, Quoting, Step, literal
+from airflow_dbt_promotion.dbt.publish.statements import index_parts, renamed
 
 _WORDS = {Kind.TABLE: "table", Kind.VIEW: "view"}
 
@@ -119,7 +120,7 @@ class DuckDb(Quoting):
             return (f"create table {next_} as from {place}",)
         _head, body = catalog.additions[spot][0].split("(", 1)
         indexes = (
-            self._on(index, beside.place, beside.next, f"{beside.next.identifier}_{number}")
+            self._on(index, beside.next, f"{beside.next.identifier}_{number}")
             for number, index in enumerate(catalog.indexes.get(spot, ()))
         )
         return (f"create table {next_} ({body.rstrip().rstrip(';')}", f"insert into {next_} from {place}", *indexes)
@@ -152,9 +153,10 @@ class DuckDb(Quoting):
     def _made_view(self, beside: Beside, arrangement: Arrangement, catalog: Catalog) -> Iterator[str]:
         """Yield the statements that make a view where readers see it, as it was made beside."""
         spot = self.spot(beside.next)
+        names = {one.next.identifier: one.place.identifier for one in arrangement.besides}
         yield f"drop view {self.sql(beside.next)}"
         for statement in (catalog.definitions[spot], *catalog.comments.get(spot, ())):
-            yield _in_place(statement.rstrip().rstrip(";"), arrangement)
+            yield renamed(statement.rstrip().rstrip(";"), names)
 
     def _dropped_indexes(self, arrangement: Arrangement, catalog: Catalog) -> Iterator[str]:
         """Yield what drops the indexes of every table that is renamed."""
@@ -166,28 +168,17 @@ class DuckDb(Quoting):
         """Yield what makes these indexes again; those of what was in place get a name that tells so."""
         for beside in arrangement.besides:
             for number, index in enumerate(catalog.indexes.get(self.spot(beside.place), ())):
-                yield self._on(index, beside.place, beside.was, f"{beside.was.identifier}_{number}")
+                yield self._on(index, beside.was, f"{beside.was.identifier}_{number}")
             for index in catalog.indexes.get(self.spot(beside.next), ()):
-                yield self._on(index, beside.next, beside.place, None)
+                yield self._on(index, beside.place, None)
 
-    def _on(self, index: Index, before: Place, after: Place, name: str | None) -> str:
-        """Return the statement that makes an index of one table on another one."""
-        head, _on, rest = index.definition.partition(" ON ")
+    def _on(self, index: Index, table: Place, name: str | None) -> str:
+        """Return the statement that makes an index on another table, under a name of its own where it gets one."""
+        head, columns = index_parts(index.definition)
         if name is not None:
             kind = "unique index" if head.upper().startswith("CREATE UNIQUE") else "index"
             head = f"create {kind} {self.quoted(name)}"
-        columns = rest[rest.index("(", len(before.identifier)) :]
-        return f"{head} on {self.sql(after)} {columns.rstrip().rstrip(';')}"
-
-
-def _in_place(statement: str, arrangement: Arrangement) -> str:
-    """Return a statement that says where things will be in place of where they were built.
-
-    The names beside hold a digest of their own, so nothing else is met.
-    """
-    for beside in sorted(arrangement.besides, key=lambda one: -len(one.next.identifier)):
-        statement = statement.replace(beside.next.identifier, beside.place.identifier)
-    return statement
+        return f"{head} on {self.sql(table)} {columns.rstrip().rstrip(';')}"
 
 
 def _spot(row: Iterable[str | None]) -> Spot:

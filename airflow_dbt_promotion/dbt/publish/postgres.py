@@ -12,17 +12,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core.beside import Arrangement, Beside
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.publish import postgres_catalog as questions
-from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Kind, Reader, Relation, Spot, Tie
-from airflow_dbt_promotion.dbt.publish.dialect import Answers, Located, Quoting, Step
+from airflow_dbt_promotion.dbt.publish.catalog import Catalog, ForeignKey, Kind, Reader, Relation, Spot, Tie
+from airflow_dbt_promotion.dbt.publish.dialect import LOST, Answers, Located, Quoting, Step
+from airflow_dbt_promotion.dbt.publish.statements import renamed
 
 PATIENCE_SECONDS = 60
 """How long it is tried to get all locks at once."""
 
 _WORDS = {Kind.TABLE: "table", Kind.VIEW: "view", Kind.MATERIALIZED_VIEW: "materialized view"}
 _KINDS = {"r": Kind.TABLE, "v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW}
+_AGAIN = "create or replace view"
 _TAG = "$promotion_{}$"
 
 Found = TypeVar("Found")
@@ -69,23 +73,24 @@ class Postgres(Quoting):
             columns={spot_of(row): tuple(json.loads(_text(row[2]))) for row in answers.get("columns", ())},
             additions=_listed((spot_of(row), _text(row[2])) for row in answers.get("additions", ())),
             uncopied=_listed((spot_of(row), _text(row[2])) for row in answers.get("uncopied", ())),
+            foreign=_listed((spot_of(row), _foreign_key(row)) for row in answers.get("foreign", ())),
         )
 
     def copied(self, beside: Beside, catalog: Catalog) -> tuple[str, ...]:
         """Return the statements that copy the table in place, with what belongs to it."""
         next_, place = self.sql(beside.next), self.sql(beside.place)
-        kinds = "including defaults including constraints including indexes including storage including comments"
         return (
-            f"create table {next_} (like {place} {kinds})",
-            f"insert into {next_} select * from {place}",
-            *(statement.replace("{}", next_) for statement in catalog.additions.get(self.spot(beside.place), ())),
+            f"create table {next_} (like {place} including all)",
+            *(statement.replace("{}", next_, 1) for statement in catalog.additions.get(self.spot(beside.place), ())),
         )
 
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
-        """Return one step: every rename, then every view that was left behind, again."""
+        """Return one step: every rename, then what is bound to what was replaced, again."""
         statements: list[str] = []
         locked: list[str] = []
         kept = []
+        rebound = list(self._rebound(arrangement, catalog))
+        statements.extend(before for before, _after in rebound if before)
         for beside in arrangement.besides:
             old = catalog.kind(self.spot(beside.place))
             if old in _WORDS and beside.next != beside.place:
@@ -95,17 +100,39 @@ class Postgres(Quoting):
                     locked.append(self.sql(beside.place))
             new = _WORDS[catalog.kind(self.spot(beside.next)) or Kind.TABLE]
             statements.append(f"alter {new} {self.sql(beside.next)} rename to {self.name(beside.place)}")
+        statements.extend(after for _before, after in rebound)
         statements += [_again(reader) for reader in self.left_behind(arrangement, catalog)]
         models = tuple(beside.model for beside in arrangement.besides)
         return (Step(models=models, kept=tuple(kept), statements=(_patiently(sorted(locked), statements),)),)
 
     def left_behind(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Reader, ...]:
-        """Return the views outside of a swap that read what it replaces."""
-        moved = {self.spot(place) for beside in arrangement.besides for place in (beside.place, beside.next)}
+        """Return the views outside of a swap that read what it replaces, but for those that are kept of earlier ones:
+        they go on reading what they read then.
+        """
+        spared = {self.spot(place) for beside in arrangement.besides for place in (beside.place, beside.next)}
+        spared |= {self.spot(place) for place in arrangement.ours}
         replaced = {self.spot(beside.place) for beside in arrangement.besides}
         return tuple(
-            reader for reader in catalog.readers if reader.spot not in moved and not replaced.isdisjoint(reader.reads)
+            reader for reader in catalog.readers if reader.spot not in spared and not replaced.isdisjoint(reader.reads)
         )
+
+    def _rebound(self, arrangement: Arrangement, catalog: Catalog) -> Iterable[tuple[str, str]]:
+        """Yield what is to be said before and after the renames where what was built names what is replaced: foreign
+        keys of copies, and tables that are written out in place of a `ref`.
+        """
+        replaced = {self.spot(beside.place) for beside in arrangement.besides}
+        readers = {reader.spot: reader for reader in catalog.readers}
+        names = {beside.next.identifier: beside.place.identifier for beside in arrangement.besides}
+        for beside in arrangement.besides:
+            spot, place = self.spot(beside.next), self.sql(beside.place)
+            for key in catalog.foreign.get(spot, ()):
+                if key.refers in replaced:
+                    dropped = f"alter table {self.sql(beside.next)} drop constraint {key.sql}"
+                    yield dropped, f"alter table {place} add constraint {key.sql} {key.definition}"
+            reader = readers.get(spot)
+            if reader is not None and not replaced.isdisjoint(reader.reads):
+                definition = renamed(reader.definition, names)
+                yield "", _again(replace(reader, sql=place, definition=definition))
 
     def dropped(self, place: Place, relation: Relation) -> str:
         """Return the statement that drops a relation; what depends on it keeps it."""
@@ -145,10 +172,16 @@ def _tie(row: Iterable[str | None]) -> Tie:
     return Tie(told=_text(told), holder=("", _text(holder_schema), _text(holder_name)) if holder_name else None)
 
 
+def _foreign_key(row: Iterable[str | None]) -> ForeignKey:
+    """Return a foreign key."""
+    _schema, _name, sql, definition, refers_schema, refers_name = (_text(one) for one in row)
+    return ForeignKey(sql=sql, definition=definition, refers=("", refers_schema, refers_name))
+
+
 def _again(reader: Reader) -> str:
     """Return the statement that binds a view to what has come into place, and leaves all else of it as it is."""
     options = f" with ({reader.options})" if reader.options else ""
-    return f"create or replace view {reader.sql}{options} as {reader.definition.rstrip().rstrip(';')}"
+    return f"{_AGAIN} {reader.sql}{options} as {reader.definition.rstrip().rstrip(';')}"
 
 
 def _patiently(tables: Iterable[str], statements: Iterable[str]) -> str:
@@ -178,6 +211,11 @@ begin
         raise exception 'readers held what was to be swapped for {PATIENCE_SECONDS} seconds: %', sqlerrm;
       end if;
       perform pg_sleep(0.05 + random() / 5);
+    when others then
+      if statement like '{_AGAIN}%' then
+        raise exception '{LOST}: %', sqlerrm;
+      end if;
+      raise;
     end;
   end loop;
   perform set_config('lock_timeout', '0', true);

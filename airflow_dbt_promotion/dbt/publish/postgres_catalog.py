@@ -48,20 +48,29 @@ group by v.oid, vn.nspname, v.relname, v.reloptions, v.relowner, sn.nspname, s.r
 
 
 def _tied(spots: Collection[tuple[str, str]]) -> str:
-    """Ask what else depends on these: foreign keys, functions, rules, policies, materialized views, children."""
+    """Ask what else depends on these, or on the type of their rows: foreign keys, functions, rules, policies,
+    materialized views, children.
+    """
     return f"""
-select json_build_array(sn.nspname, s.relname, pg_describe_object(d.classid, d.objid, 0), hn.nspname, h.relname)::text
-from pg_depend d
-join {_named("s")} on d.refclassid = 'pg_class'::regclass and s.oid = d.refobjid
+select distinct json_build_array(
+  sn.nspname, s.relname,
+  case when w.rulename = '_RETURN' then pg_describe_object('pg_class'::regclass, w.ev_class, 0)
+  else pg_describe_object(d.classid, d.objid, 0) end,
+  hn.nspname, h.relname
+)::text
+from {_named("s")}
+left join pg_type t on t.oid = s.reltype
+join pg_depend d on (d.refclassid = 'pg_class'::regclass and d.refobjid = s.oid)
+  or (d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray))
 left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
 left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
 left join pg_policy p on d.classid = 'pg_policy'::regclass and p.oid = d.objid
+left join pg_attrdef e on d.classid = 'pg_attrdef'::regclass and e.oid = d.objid
 left join {_named("h")} on h.oid = coalesce(
-  w.ev_class, k.conrelid, p.polrelid, case when d.classid = 'pg_class'::regclass then d.objid end
+  w.ev_class, k.conrelid, p.polrelid, e.adrelid, case when d.classid = 'pg_class'::regclass then d.objid end
 )
 where {_among("s", spots)} and d.deptype = 'n' and h.oid is distinct from s.oid
-  and not (w.oid is not null and h.relkind = 'v')
-group by d.classid, d.objid, sn.nspname, s.relname, hn.nspname, h.relname"""
+  and not (w.oid is not null and h.relkind = 'v' and d.refclassid = 'pg_class'::regclass)"""
 
 
 def _columns(spots: Collection[tuple[str, str]]) -> str:
@@ -75,14 +84,53 @@ group by cn.nspname, c.relname"""
 
 
 def _additions(spots: Collection[tuple[str, str]]) -> str:
-    """Ask what a copy of these lacks that can be said again: foreign keys and grants."""
+    """Ask how the rows of these are copied, and what `like` leaves out that can be said again.
+
+    Where a statement names the copy, it has `{{}}`.
+    """
     return f"""
 select json_build_array(
-  cn.nspname, c.relname, 'alter table {{}} add ' || pg_get_constraintdef(k.oid)
+  cn.nspname, c.relname,
+  'insert into {{}} (' || x.columns || ') overriding system value select ' || x.columns || ' from ' || c.oid::regclass
+)::text
+from {_named("c")}
+cross join lateral (
+  select string_agg(quote_ident(a.attname), ', ' order by a.attnum) as columns from pg_attribute a
+  where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+) x
+where {_among("c", spots)} and c.relkind = 'r'
+union all
+select json_build_array(
+  cn.nspname, c.relname, 'select setval(pg_get_serial_sequence($name${{}}$name$, ' || quote_literal(a.attname)
+  || '), last_value, is_called) from ' || pg_get_serial_sequence(c.oid::regclass::text, a.attname)
+)::text
+from {_named("c")}
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and a.attidentity <> ''
+where {_among("c", spots)}
+union all
+select json_build_array(
+  cn.nspname, c.relname,
+  'alter table {{}} add constraint ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid)
 )::text
 from {_named("c")}
 join pg_constraint k on k.conrelid = c.oid and k.contype = 'f'
 where {_among("c", spots)}
+union all
+select json_build_array(cn.nspname, c.relname, 'alter table {{}} set unlogged')::text
+from {_named("c")}
+where {_among("c", spots)} and c.relkind = 'r' and c.relpersistence = 'u'
+union all
+select json_build_array(
+  cn.nspname, c.relname, 'alter table {{}} set (' || array_to_string(c.reloptions, ', ') || ')'
+)::text
+from {_named("c")}
+where {_among("c", spots)} and c.relkind = 'r' and c.reloptions is not null
+union all
+select json_build_array(
+  cn.nspname, c.relname, 'comment on table {{}} is ' || quote_literal(obj_description(c.oid, 'pg_class'))
+)::text
+from {_named("c")}
+where {_among("c", spots)} and c.relkind = 'r' and obj_description(c.oid, 'pg_class') is not null
 union all
 select json_build_array(
   cn.nspname, c.relname, 'grant ' || g.privilege_type || ' on {{}} to '
@@ -94,9 +142,27 @@ cross join lateral aclexplode(c.relacl) g
 where {_among("c", spots)} and c.relkind = 'r' and g.grantee <> c.relowner"""
 
 
-def _uncopied(spots: Collection[tuple[str, str]]) -> str:
-    """Ask what a copy of these would lose: row policies, triggers, grants on columns."""
+def _foreign(spots: Collection[tuple[str, str]]) -> str:
+    """Ask for the foreign keys of these, and what they refer to."""
     return f"""
+select json_build_array(
+  cn.nspname, c.relname, quote_ident(k.conname), pg_get_constraintdef(k.oid), rn.nspname, r.relname
+)::text
+from {_named("c")}
+join pg_constraint k on k.conrelid = c.oid and k.contype = 'f'
+join {_named("r")} on r.oid = k.confrelid
+where {_among("c", spots)}"""
+
+
+def _uncopied(spots: Collection[tuple[str, str]]) -> str:
+    """Ask what a copy of these would lose: row policies, triggers, grants on columns, numbers of a sequence."""
+    return f"""
+select json_build_array(cn.nspname, c.relname, 'the sequence ' || q.oid::regclass)::text
+from {_named("c")}
+join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.deptype = 'a'
+join pg_class q on d.classid = 'pg_class'::regclass and q.oid = d.objid and q.relkind = 'S'
+where {_among("c", spots)}
+union all
 select json_build_array(cn.nspname, c.relname, 'policy ' || p.polname)::text
 from {_named("c")} join pg_policy p on p.polrelid = c.oid
 where {_among("c", spots)}
@@ -125,4 +191,5 @@ ALL: Mapping[str, Query] = {
     "columns": _columns,
     "additions": _additions,
     "uncopied": _uncopied,
+    "foreign": _foreign,
 }

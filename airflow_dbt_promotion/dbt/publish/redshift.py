@@ -114,6 +114,7 @@ class Redshift(Quoting):
     def _left_behind(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Reader, ...]:
         """Return the views outside of a swap that read what it replaces."""
         moved = {self.spot(place) for beside in arrangement.besides for place in (beside.place, beside.next)}
+        moved |= {self.spot(place) for place in arrangement.ours}
         replaced = {self.spot(beside.place) for beside in arrangement.besides}
         return tuple(
             reader for reader in catalog.readers if reader.spot not in moved and not replaced.isdisjoint(reader.reads)

@@ -15,6 +15,7 @@ from msgspec import Raw, Struct, field
 from airflow_dbt_promotion.core.errors import DbtError
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.dbt.publish.aliases import aliased
 from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located, place_in
 
 _Sections = dict[str, Raw]
@@ -52,7 +53,18 @@ class _Node(Struct):
     columns: dict[str, _Column] = {}
 
 
+class _DependsOn(Struct):
+    nodes: list[ModelId] = []
+
+
+class _Reading(Struct):
+    raw_code: str = ""
+    language: str = "sql"
+    depends_on: _DependsOn = field(default_factory=_DependsOn)
+
+
 _nodes = msgspec.msgpack.Decoder(_Node)
+_readings = msgspec.msgpack.Decoder(_Reading)
 
 
 class Unlocatable(Struct, frozen=True):
@@ -77,16 +89,34 @@ def located(parse: bytes, models: Iterable[ModelId], dialect: Dialect) -> list[L
 
 
 def relocated(parse: bytes, places: Mapping[ModelId, Place], dialect: Dialect) -> bytes:
-    """Return a kept parse in which nodes lie elsewhere. Raises DbtError for what is no parse."""
+    """Return a kept parse in which nodes lie elsewhere, and are called by what reads them as they were.
+
+    Raises DbtError for what is no parse.
+    """
     try:
         whole: dict[str, object] = dict(_entries.decode(parse))
-        nodes: dict[str, object] = dict(_entries.decode(whole["nodes"]))  # type: ignore[arg-type]
+        before = _entries.decode(whole["nodes"])  # type: ignore[arg-type]
+        nodes: dict[str, object] = dict(before)
+        names = {model: _called(_nodes.decode(before[model]), place, dialect) for model, place in places.items()}
+        for id_, node in before.items():
+            reading = _readings.decode(node)
+            if reading.language == "sql" and not names.keys().isdisjoint(reading.depends_on.nodes):
+                code = aliased(reading.raw_code, reading.depends_on.nodes, names)
+                if code != reading.raw_code:
+                    nodes[id_] = {**_entries.decode(node), "raw_code": code}
         for model, place in places.items():
             moved = {"schema": place.schema, "alias": place.identifier, "relation_name": dialect.sql(place)}
-            nodes[model] = {**_entries.decode(nodes[model]), **moved}  # type: ignore[arg-type]
+            known = nodes[model]
+            nodes[model] = {**(known if isinstance(known, dict) else _entries.decode(before[model])), **moved}
     except (KeyError, msgspec.MsgspecError) as error:
         raise DbtError("the parse of the project cannot be read", [f"{type(error).__name__}: {error}"]) from error
     return _encode({**whole, "nodes": nodes})
+
+
+def _called(node: _Node, place: Place, dialect: Dialect) -> tuple[str, str]:
+    """Return what a relation is called in place, bare and as SQL has it."""
+    quote = dialect.quote if place.quoted[2] else ""
+    return node.alias, f"{quote}{node.alias}{quote}"
 
 
 def _located(model: ModelId, node: _Node, place: Place) -> Located:

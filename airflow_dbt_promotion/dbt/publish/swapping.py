@@ -19,11 +19,12 @@ from airflow_dbt_promotion.dbt.invocation import DbtOutcome
 from airflow_dbt_promotion.dbt.marks import SHUT_OUT
 from airflow_dbt_promotion.dbt.publish import checks, operations
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Kind
-from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located, Step
+from airflow_dbt_promotion.dbt.publish.dialect import LOST, Dialect, Located, Step
 from airflow_dbt_promotion.dbt.publish.relocation import Unlocatable, located
 
 _SNAPSHOT = "snapshot"
 _INCREMENTAL = "incremental"
+_APPENDED = "__dbt_backup"
 _CLONED = frozenset({"table", "incremental", "seed"})
 
 
@@ -128,7 +129,7 @@ class Swapping:
 
     def _beside(self, node: Located, request: ArrangeRequest, origins: Mapping[ModelId, Place]) -> Beside:
         """Return where one node is built."""
-        next_, was = beside_names(node.place.identifier, request.token, self._dialect.longest)
+        next_, was = self._names(node.place, request.token)
         kept = request.kept.get(node.model)
         cloned = node.model in origins and node.materialized in _CLONED
         return Beside(
@@ -140,6 +141,14 @@ class Swapping:
             materialized=node.materialized,
             origin=origins[node.model] if cloned else None,
         )
+
+    def _names(self, place: Place, token: str) -> tuple[str, str]:
+        """Return the names of what is built beside a place, and of what is kept of it.
+
+        dbt appends to the names that it is given, and counts letters where warehouses count bytes.
+        """
+        longest = self._dialect.longest - (0 if place.identifier.isascii() else len(_APPENDED))
+        return beside_names(place.identifier, token, longest)
 
     def _arranged(
         self, besides: Iterable[Beside], nodes: Iterable[Located], request: ArrangeRequest, catalog: Catalog
@@ -159,19 +168,20 @@ class Swapping:
                 done.append(beside.model)
                 continue
             if beside.fill is Fill.KEPT and not there:
-                next_, _was = beside_names(beside.place.identifier, request.token, self._dialect.longest)
+                next_, _was = self._names(beside.place, request.token)
                 beside = replace(beside, fill=Fill.BUILD, next=beside.place.named(next_))
             elif beside.fill is not Fill.KEPT and there:
                 left.append(beside.next)
             copies = node.materialized == _INCREMENTAL and old is Kind.TABLE and node.model not in request.anew
             fill = Fill.COPY if copies and beside.fill is Fill.BUILD else beside.fill
-            moving.append(replace(beside, fill=fill, replaces=old is not None))
+            moving.append(replace(beside, fill=fill, replaces=old is not None, has_rows=old is Kind.TABLE))
         return Arrangement(
             token=request.token,
             besides=tuple(moving),
             standing=tuple(standing),
             left=tuple(left),
             done=tuple(done),
+            ours=request.ours,
         )
 
     def _unfilled(self, arrangement: Arrangement, catalog: Catalog) -> bool:
@@ -185,6 +195,8 @@ class Swapping:
         still = [self._dialect.spot(beside.next) in catalog.relations for beside in arrangement.besides]
         if self._dialect.atomic and not any(still):
             return Swapped(at=datetime.now(tz=UTC))
+        if all(still) and any(LOST in message for message in outcome.messages):
+            return Swapped(at=None, words=outcome.messages)
         told = f"what was built beside {self._environment.name} could not be swapped into place"
         aside = any(self._dialect.spot(beside.was) in catalog.relations for beside in arrangement.besides)
         if all(still) and (self._dialect.atomic or not aside):
