@@ -28,6 +28,13 @@ TABLE = "dbt_promotion_marks"
 SHUT_OUT = "a newer attempt has the lock of this environment; this one may not publish"
 
 MACROS = {
+    # Before a macro runs, dbt commits by a statement of its own. psycopg2, which was not told, takes a transaction for
+    # open from then on, and begins none.
+    "dbt_promotion_transaction": """{% macro dbt_promotion_transaction() -%}
+  {%- if target.type == 'postgres' -%}
+    {%- call statement('begin', auto_begin=True) -%}begin{%- endcall -%}
+  {%- endif -%}
+{%- endmacro %}""",
     "dbt_promotion_marks": """{% macro dbt_promotion_marks() -%}
   {{ return(api.Relation.create(
     database=target.database, schema=target.schema, identifier='dbt_promotion_marks', type='table'
@@ -68,6 +75,7 @@ MACROS = {
     )
   {%- endcall -%}
   {%- do adapter.commit() -%}
+  {{ dbt_promotion_transaction() }}
   {%- if target.type == 'postgres' -%}
     {%- call statement('wait', auto_begin=True) -%}
       select pg_advisory_xact_lock(hashtext('dbt_promotion_marks'), hashtext('{{ lineage }}'))

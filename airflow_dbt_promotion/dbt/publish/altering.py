@@ -65,10 +65,19 @@ def places_in(parse: bytes, models: Iterable[ModelId], definition: Definition) -
 
 def in_place(manifest: bytes, arrangement: Arrangement | None) -> bytes:
     """Return a manifest that says where readers see each relation, in place of where it was built."""
-    for beside in arrangement.besides if arrangement is not None else ():
+    if arrangement is None:
+        return manifest
+    endings: set[bytes] = set()
+    for beside in arrangement.besides:
         # Names stand in JSON, and there in SQL as well, whose quotes and letters beyond ASCII JSON writes in its way.
         next_, place = (json.dumps(one.identifier)[1:-1].encode() for one in (beside.next, beside.place))
-        manifest = manifest.replace(next_, place)
+        if next_.startswith(place) and next_.endswith(arrangement.token.encode()):
+            endings.add(next_.removeprefix(place))
+        else:
+            manifest = manifest.replace(next_, place)
+    # A manifest is long. What most names end with is the same, made for this swap alone, and met nowhere else.
+    for ending in endings:
+        manifest = manifest.replace(ending, b"")
     return manifest
 
 

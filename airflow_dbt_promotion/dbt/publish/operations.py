@@ -39,6 +39,7 @@ _MACROS = {
     "dbt_promotion_do": """{% macro dbt_promotion_do() -%}
   {%- set script = dbt_promotion_script() -%}
   {%- for step in script.steps -%}
+    {{ dbt_promotion_transaction() }}
     {%- if script.lineage -%}
       {%- if target.type == 'postgres' -%}
         {%- call statement('share', auto_begin=True) -%}{{ dbt_promotion_share(script.lineage) }}{%- endcall -%}
@@ -49,7 +50,9 @@ _MACROS = {
       insert into {{ dbt_promotion_marks() }} (environment, lineage, epoch, plan_id, node, invocation_id, marked_at)
       values {{ step.marks }}
     {%- endset -%}
-    {%- set statements = step.statements + ([marking] if step.marks else []) -%}
+    {%- set marking = [marking] if step.marks else [] -%}
+    {#- On PostgreSQL readers wait for a swap until it is committed, so whatever can be done before it is. -#}
+    {%- set statements = marking + step.statements if target.type == 'postgres' else step.statements + marking -%}
     {%- if script.whole -%}
       {%- call statement('step', auto_begin=False) -%}
         {{ (['begin'] + statements + ['commit']) | join(';\n') }}
