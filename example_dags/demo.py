@@ -74,7 +74,7 @@ def main() -> int:
 
     chapter(
         "7",
-        "It is mended, and cannot wait: promoted early, on record, it is built beside, tested there and swapped. It was a "
+        "It is mended, and cannot wait: promoted early, it is built beside, tested there and swapped. It was a "
         "mistake after all, and one command goes back.",
     )
     edit("models/marts/drink_sales.sql", *reversed(BROKEN))
