@@ -14,7 +14,8 @@ from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
-from airflow_dbt_promotion.core.ports import OnProgress, RunCommand, StateStore
+from airflow_dbt_promotion.core.orders import OnProgress, RunCommand
+from airflow_dbt_promotion.core.ports import StateStore
 from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest, RunOrder, quiet
 from airflow_dbt_promotion.engine.mover import Moved, Mover
 from airflow_dbt_promotion.engine.request import Verify

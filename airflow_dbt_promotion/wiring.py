@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.config import load_config
 from airflow_dbt_promotion.core.kept import Provenance
-from airflow_dbt_promotion.core.ports import Clock, Kept
+from airflow_dbt_promotion.core.orders import Kept
+from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.engine.mover import House

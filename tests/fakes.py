@@ -28,8 +28,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, bare_name, digest_of
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree, Waste
-from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.ports import (
+from airflow_dbt_promotion.core.orders import (
     BuildReport,
     BuildRequest,
     CodeAtHand,
@@ -42,6 +41,7 @@ from airflow_dbt_promotion.core.ports import (
     RunRequest,
     SwapRequest,
 )
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import Process

@@ -7,7 +7,7 @@ import argparse
 from airflow_dbt_promotion.cli import recovery_options as recovery
 from airflow_dbt_promotion.cli.shared_options import locking, models, natural, run_id
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
-from airflow_dbt_promotion.core.ports import RunCommand
+from airflow_dbt_promotion.core.orders import RunCommand
 
 EXIT_CODES = """\
 exit codes:

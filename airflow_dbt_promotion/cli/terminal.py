@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.identity import bare_name
-from airflow_dbt_promotion.core.ports import Progress
+from airflow_dbt_promotion.core.orders import Progress
 from airflow_dbt_promotion.render.table import Page, clean
 
 EVERY = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError, InvalidNameError
-from airflow_dbt_promotion.core.ports import RunCommand, RunRequest
+from airflow_dbt_promotion.core.orders import RunCommand, RunRequest
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation
 
 _BY_STATE = re.compile(r"(?:^|,)(?:\d*\+|@)?(state|result|source_status)(?:\.[^:,]*)?:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.errors import DbtError, ExecutedElseError, VersionsMovedError
 from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.ports import BuildRequest
+from airflow_dbt_promotion.core.orders import BuildRequest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, IndirectSelection

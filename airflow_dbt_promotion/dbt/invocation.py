@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct, field, structs
 
 from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError
-from airflow_dbt_promotion.core.ports import OnProgress
+from airflow_dbt_promotion.core.orders import OnProgress
 
 
 class DbtCommand(StrEnum):

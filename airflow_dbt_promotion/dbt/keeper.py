@@ -10,7 +10,8 @@ from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.errors import SourcesError
 from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Provenance, Sources
-from airflow_dbt_promotion.core.ports import Clock, Kept, ReleaseStore
+from airflow_dbt_promotion.core.orders import Kept
+from airflow_dbt_promotion.core.ports import Clock, ReleaseStore
 from airflow_dbt_promotion.core.release import Release
 
 

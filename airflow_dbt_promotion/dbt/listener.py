@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.errors import DbtError, DbtProjectError
-from airflow_dbt_promotion.core.ports import OnProgress, Progress
+from airflow_dbt_promotion.core.orders import OnProgress, Progress
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtError, LockLostError
 from airflow_dbt_promotion.core.identity import ModelId, digest_of
-from airflow_dbt_promotion.core.ports import Mark, Published
+from airflow_dbt_promotion.core.orders import Mark, Published
 from airflow_dbt_promotion.dbt.installing import with_macros
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, Operation
 

@@ -25,7 +25,7 @@ from airflow_dbt_promotion.processes import owned
 if TYPE_CHECKING:
     from types import FrameType
 
-    from airflow_dbt_promotion.core.ports import OnProgress
+    from airflow_dbt_promotion.core.orders import OnProgress
 
 _FROM_PYTHON = "from dbt.cli.main import cli; cli(prog_name='dbt')"
 _GRACE_SECONDS = 10.0

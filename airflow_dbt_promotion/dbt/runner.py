@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dbt_common.events.base_types import EventMsg
 
-    from airflow_dbt_promotion.core.ports import OnProgress
+    from airflow_dbt_promotion.core.orders import OnProgress
 
 _ONE_AT_A_TIME = threading.Lock()
 _SUCCESS, _NODE_FAILED, _GAVE_UP = 0, 1, 2

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtProjectError
-from airflow_dbt_promotion.core.ports import OnProgress
+from airflow_dbt_promotion.core.orders import OnProgress
 from airflow_dbt_promotion.dbt.composing import composed
 from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, DbtRunner

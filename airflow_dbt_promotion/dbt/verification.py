@@ -14,7 +14,8 @@ from airflow_dbt_promotion.core.definition import Origin
 from airflow_dbt_promotion.core.errors import ArtifactError, SourcesError
 from airflow_dbt_promotion.core.kept import Provenance
 from airflow_dbt_promotion.core.macros import is_internal
-from airflow_dbt_promotion.core.ports import Kept, ReleaseStore
+from airflow_dbt_promotion.core.orders import Kept
+from airflow_dbt_promotion.core.ports import ReleaseStore
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
 from airflow_dbt_promotion.dbt.manifest import read_manifest_bytes

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,8 +18,7 @@ from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import DbtError, InvalidNameError, SourcesError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
-from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.ports import (
+from airflow_dbt_promotion.core.orders import (
     BuildReport,
     BuildRequest,
     CodeAtHand,
@@ -29,6 +29,7 @@ from airflow_dbt_promotion.core.ports import (
     RunRequest,
     SwapRequest,
 )
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of
@@ -38,7 +39,7 @@ from airflow_dbt_promotion.dbt.installing import macros_alone
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
-from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, places_in, swapping
+from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, origins, swapping
 from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
@@ -144,8 +145,9 @@ class DbtWorkshop:
     ) -> Arrangement | tuple[Obstacle, ...]:
         """Return where models are built beside what readers see, or what is in the way; see `ports.Workshop`."""
         with self._desk(environment, composition) as (desk, definition):
-            origins = self._origins(request, composition, definition) if request.source is not None else {}
-            return swapping(desk, definition, environment).arrange(request, origins)
+            source = request.source
+            found = {} if source is None else origins(request, composition, definition, partial(self._parse, source))
+            return swapping(desk, definition, environment).arrange(request, found)
 
     def swap(self, request: SwapRequest) -> Swapped:
         """Let readers see what was built beside; see `ports.Workshop`."""
@@ -276,21 +278,12 @@ class DbtWorkshop:
                 target=self._target(environment),
             )
 
-    def _origins(
-        self, request: ArrangeRequest, composition: Composition | None, definition: Definition
-    ) -> Mapping[ModelId, Place]:
-        """Return where models lie in the environment that is cloned from: each in its own release, or as at hand."""
-        if request.source is None:
-            return {}
-        if composition is None:
-            with self._desk(request.source, None) as (desk, _definition):
-                return places_in(desk.parse, request.models, definition)
-        found: dict[ModelId, Place] = {}
-        for release in sorted({composition.origins[model] for model in request.models}):
-            parse = self._releases.parsed(release, self._target(request.source), request.source.vars, dry=False).packed
-            models = [model for model in request.models if composition.origins[model] == release]
-            found |= places_in(parse, models, definition)
-        return found
+    def _parse(self, environment: Environment, release: ReleaseId | None) -> bytes:
+        """Return dbt's kept parse of a release, or of the project at hand, for an environment."""
+        if release is not None:
+            return self._releases.parsed(release, self._target(environment), environment.vars, dry=False).packed
+        with self._desk(environment, None) as (desk, _definition):
+            return desk.parse
 
     def _keep_manifest(self, environment: Environment, arrangement: Arrangement | None) -> None:
         """Keep the manifest of what an environment runs now, for whoever draws it, as readers see its relations."""

@@ -8,17 +8,9 @@ from pathlib import Path
 
 from airflow_dbt_promotion.core.environment import PromotionPath
 from airflow_dbt_promotion.core.lock import LEASE
+from airflow_dbt_promotion.core.orders import OnProgress, Progress
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import (
-    ArtifactReader,
-    Clock,
-    OnProgress,
-    Processes,
-    Progress,
-    ReleaseStore,
-    StateStore,
-    Workshop,
-)
+from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, Processes, ReleaseStore, StateStore, Workshop
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking

@@ -11,7 +11,8 @@ from airflow_dbt_promotion.core.building import tests_of
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import PromotionError, UnservableError, VersionsMovedError
-from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, OnProgress, Workshop
+from airflow_dbt_promotion.core.orders import BuildReport, BuildRequest, OnProgress
+from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome

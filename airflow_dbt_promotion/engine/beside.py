@@ -14,8 +14,9 @@ from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import NotSwappedError
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.orders import BuildRequest, Mark, OnProgress, Published, SwapRequest
 from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.ports import BuildRequest, Mark, OnProgress, Published, SwapRequest, Workshop
+from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.release import Model, Release
 from airflow_dbt_promotion.core.results import Built

@@ -20,8 +20,9 @@ from airflow_dbt_promotion.core.errors import (
     NothingToResumeError,
 )
 from airflow_dbt_promotion.core.identity import bare_name
+from airflow_dbt_promotion.core.orders import Mark, OnProgress
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import Clock, Mark, OnProgress, Workshop
+from airflow_dbt_promotion.core.ports import Clock, Workshop
 from airflow_dbt_promotion.core.promotion import Attempt, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.rolling_back import concluded

@@ -9,7 +9,8 @@ from airflow_dbt_promotion.core.eligibility import is_complete
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.ports import BuildReport, BuildRequest, OnProgress, Workshop
+from airflow_dbt_promotion.core.orders import BuildReport, BuildRequest, OnProgress
+from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.recording import Entering, record
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine.memory import Memory

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.building import Segment, segments
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.ports import BuildRequest, Mark, OnProgress, Progress, Published, Workshop
+from airflow_dbt_promotion.core.orders import BuildRequest, Mark, OnProgress, Progress, Published
+from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run

@@ -18,7 +18,8 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.instants import check_past
-from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, Kept, ReleaseStore, Workshop
+from airflow_dbt_promotion.core.orders import Kept
+from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, ReleaseStore, Workshop
 from airflow_dbt_promotion.core.recording import Entering, Recording, record, refuse
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run

@@ -11,8 +11,8 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
 from airflow_dbt_promotion.core.lock import Holder
+from airflow_dbt_promotion.core.orders import RunCommand
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import RunCommand
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.run import ResultStatus

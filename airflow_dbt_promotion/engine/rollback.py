@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import PromotionError, ReasonRequiredError
+from airflow_dbt_promotion.core.orders import OnProgress
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import Clock, OnProgress
+from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.promotion import Attempt
 from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome

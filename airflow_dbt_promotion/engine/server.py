@@ -13,7 +13,8 @@ from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment
 from airflow_dbt_promotion.core.errors import ConfigError, UnservableError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId, TestId, bare_name
-from airflow_dbt_promotion.core.ports import BuildReport, Clock, Mark, OnProgress, RunRequest, Workshop
+from airflow_dbt_promotion.core.orders import BuildReport, Mark, OnProgress, RunRequest
+from airflow_dbt_promotion.core.ports import Clock, Workshop
 from airflow_dbt_promotion.core.promotion import buried
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus

@@ -12,7 +12,7 @@ from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_dbt_promotion.core.ports import Progress
+    from airflow_dbt_promotion.core.orders import Progress
     from airflow_dbt_promotion.engine import RollbackRequest
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import readable
-from airflow_dbt_promotion.core.ports import RunCommand
+from airflow_dbt_promotion.core.orders import RunCommand
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.engine import RunOutcome, ServedRun
 from airflow_dbt_promotion.render import markdown

@@ -14,7 +14,7 @@ from airflow_dbt_promotion.core.environment import OnDrift
 from airflow_dbt_promotion.core.errors import DbtError
 from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.kept import Waste
-from airflow_dbt_promotion.core.ports import RunCommand
+from airflow_dbt_promotion.core.orders import RunCommand
 from airflow_dbt_promotion.engine.server import NOTHING
 from airflow_dbt_promotion.render.schemas import schema
 from tests.fakes import id_of

@@ -12,7 +12,7 @@ from airflow_dbt_promotion.cli import main
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, OnDrift, PromotionPath
 from airflow_dbt_promotion.core.identity import environment_name
 from airflow_dbt_promotion.core.kept import Provenance
-from airflow_dbt_promotion.core.ports import Kept
+from airflow_dbt_promotion.core.orders import Kept
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.cli.terminal import EVERY, ProgressLine, Terminal
-from airflow_dbt_promotion.core.ports import Progress
+from airflow_dbt_promotion.core.orders import Progress
 
 ROOT = Path(__file__).parents[2]
 

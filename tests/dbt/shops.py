@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.identity import ReleaseId, environment_name
 from airflow_dbt_promotion.core.kept import Provenance, Sources, SourceTree
-from airflow_dbt_promotion.core.ports import Kept
+from airflow_dbt_promotion.core.orders import Kept
 from airflow_dbt_promotion.dbt.invocation import DbtProject, DbtRunner
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.runner import InProcessRunner

@@ -18,7 +18,7 @@ from airflow_dbt_promotion.core.composition import Composition, verify, whole
 from airflow_dbt_promotion.core.errors import ReleaseError, UnservableError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
-from airflow_dbt_promotion.core.ports import BuildReport, RunCommand, RunRequest
+from airflow_dbt_promotion.core.orders import BuildReport, RunCommand, RunRequest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin

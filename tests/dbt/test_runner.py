@@ -20,7 +20,7 @@ import pytest
 from msgspec import structs
 
 from airflow_dbt_promotion.core.errors import ConfigError, DbtError, DbtProjectError, EmptySelectionError
-from airflow_dbt_promotion.core.ports import Progress
+from airflow_dbt_promotion.core.orders import Progress
 from airflow_dbt_promotion.dbt.interpreter import interpreter_of
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject, DbtRunner, IndirectSelection
 from airflow_dbt_promotion.dbt.remote import SubprocessRunner

@@ -19,7 +19,7 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, Version
-from airflow_dbt_promotion.core.ports import BuildRequest, OnProgress, Progress, RunCommand, RunRequest
+from airflow_dbt_promotion.core.orders import BuildRequest, OnProgress, Progress, RunCommand, RunRequest
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject
 from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.dbt.workshop import DbtWorkshop

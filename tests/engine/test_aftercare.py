@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.errors import DbtError
-from airflow_dbt_promotion.core.ports import BuildRequest
+from airflow_dbt_promotion.core.orders import BuildRequest
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RollbackRequest
 from airflow_dbt_promotion.engine.request import Verification

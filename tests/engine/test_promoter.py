@@ -25,7 +25,7 @@ from airflow_dbt_promotion.core.errors import (
     UnknownModelError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName
-from airflow_dbt_promotion.core.ports import Progress
+from airflow_dbt_promotion.core.orders import Progress
 from airflow_dbt_promotion.core.promotion import Attempt, begin
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine import Engine, Promotion, PromotionRequest

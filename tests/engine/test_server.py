@@ -15,7 +15,7 @@ from airflow_dbt_promotion.core.errors import (
     VersionsMovedError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId
-from airflow_dbt_promotion.core.ports import Progress, RunCommand
+from airflow_dbt_promotion.core.orders import Progress, RunCommand
 from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import EnvironmentState, Journal, PromotionOutcome, Unfinalized
 from airflow_dbt_promotion.engine import RunOrder, RunOutcome, ServedRun

@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.errors import LockLostError
-from airflow_dbt_promotion.core.ports import Mark
+from airflow_dbt_promotion.core.orders import Mark
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest, RunOrder, RunOutcome
 from airflow_dbt_promotion.engine.server import run_request

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 
-from airflow_dbt_promotion.core.beside import Arrangement
+from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest
+from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.graph import KINDS
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.orders import Mark
 from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.ports import Mark
 from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.marks import marked
 from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located
@@ -61,6 +62,25 @@ def places_in(parse: bytes, models: Iterable[ModelId], definition: Definition) -
     """Return where models of a parse lie, but for those that cannot be told."""
     found = located(parse, models, dialect_of(definition))
     return {node.model: node.place for node in found if isinstance(node, Located)}
+
+
+def origins(
+    request: ArrangeRequest,
+    composition: Composition | None,
+    definition: Definition,
+    parse_of: Callable[[ReleaseId | None], bytes],
+) -> Mapping[ModelId, Place]:
+    """Return where models lie in the environment that is cloned from: each in its own release, or as at hand.
+
+    `parse_of` gives the parse of a release (None: of the project at hand) for that environment.
+    """
+    if composition is None:
+        return places_in(parse_of(None), request.models, definition)
+    found: dict[ModelId, Place] = {}
+    for release in sorted({composition.origins[model] for model in request.models}):
+        models = [model for model in request.models if composition.origins[model] == release]
+        found |= places_in(parse_of(release), models, definition)
+    return found
 
 
 def in_place(manifest: bytes, arrangement: Arrangement | None) -> bytes:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtError
 from airflow_dbt_promotion.core.identity import ModelId
-from airflow_dbt_promotion.core.ports import Mark
+from airflow_dbt_promotion.core.orders import Mark
 from airflow_dbt_promotion.dbt.installing import macros_alone
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, Operation
 from airflow_dbt_promotion.dbt.marks import MACROS as MARKS

@@ -12,8 +12,8 @@ from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Besid
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtError, LockLostError, NotSwappedError
 from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.orders import SwapRequest
 from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.ports import SwapRequest
 from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.invocation import DbtOutcome
 from airflow_dbt_promotion.dbt.marks import SHUT_OUT

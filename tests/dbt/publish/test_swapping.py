@@ -15,8 +15,8 @@ from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Fill,
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtError, NotSwappedError
 from airflow_dbt_promotion.core.identity import ModelId, environment_name
+from airflow_dbt_promotion.core.orders import SwapRequest
 from airflow_dbt_promotion.core.place import Place
-from airflow_dbt_promotion.core.ports import SwapRequest
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome
 from airflow_dbt_promotion.dbt.publish.snowflake import Snowflake
 from airflow_dbt_promotion.dbt.publish.swapping import Swapping
