@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from airflow_dbt_promotion.core.composition import Composition
-from airflow_dbt_promotion.core.errors import ConfigError, EmptySelectionError, InvalidNameError
+from airflow_dbt_promotion.core.errors import ConfigError, DbtError, EmptySelectionError, InvalidNameError
 from airflow_dbt_promotion.core.orders import RunCommand, RunRequest
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation
 
 _BY_STATE = re.compile(r"(?:^|,)(?:\d*\+|@)?(state|result|source_status)(?:\.[^:,]*)?:")
 """Methods that compare with the artifacts of another run: there is none."""
+
+_REFUSED = "Runtime Error"
 
 _TESTS = frozenset({"test", "unit_test"})
 _KINDS = {
@@ -81,3 +84,17 @@ def executed_of(listed: Iterable[str], request: RunRequest) -> tuple[str, ...]:
     if not found:
         raise NothingSelectedError(request)
     return tuple(sorted(found))
+
+
+@contextmanager
+def refusing(what: str, typed: str) -> Iterator[None]:
+    """Turn what dbt says of a selector into InvalidNameError.
+
+    The project was read, and no warehouse is asked: what dbt itself refuses then is the selector.
+    """
+    try:
+        yield
+    except DbtError as error:
+        if not any(_REFUSED in word for word in error.words):
+            raise
+        raise InvalidNameError(what, typed, f"dbt says: {' | '.join(error.words)}") from error

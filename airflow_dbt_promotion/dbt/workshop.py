@@ -15,7 +15,7 @@ from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Obsta
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment, Strategy
-from airflow_dbt_promotion.core.errors import DbtError, InvalidNameError, SourcesError
+from airflow_dbt_promotion.core.errors import DbtError, SourcesError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.orders import (
@@ -32,7 +32,7 @@ from airflow_dbt_promotion.core.orders import (
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
-from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of
+from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of, refusing
 from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.exactness import build_invocation, check_executed, check_unmoved, check_versions
 from airflow_dbt_promotion.dbt.installing import macros_alone
@@ -50,7 +50,6 @@ WORK_FOLDER = "promotion_runs"
 
 _PARSED = "partial_parse.msgpack"
 _MANIFEST = "manifest.json"
-_REFUSED = "Runtime Error"
 
 
 class DbtWorkshop:
@@ -199,11 +198,11 @@ class DbtWorkshop:
         )
         if composition is not None:
             models: Collection[ModelId] = composition.release.models
-            with self._served(composition, environment, dry=True) as served, _refusing("selector", selector):
+            with self._served(composition, environment, dry=True) as served, refusing("selector", selector):
                 listed = set(_done(served.invoke(invocation, None), served.told).listed)
         else:
             with self._folder(environment, dry=True) as project:
-                with _refusing("selector", selector):
+                with refusing("selector", selector):
                     listed = set(self._invoke(project, invocation).listed)
                 models = self._artifacts.release(project.target_path).models
         return tuple(sorted(model for model in models if model in listed))
@@ -239,7 +238,7 @@ class DbtWorkshop:
     def _listed(self, served: Served, request: RunRequest, invocation: DbtInvocation) -> tuple[str, ...]:
         """Return what a run would execute."""
         typed = " ".join(part for part in (request.select, request.exclude) if part is not None)
-        with _refusing("select", typed):
+        with refusing("select", typed):
             listing = replace(invocation, command=DbtCommand.LS, full_refresh=False)
             return executed_of(_done(served.invoke(listing, None), served.told).listed, request)
 
@@ -339,17 +338,3 @@ def _done(outcome: DbtOutcome, where: str, command: DbtCommand = DbtCommand.LS) 
     if not outcome.success:
         raise DbtError(f"`dbt {command.value}` failed in {where}", outcome.messages)
     return outcome
-
-
-@contextmanager
-def _refusing(what: str, typed: str) -> Iterator[None]:
-    """Turn what dbt says of a selector into InvalidNameError.
-
-    The project was read, and no warehouse is asked: what dbt itself refuses then is the selector.
-    """
-    try:
-        yield
-    except DbtError as error:
-        if not any(_REFUSED in word for word in error.words):
-            raise
-        raise InvalidNameError(what, typed, f"dbt says: {' | '.join(error.words)}") from error

@@ -38,6 +38,7 @@ class Dbt:
         self.names = {
             "dbt_promotion_script": lambda: script,
             "dbt_promotion_marks": lambda: "marks",
+            "dbt_promotion_transaction": lambda: "",
             "dbt_promotion_fence": lambda lineage, epoch: self.sent.append((f"fence {lineage} {epoch}", False)) or "",
             "statement": self.statement,
             "run_query": lambda sql: SimpleNamespace(rows=[[json.dumps([sql])]]),
