@@ -293,6 +293,8 @@ class FakeWorkshop:
             place = self.place(environment, model)
             next_, was = (place.named(name) for name in beside_names(place.identifier, request.token, 63))
             kept = request.kept.get(model)
+            if kept is not None and kept.place not in self.relations:
+                kept = None
             if model.startswith("snapshot.") and place in self.relations:
                 standing.append(model)
             elif was in request.ours and was in self.relations and next_ not in self.relations:

@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.change import BUILT, ChangeKind
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import NotSwappedError
 from airflow_dbt_promotion.core.evidence import of_version
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import ModelId, bare_name
 from airflow_dbt_promotion.core.orders import BuildRequest, Mark, OnProgress, Published, SwapRequest
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.ports import Workshop
@@ -31,7 +31,8 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """What a warehouse was asked before a plan is carried out there.
 
     `published` is what earlier attempts have published, `arrangement` where the rest is built, None where it is built
-    in place. `beside`, `kept` and `aside` are the relations that come of it. With `obstacles` it cannot be carried out.
+    in place. `beside`, `kept` and `aside` are the relations that come of it, `gone` are models of which nothing is there
+    of what was kept. With `obstacles` it cannot be carried out.
     """
 
     published: Mapping[ModelId, Published] = {}
@@ -40,6 +41,15 @@ class Prepared(Struct, frozen=True, kw_only=True):
     beside: Mapping[ModelId, Place] = {}
     kept: Mapping[ModelId, KeptRelation] = {}
     aside: Mapping[ModelId, Place] = {}
+    gone: tuple[ModelId, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people should know of it."""
+        if not self.gone:
+            return ()
+        names = ", ".join(bare_name(model) for model in self.gone)
+        return (f"what was kept of {names} is gone from the warehouse; built anew from its code",)
 
     @property
     def touched(self) -> bool:
@@ -78,6 +88,7 @@ def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, 
             if one.replaces and one.has_rows
         },
         aside={one.model: one.was for one in found.besides if one.replaces and not one.has_rows},
+        gone=tuple(one.model for one in found.besides if one.model in planned.kept and one.fill is not Fill.KEPT),
     )
 
 

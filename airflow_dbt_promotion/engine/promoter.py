@@ -203,7 +203,7 @@ class Promoter:
             message=ending.message,
             models=ending.models,
             words=built.words,
-            warnings=self._memory.store.warnings(),
+            warnings=(*prepared.warnings, *self._memory.store.warnings()),
         )
 
     def _undo(self, held: Held, target: Environment, message: str, *, touched: bool | None = None) -> None:

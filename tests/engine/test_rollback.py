@@ -93,6 +93,16 @@ def test_old_relations_come_back_and_are_then_built_anew(shop: KeptShop) -> None
     assert shop.served().release.models[ORDERS].version == before[ORDERS].version
 
 
+def test_what_is_gone_from_the_warehouse_is_built_anew_and_that_is_told(shop: KeptShop) -> None:
+    goal = shop.state().checkpoints[0]
+    del shop.workshop.relations[goal.kept[ORDERS].place]
+    told = back(shop, rebuild=False)
+    assert told.outcome is PromotionOutcome.PROMOTED
+    fills = {one.model: one.fill.value for one in shop.workshop.swapped[-1].arrangement.besides}
+    assert fills == {ORDERS: "build", REVENUE: "kept"}
+    assert told.promotion.warnings == ("what was kept of orders is gone from the warehouse; built anew from its code",)
+
+
 def test_what_was_left_is_blocked_and_the_environment_is_held(shop: KeptShop) -> None:
     left = {model: shop.versions()[model] for model in BOTH}
     told = back(shop)
