@@ -31,7 +31,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     """What a warehouse was asked before a plan is carried out there.
 
     `published` is what earlier attempts have published, `arrangement` where the rest is built, None where it is built
-    in place. `beside`, `kept` and `aside` are the relations that come of it, `gone` are models of which what was kept is
+    in place. `beside`, `kept` and `aside` are the relations that come of it. Of the models in `gone`, what was kept is
     not there any more. With `obstacles` it cannot be carried out.
     """
 
