@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
     from cosmos import ProfileConfig, ProjectConfig
 
+    from airflow_dbt_promotion.core.orders import Progress
     from airflow_dbt_promotion.hooks.promotion import PromotionHook
 
 
@@ -69,3 +72,20 @@ class AtProject(BaseOperator):
             project_config=self.project_config,
             promotion_conn_id=self.promotion_conn_id,
         )
+
+    def _hear(self, progress: Progress) -> None:
+        """Log each node that ended; those that begin would double the log."""
+        level = logging.DEBUG if progress.status == "started" else logging.INFO
+        self.log.log(level, "%d of %d: %s %s", progress.index, progress.total, progress.node, progress.status)
+
+    def _warn(self, warnings: Iterable[str]) -> None:
+        """Log what people should know besides."""
+        for warning in warnings:
+            self.log.warning(warning)
+
+    def _ended(self, context: Context, answer: dict[str, object], ending: Exception | None) -> dict[str, object]:
+        """Return the answer of a task; where it does not end well, leave it as the XCom all the same, and raise."""
+        if ending is not None:
+            context["ti"].xcom_push(key="return_value", value=answer)
+            raise ending
+        return answer

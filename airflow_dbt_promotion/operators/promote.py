@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +11,6 @@ from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_dbt_promotion.core.orders import Progress
     from airflow_dbt_promotion.engine import PromotionRequest
     from airflow_dbt_promotion.engine.request import Verify
     from airflow_dbt_promotion.functions import PromotionOptions
@@ -108,12 +106,10 @@ class PromoteOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.target_environment, builds=True) as engine:
             told = engine.promote(self._request(context), self._hear)
+        self._warn(told.warnings)
         telling.write(self.log, telling.promotion(told))
         answer = telling.summary(told, acting.link(context))
-        if (ending := telling.ending(told, OnRefused(self.on_refused))) is not None:
-            context["ti"].xcom_push(key="return_value", value=answer)
-            raise ending
-        return answer
+        return self._ended(context, answer, telling.ending(told, OnRefused(self.on_refused)))
 
     def _request(self, context: Context) -> PromotionRequest:
         """Return what the rendered arguments ask for. Raises InputError."""
@@ -142,8 +138,3 @@ class PromoteOperator(AtProject):
             update_state=rendered.flag("update_state", self.update_state),
             options=cast("PromotionOptions", options),
         )
-
-    def _hear(self, progress: Progress) -> None:
-        """Log each node that ended; those that begin would double the log."""
-        level = logging.DEBUG if progress.status == "started" else logging.INFO
-        self.log.log(level, "%d of %d: %s %s", progress.index, progress.total, progress.node, progress.status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_dbt_promotion.core.orders import Progress
     from airflow_dbt_promotion.engine import RollbackRequest
 
 
@@ -64,14 +62,12 @@ class RollbackOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.environment, builds=True) as engine:
             told = engine.roll_back(self._request(context), self._hear)
+        self._warn(told.promotion.warnings)
         telling.write(self.log, telling.rollback(told))
         if told.not_rebuilt:
             self.log.warning("what came back was not built anew: %s", told.not_rebuilt)
         answer = telling.rollback_summary(told, acting.link(context))
-        if (ending := telling.ending(told.promotion, OnRefused(self.on_refused))) is not None:
-            context["ti"].xcom_push(key="return_value", value=answer)
-            raise ending
-        return answer
+        return self._ended(context, answer, telling.ending(told.promotion, OnRefused(self.on_refused)))
 
     def _request(self, context: Context) -> RollbackRequest:
         """Return what the rendered arguments ask for. Raises InputError."""
@@ -92,8 +88,3 @@ class RollbackOperator(AtProject):
                 "run_id": acting.run(context),
             },
         )
-
-    def _hear(self, progress: Progress) -> None:
-        """Log each node that ended; those that begin would double the log."""
-        level = logging.DEBUG if progress.status == "started" else logging.INFO
-        self.log.log(level, "%d of %d: %s %s", progress.index, progress.total, progress.node, progress.status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from airflow_dbt_promotion.hooks.endings import airflow_errors
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_dbt_promotion.core.orders import Progress
     from airflow_dbt_promotion.engine import RunOrder
 
 
@@ -61,14 +59,10 @@ class PromotedBuildOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.environment, builds=True) as engine:
             told = engine.run(self._order(context), self._hear)
-        for warning in told.warnings:
-            self.log.warning(warning)
+        self._warn(told.warnings)
         telling.write(self.log, telling.run(told))
         answer = telling.run_summary(told, acting.link(context))
-        if (ending := telling.run_ending(told)) is not None:
-            context["ti"].xcom_push(key="return_value", value=answer)
-            raise ending
-        return answer
+        return self._ended(context, answer, telling.run_ending(told))
 
     def _order(self, context: Context) -> RunOrder:
         """Return what the rendered arguments ask for. Raises InputError."""
@@ -89,8 +83,3 @@ class PromotedBuildOperator(AtProject):
                 "run_id": acting.run(context),
             },
         )
-
-    def _hear(self, progress: Progress) -> None:
-        """Log each node that ended; those that begin would double the log."""
-        level = logging.DEBUG if progress.status == "started" else logging.INFO
-        self.log.log(level, "%d of %d: %s %s", progress.index, progress.total, progress.node, progress.status)
