@@ -29,11 +29,12 @@ def take(
 ) -> EnvironmentState:
     """Return the document after a promotion with a checkpoint of the one before, where `current` changed.
 
-    At the most `keep` are kept. Of a model that did not change, or that others had built at another version, the old
-    relation is not what the checkpoint says: it is left over.
+    At the most `keep` are kept. Of a model that did not change, that others had built at another version, or that a
+    promotion before left undone, the old relation is not surely what the checkpoint says: it is left over.
     """
     changed = differing(before.current, after.current)
-    kept = {model: old for model, old in journal.kept.items() if model in changed and model not in before.drift}
+    unsure = {*before.drift, *(before.unfinalized.models if before.unfinalized is not None else ())}
+    kept = {model: old for model, old in journal.kept.items() if model in changed - unsure}
     over = [old for old in _replaced(journal, now) if old.place not in {one.place for one in kept.values()}]
     if not changed:
         return with_leftovers(after, over)

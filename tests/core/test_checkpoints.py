@@ -154,6 +154,14 @@ def test_where_others_had_built_something_else_the_old_relation_is_not_what_was_
     assert [leftover.place for leftover in state.leftovers] == [place(f"{ORDERS}__p")]
 
 
+def test_where_a_promotion_broke_off_the_old_relation_may_be_the_new_one_already() -> None:
+    """It may have been swapped, and died before the state could say so: what is in place is not what is current."""
+    undone = Unfinalized(plan_id=PlanId("o"), since=NOON, models=(ORDERS,), why="the promotion broke off")
+    state = promoted(replace(holding(orders="1"), unfinalized=undone), "p", orders="2")
+    assert (state.checkpoints[0].kept, state.checkpoints[0].whole) == ({}, False)
+    assert [leftover.place for leftover in state.leftovers] == [place(f"{ORDERS}__p")]
+
+
 def test_a_place_that_is_used_again_is_left_over_no_more() -> None:
     left = Leftover(place=place("x"), model=ORDERS, since=NOON, plan_id=PlanId("p"), role=LeftoverRole.SHADOW)
     state = with_leftovers(empty_state(), [left, left])
