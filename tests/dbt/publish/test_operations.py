@@ -31,8 +31,8 @@ def printed(*lines: str) -> DbtOutcome:
 class Dbt:
     """Carries out macros, and remembers what a warehouse would be sent: the statements, and what is begun or not."""
 
-    def __init__(self, script: object, schemas: frozenset[str] = frozenset()) -> None:
-        """Take the script, and the schemas that are there."""
+    def __init__(self, script: object, schemas: frozenset[str] = frozenset(), kind: str = "any") -> None:
+        """Take the script, the schemas that are there, and which warehouse it is."""
         self.sent: list[tuple[str, bool]] = []
         self.printed: list[str] = []
         self.names = {
@@ -40,6 +40,8 @@ class Dbt:
             "dbt_promotion_marks": lambda: "marks",
             "dbt_promotion_transaction": lambda: "",
             "dbt_promotion_fence": lambda lineage, epoch: self.sent.append((f"fence {lineage} {epoch}", False)) or "",
+            "dbt_promotion_share": lambda lineage: f"share {lineage}",
+            "dbt_promotion_transaction": lambda: self.sent.append(("BEGIN", True)) or "" if kind == "postgres" else "",
             "statement": self.statement,
             "run_query": lambda sql: SimpleNamespace(rows=[[json.dumps([sql])]]),
             "adapter": SimpleNamespace(
@@ -47,7 +49,7 @@ class Dbt:
             ),
             "print": lambda line: self.printed.append(line) or "",
             "tojson": json.dumps,
-            "target": SimpleNamespace(type="any", database="db", schema="prod"),
+            "target": SimpleNamespace(type=kind, database="db", schema="prod"),
             "modules": SimpleNamespace(
                 datetime=SimpleNamespace(
                     datetime=SimpleNamespace(now=lambda _: SimpleNamespace(isoformat=lambda: "2026-01-01T00:00:00Z"))
@@ -83,6 +85,13 @@ def test_each_step_is_a_transaction_that_dbt_begins_and_commits() -> None:
         ("COMMIT", False),
     ]
     assert [step.done for step in done(outcome)] == [["m"], []]
+
+
+def test_on_postgresql_it_is_begun_by_us_and_marked_before_anything_is_locked() -> None:
+    dbt = Dbt({"lineage": "line", "epoch": 3, "whole": False, "steps": STEPS[:1]}, kind="postgres")
+    dbt.run("dbt_promotion_do")
+    told = [sql.partition(" marks (")[0] for sql, _begins in dbt.sent]
+    assert told == ["BEGIN", "share line", "fence line 3", "insert into", "rename a", "rename b", "COMMIT"]
 
 
 def test_a_whole_is_one_string_that_begins_and_commits_itself() -> None:
