@@ -29,11 +29,13 @@ def take(
 ) -> EnvironmentState:
     """Return the document after a promotion with a checkpoint of the one before, where `current` changed.
 
-    At the most `keep` are kept. Of a model that did not change, or that others had built at another version, the old
-    relation is not what the checkpoint says: it is left over.
+    At the most `keep` are kept. Of a model that did not change, that others had built at another version, or that a
+    promotion had left undone, the old relation is not what the checkpoint says: it is left over. What a rollback left
+    that did not go all the way is never gone back to.
     """
     changed = differing(before.current, after.current)
-    kept = {model: old for model, old in journal.kept.items() if model in changed and model not in before.drift}
+    sure = changed - before.drift.keys() - set(before.unfinalized.models if before.unfinalized is not None else ())
+    kept = {model: old for model, old in journal.kept.items() if model in sure}
     over = [old for old in _replaced(journal, now) if old.place not in {one.place for one in kept.values()}]
     if not changed:
         return with_leftovers(after, over)
@@ -44,7 +46,7 @@ def take(
         actor=journal.actor,
         before={model: before.current.get(model) for model in sorted(changed)},
         kept=kept,
-        whole=is_whole(before),
+        whole=is_whole(before) and journal.rollback_to is None,
     )
     after = replace(after, checkpoints=(checkpoint, *before.checkpoints))
     return pruned(with_leftovers(after, over), now, keep)
