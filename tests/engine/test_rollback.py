@@ -290,6 +290,23 @@ def test_where_nothing_can_be_swapped_everything_is_built_from_the_code_of_the_c
     assert shop.state().hold is not None
 
 
+def test_where_policy_builds_in_place_it_goes_back_in_place_whatever_could_be_swapped() -> None:
+    shop = opened(KeptShop(defined(), path(strategy=Strategy.BUILD)))
+    told = back(shop)
+    assert (told.outcome, told.promotion.plan.strategy) == (PromotionOutcome.PROMOTED, Strategy.BUILD)
+    assert (shop.workshop.arranged, shop.workshop.swapped) == ([], [])
+
+
+def test_where_swaps_were_never_run_it_swaps_back_only_what_somebody_swapped_by_name(shop: KeptShop) -> None:
+    shop.workshop.swaps_ran = False
+    assert back(shop, dry_run=True).promotion.plan.strategy is Strategy.BLUE_GREEN
+    other = KeptShop(defined())
+    other.workshop.swaps_ran = False
+    told = back(opened(other))
+    assert (told.outcome, told.promotion.plan.strategy) == (PromotionOutcome.PROMOTED, Strategy.BUILD)
+    assert other.workshop.swapped == []
+
+
 def test_where_others_deploy_what_is_approved_the_state_alone_goes_back() -> None:
     shop = opened(KeptShop(defined(), path(strategy=Strategy.RECORD)))
     told = back(shop)
@@ -369,6 +386,15 @@ def test_a_retry_of_the_same_run_never_goes_back_one_further(shop: KeptShop) -> 
     assert shop.state() == before
     assert back(shop, run="task 2").outcome is PromotionOutcome.PROMOTED
     assert shop.versions() != {model: entry.version for model, entry in before.current.items()}
+
+
+def test_a_retry_goes_back_no_further_where_history_has_room_for_the_rebuilding_alone() -> None:
+    shop = opened(KeptShop(defined(), path(keep_history=1)))
+    release(shop, "select 3")
+    assert back(shop, run="task 1").rebuild is not None
+    before = shop.state()
+    told = back(shop, run="task 1")
+    assert (told.outcome, shop.state()) == (PromotionOutcome.PROMOTED, before)
 
 
 @pytest.mark.parametrize("at", [Failpoint.BEGUN, Failpoint.TESTED, Failpoint.PUBLISHED])
