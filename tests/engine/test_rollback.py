@@ -327,6 +327,26 @@ def test_incremental_models_of_which_nothing_is_kept_go_forward_and_that_is_told
     assert told.promotion.plan.choices.on_incremental_change is change
 
 
+def test_a_snapshot_takes_no_rows_by_its_old_code_where_everything_is_built() -> None:
+    known = defined()
+    snapshot = replace(known.nodes[ORDERS], unique_id="snapshot.shop.orders", resource_type="snapshot")
+    nodes = {id_: node for id_, node in known.nodes.items() if id_ in {RAW, STG}}
+    shop = KeptShop(replace(known, nodes={**nodes, snapshot.unique_id: snapshot}))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert shop.engine.promote(PromotionRequest(target="production")).outcome is PromotionOutcome.PROMOTED
+    first = shop.versions()
+    changed = {**shop.definition.nodes, snapshot.unique_id: replace(snapshot, raw_code="select 5 as id")}
+    shop.edit(replace(shop.definition, nodes=changed))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert shop.engine.promote(PromotionRequest(target="production")).outcome is PromotionOutcome.PROMOTED
+    orders = len(shop.workshop.orders)
+    told = back(shop)
+    assert (told.outcome, shop.versions()) == (PromotionOutcome.PROMOTED, first)
+    assert [model.id for order in shop.workshop.orders[orders:] for model in order.models] == []
+
+
 def test_what_a_promotion_left_undone_and_what_drifted_is_built_again(shop: KeptShop) -> None:
     state = shop.state()
     undone = Unfinalized(plan_id=state.history[0].plan_id, since=shop.clock(), models=(STG,), why="half of it")
