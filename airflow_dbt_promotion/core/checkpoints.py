@@ -31,6 +31,7 @@ def take(
 
     At the most `keep` are kept. Of a model that did not change, that others had built at another version, or that a
     promotion before left undone, the old relation is not surely what the checkpoint says: it is left over.
+    What a rollback left that did not go all the way is never gone back to.
     """
     changed = differing(before.current, after.current)
     unsure = {*before.drift, *(before.unfinalized.models if before.unfinalized is not None else ())}
@@ -45,7 +46,7 @@ def take(
         actor=journal.actor,
         before={model: before.current.get(model) for model in sorted(changed)},
         kept=kept,
-        whole=is_whole(before),
+        whole=is_whole(before) and journal.rollback_to is None,
     )
     after = replace(after, checkpoints=(checkpoint, *before.checkpoints))
     return pruned(with_leftovers(after, over), now, keep)

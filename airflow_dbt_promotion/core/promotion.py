@@ -151,7 +151,7 @@ def settle(
         message = f"{len(left)} of {len(models)} did not advance: {', '.join(left[:8])}" + (
             f"; {built.words[0]}" if built.words else ""
         )
-    if not built.withheld:
+    if not built.is_unseen(plan):
         state = replace(state, unfinalized=_unfinalized(state, plan, advanced, models, now))
     keep_back = checkpoints if plan.rollback_to is None else len(before.checkpoints) + 1
     state = take(before, state, journal, now, keep_back)
@@ -235,10 +235,9 @@ def _advance(
     moving = {change.model: change for change in plan.changes if change.model in advanced}
     if built.release is not None and built.runs:
         state = enter(state, _there(state, moving, plan, built))
-        combined = replace(built.runs[-1], results=tuple(result for run in built.runs for result in run.results))
         only = frozenset(model for model, change in moving.items() if change.kind in BUILT)
         entering = Entering(only=only, origin=EntryOrigin.PROMOTION, by=plan.plan_id)
-        state = record(state, built.release, combined, entering, built.others).state
+        state = record(state, built.release, built.proof(plan), entering, built.others).state
     entries: dict[ModelId, Entry] = {}
     told: dict[ModelId, Entry] = {}
     for model, change in moving.items():

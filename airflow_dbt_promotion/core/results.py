@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
 from airflow_dbt_promotion.core.environment import BypassKind
@@ -22,7 +23,7 @@ class Built(Struct, frozen=True, kw_only=True):
 
     Empty for `record`. `others` are the documents of the other environments, for unit tests count from anywhere.
     `aligned` are models that stand and are the same in a release that came. `there` are models that nothing had to be
-    built of. `withheld`: not all was well, so readers see nothing of it.
+    built of. `withheld` are the changes of which readers see nothing, since not all was well.
     """
 
     runs: tuple[Run, ...] = ()
@@ -31,7 +32,28 @@ class Built(Struct, frozen=True, kw_only=True):
     others: tuple[EnvironmentState, ...] = ()
     aligned: Mapping[ModelId, ReleaseId] = {}
     there: frozenset[ModelId] = frozenset()
-    withheld: bool = False
+    withheld: frozenset[ModelId] = frozenset()
+
+    def is_unseen(self, plan: Plan) -> bool:
+        """Say whether readers see nothing of a whole plan."""
+        return bool(self.withheld) and self.withheld.issuperset(change.model for change in plan.changes)
+
+    def proof(self, plan: Plan) -> Run:
+        """Return the runs as one that says of the target what is so there: what was built beside and withheld is not
+        there, nor is what its tests saw.
+        """
+        unseen = {change.model for change in plan.changes if change.kind in BUILT} & self.withheld
+        tests = self.release.tests.values() if self.release is not None else ()
+        beside = {str(model) for model in unseen} | {
+            str(test.id) for test in tests if not unseen.isdisjoint(test.models)
+        }
+        told = (
+            result
+            for run in self.runs
+            for result in run.results
+            if result.id not in beside or result.status is ResultStatus.FAILED
+        )
+        return replace(self.runs[-1], results=tuple(told))
 
 
 def results_of(state: EnvironmentState, plan: Plan, built: Built) -> dict[ModelId, str]:
@@ -52,9 +74,10 @@ def _results(plan: Plan, built: Built) -> dict[ModelId, str]:
     told |= {result.id: result.status for run in built.runs for result in run.results}
     tests = _tests_by_model(plan, built.release)
     results = {change.model: _result(change, told, tests.get(change.model, ())) for change in plan.changes}
-    if built.withheld:
-        return {model: "skipped" if result == "advanced" else result for model, result in results.items()}
-    return results
+    seen = results.keys() - built.withheld
+    return {
+        model: "skipped" if result == "advanced" and model not in seen else result for model, result in results.items()
+    }
 
 
 def _overtaken(state: EnvironmentState, plan: Plan, built: Built, results: Mapping[ModelId, str]) -> list[ModelId]:

@@ -9,6 +9,7 @@ from airflow_dbt_promotion.core.orders import BuildRequest
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, IndirectSelection
+from airflow_dbt_promotion.dbt.publish.relocation import CHOSEN
 from airflow_dbt_promotion.dbt.selection import selectors_in
 
 _HOOKS = "operation."
@@ -18,13 +19,14 @@ _SHOWN = 8
 def build_invocation(request: BuildRequest, definition: Definition, target: str) -> DbtInvocation:
     """Return what dbt is asked for; `definition` is all that it could be asked for.
 
-    Raises ExecutedElseError where something is not in it, and UnselectableError.
+    What is built beside has a tag in the parse that dbt is handed, and is selected by it. Raises ExecutedElseError where
+    something is not in it, and UnselectableError.
     """
     wanted = [*(model.id for model in request.models), *(test.id for test in request.tests)]
     return DbtInvocation(
         command=DbtCommand.BUILD if request.models else DbtCommand.TEST,
         target=target,
-        select=selectors_in(definition, wanted),
+        select=selectors_in(definition, wanted) if request.arrangement is None else (CHOSEN,),
         indirect_selection=IndirectSelection.EMPTY,
         full_refresh=request.full_refresh and bool(request.models),
         vars=request.environment.vars,

@@ -111,7 +111,7 @@ class DbtWorkshop:
         project = self._kept(environment)
         definition = read_definition(project.target_path, project.project_dir)
         invocation = build_invocation(request, definition, self._target(environment))
-        alter = altered(definition, environment, request.mark, request.arrangement)
+        alter = altered(definition, environment, request.mark, request)
         with self._at_desk(environment) as desk:
             fill(desk, definition, environment, request.arrangement)
             manifest = desk.lay(alter(desk.parse)) if alter is not None else None
@@ -174,7 +174,7 @@ class DbtWorkshop:
     def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
         """Execute what a selector names of a composition; see `ports.Workshop`."""
         invocation = invocation_of(request, self._target(request.environment))
-        alter = altered(request.composition.definition, request.environment, request.mark, None)
+        alter = altered(request.composition.definition, request.environment, request.mark)
         with self._served(request.composition, request.environment, dry=False, alter=alter) as served:
             self._listed(served, request, invocation)
             outcome = served.invoke(invocation, on_progress)
@@ -218,7 +218,7 @@ class DbtWorkshop:
         check_versions(request, release)
         invocation = build_invocation(request, composition.definition, self._target(request.environment))
         definition, environment = composition.definition, request.environment
-        alter = altered(definition, environment, request.mark, request.arrangement)
+        alter = altered(definition, environment, request.mark, request)
         with self._served(composition, environment, dry=False, alter=alter) as served:
             fill(served.desk(self._target(environment)), definition, environment, request.arrangement)
             outcome = served.invoke(invocation, on_progress)

@@ -15,7 +15,7 @@ from airflow_dbt_promotion.core.orders import BuildReport, BuildRequest, OnProgr
 from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.run import ResultStatus
-from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome
+from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState, PromotionOutcome, PromotionRecord
 from airflow_dbt_promotion.engine.locks import Locks
 from airflow_dbt_promotion.engine.memory import Memory, made_by
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest, RollbackRequest, Verification
@@ -24,6 +24,7 @@ from airflow_dbt_promotion.engine.server import Server
 
 _FAILED = frozenset({ResultStatus.FAIL, ResultStatus.ERROR, ResultStatus.FAILED})
 _MOST_NAMED = 5
+_UNHELD = "did not hold: "
 
 
 class Aftercare:
@@ -38,12 +39,16 @@ class Aftercare:
         """Return a promotion with what verifying it came to, where that is asked for and anything was published.
 
         What does not hold is a failure, and the environment is taken back where policy or the request says so. An
-        attempt at what an earlier one has promoted verifies it again.
+        attempt at what an earlier one has promoted verifies it again, and goes on taking it back where that one did.
         """
         target = self._memory.path.get(request.target)
         goes_back = target.rollback_on_failure if request.rollback_on_failure is None else request.rollback_on_failure
         asked = target.verify if request.verify is None else request.verify
-        if done.outcome is not PromotionOutcome.PROMOTED or done.dry_run or not (asked or goes_back):
+        if done.outcome is not PromotionOutcome.PROMOTED or done.dry_run:
+            return done
+        if (gone := self._gone_back(request, done, on_progress)) is not None:
+            return gone
+        if not (asked or goes_back):
             return done
         if not self._is_newest(target, done):
             return done
@@ -99,14 +104,37 @@ class Aftercare:
         newest = state.checkpoints[0] if state is not None and state.checkpoints else None
         if newest is None or newest.by != done.plan.plan_id:
             return _failed(done, words, unable="no checkpoint of what was there before is kept (keep_checkpoints)")
+        return self._back(request, done, words, newest.id, on_progress)
+
+    def _gone_back(self, request: PromotionRequest, done: Promotion, on_progress: OnProgress) -> Promotion | None:
+        """Return a promotion that an earlier attempt of the same run has begun to take back, which is gone on with.
+
+        None where none has.
+        """
+        state, run = self._memory.read(done.plan.target), _taking_back(request)
+        if state is None or run is None:
+            return None
+        journal = state.journal
+        begun = [(journal.rollback_to, journal.choices.reason)] if journal is not None and journal.run == run else []
+        ended = [(one.rollback_to, one.reason) for one in state.history if one.run == run and _went(one)]
+        goal, reason = next((one for one in (*begun, *ended) if one[0] is not None), (None, None))
+        if goal is None:
+            return None
+        word = (reason or "").partition(_UNHELD)[2] or "it did not hold"
+        return self._back(request, done, (word,), goal, on_progress)
+
+    def _back(
+        self, request: PromotionRequest, done: Promotion, words: tuple[str, ...], goal: str, on_progress: OnProgress
+    ) -> Promotion:
+        """Go back to a checkpoint, or go on with that, and return a promotion that did not hold."""
         asked = RollbackRequest(
             environment=done.plan.target,
-            to=newest.id,
-            reason=f"plan {done.plan.plan_id[:8]} was published, and did not hold: {words[0]}",
+            to=goal,
+            reason=f"plan {done.plan.plan_id[:8]} was published, and {_UNHELD}{words[0]}",
             lock_timeout=request.lock_timeout,
             actor=request.actor,
             link=request.link,
-            run=None if request.run is None else f"{request.run}, taken back",
+            run=_taking_back(request),
         )
         try:
             back = self._rollbacks.roll_back(asked, on_progress, lambda _: None)
@@ -114,7 +142,17 @@ class Aftercare:
             return _failed(done, words, unable=str(error))
         if back.outcome is not PromotionOutcome.PROMOTED:
             return _failed(done, words, unable=back.promotion.message or back.outcome.value)
-        return _failed(done, words, rolled_back_to=newest.id)
+        return _failed(done, words, rolled_back_to=goal)
+
+
+def _taking_back(request: PromotionRequest) -> str | None:
+    """Return as which run a promotion is taken back, None where nothing is retried."""
+    return None if request.run is None else f"{request.run}, taken back"
+
+
+def _went(record: PromotionRecord) -> bool:
+    """Say whether a promotion, or a rollback, went all the way."""
+    return record.outcome is PromotionOutcome.PROMOTED
 
 
 def _told_by(verify: Callable[[Promotion], object], done: Promotion) -> tuple[str, ...]:

@@ -118,7 +118,8 @@ class Swap:
             held.check()
             words = self._swapped(mark, held, runs[-1].invocation_id if runs else "")
             well = not words
-        return Built(runs=tuple(runs), release=self._release, words=words, there=self._there(), withheld=not well)
+        withheld = frozenset() if well else self._unseen()
+        return Built(runs=tuple(runs), release=self._release, words=words, there=self._there(), withheld=withheld)
 
     def _order(self) -> BuildRequest:
         """Return the one invocation that builds beside: the planned models, and their tests."""
@@ -152,6 +153,11 @@ class Swap:
         if swapped.at is None:
             held.touched = before
         return swapped.words
+
+    def _unseen(self) -> frozenset[ModelId]:
+        """Return the changes of which readers see nothing without a swap: all but what an earlier attempt swapped."""
+        planned = (change.model for change in self._planned.plan.changes)
+        return frozenset(planned) - self._published.keys() - set(self._arrangement.done)
 
     def _there(self) -> frozenset[ModelId]:
         """Return the models of which nothing had to be built."""

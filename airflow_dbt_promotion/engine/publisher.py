@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.building import Segment, segments
+from airflow_dbt_promotion.core.change import BUILT
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.orders import BuildRequest, Mark, OnProgress, Progress, Published
@@ -83,13 +84,16 @@ class Publisher:
         return swap.carry_out(mark, hearing.held, hearing, earlier)
 
     def _build(self, planned: Planned, mark: Mark, hearing: _Hearing) -> Built:
-        """Run each invocation of the plan, without what the marks of an earlier attempt say was published."""
+        """Run each invocation of the plan, without what the marks of an earlier attempt say was published, and without
+        snapshots on the way back: their code goes, and their rows stay as they are.
+        """
         target, release = planned.situation.target, _code(planned)
         left = mark if target.marks else None
         published = {} if left is None else self._workshop.published(target, left, planned.composition)
+        standing = _standing(planned)
         runs, words = [_earlier(published, target.target)] if published else [], list[str]()
         for segment in segments(planned.plan, release):
-            rest = _rest(segment, published)
+            rest = _rest(segment, published.keys() | standing)
             if rest is None:
                 continue
             hearing.held.check()
@@ -106,7 +110,7 @@ class Publisher:
             words.extend(report.words)
             if not report.success:
                 break
-        return Built(runs=tuple(runs), release=release, words=tuple(words))
+        return Built(runs=tuple(runs), release=release, words=tuple(words), there=standing)
 
 
 def _is_empty(planned: Planned) -> bool:
@@ -122,9 +126,16 @@ def _code(planned: Planned) -> Release:
     return release
 
 
-def _rest(segment: Segment, published: Mapping[ModelId, Published]) -> Segment | None:
+def _standing(planned: Planned) -> frozenset[ModelId]:
+    """Return the snapshots of a rollback."""
+    if planned.plan.rollback_to is None:
+        return frozenset()
+    return frozenset(c.model for c in planned.plan.changes if c.kind in BUILT and c.model.startswith("snapshot."))
+
+
+def _rest(segment: Segment, done: Collection[ModelId]) -> Segment | None:
     """Return what is left to do of an invocation: tests are run again, models are not. None where nothing is."""
-    models = tuple(model for model in segment.models if model.id not in published)
+    models = tuple(model for model in segment.models if model.id not in done)
     return replace(segment, models=models) if models or segment.tests else None
 
 

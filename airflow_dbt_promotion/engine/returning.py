@@ -48,7 +48,8 @@ class Returning:
         if state is None:
             raise NoCheckpointError(target.name, 0)
         state = buried(state, self._clock(), target.keep_history)
-        strategy = Strategy.RECORD if target.strategy is Strategy.RECORD else Strategy.BLUE_GREEN
+        chosen = target.strategy
+        strategy = chosen if chosen is not None and not chosen.swaps else Strategy.BLUE_GREEN
         choices = choices_for(strategy, target.on_incremental_change, request.reason)
         return self._computed(target, state, checkpoint_of(state, request.to).id, choices, dry=dry)
 
@@ -71,16 +72,24 @@ class Returning:
     def _computed(
         self, target: Environment, state: EnvironmentState, goal: str, choices: Choices, *, dry: bool
     ) -> Back:
-        """Compute a rollback, and read the releases that it needs; `build` where the warehouse cannot swap."""
+        """Compute a rollback, and read the releases that it needs; `build` where the warehouse cannot swap, or where
+        swaps were never run, nobody chose them, and nothing is kept of one.
+        """
         now, shelf = self._clock(), Shelf(self._workshop, target, dry=dry)
         found = way_back(state, checkpoint_of(state, goal), choices, now)
         code = self._code(found.plan, state, shelf)
-        if code is not None and self._workshop.cannot(choices.strategy, _adapter(code)) is not None:
+        if code is not None and choices.strategy.swaps and not self._swaps(target, found, _adapter(code)):
             found = way_back(state, found.goal, replace(choices, strategy=Strategy.BUILD), now)
         planned = self._planned(target, state, found.plan, shelf, code)
         if found.plan.strategy.swaps:
             planned = replace(planned, kept=found.kept)
         return Back(planned, replace(found, plan=planned.plan))
+
+    def _swaps(self, target: Environment, found: Return, adapter: str | None) -> bool:
+        """Say whether a rollback is a swap on a warehouse."""
+        if self._workshop.cannot(Strategy.BLUE_GREEN, adapter) is not None:
+            return False
+        return target.strategy is not None or bool(found.kept) or self._workshop.default_strategy(adapter).swaps
 
     def _rebuild(self, target: Environment, state: EnvironmentState, plan: Plan) -> Planned:
         """Put together what stands, to build some of it anew."""

@@ -87,8 +87,11 @@ class Rollbacks:
         """Return the rollback of an earlier attempt of the same run that went well, as history tells it."""
         if request.run is None or state is None:
             return None
-        ours = (one for one in state.history if one.run == request.run and one.rollback_to is not None)
-        ended = next(ours, None)
+        ours = [one for one in state.history if one.run == request.run and one.source == state.environment]
+        ended = next((one for one in ours if one.rollback_to is not None), None)
+        if ended is None and ours:
+            # History had room for the rebuilding alone, which begins where a rollback went well.
+            ended = replace(ours[0], outcome=PromotionOutcome.PROMOTED)
         if ended is None or ended.outcome is not PromotionOutcome.PROMOTED:
             return None
         return Rollback(promotion=told_again(ended, state, warnings=self._memory.store.warnings()))

@@ -486,7 +486,7 @@ def test_what_nothing_had_to_be_built_of_was_there_before_its_children_were_buil
 
 def test_what_was_built_beside_and_not_swapped_leaves_the_environment_as_it_was() -> None:
     found = planned(staged(CHANGED), produced())
-    withheld = replace(built(found, CHANGED), withheld=True)
+    withheld = replace(built(found, CHANGED), withheld=frozenset(change.model for change in found.changes))
     ending = settle(begun(found), found, withheld, NOW, 10)
     assert (ending.outcome, ending.state.unfinalized) == (PromotionOutcome.FAILED, None)
     assert (ending.state.current, ending.state.checkpoints) == (produced().current, ())

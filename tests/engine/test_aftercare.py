@@ -10,6 +10,7 @@ from airflow_dbt_promotion.core.orders import BuildRequest
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RollbackRequest
 from airflow_dbt_promotion.engine.request import Verification
+from airflow_dbt_promotion.failpoints import Failpoint, arm
 from airflow_dbt_promotion.render import documents, markdown, text
 from tests.kept_shop import KeptShop, with_text
 from tests.scenarios import DAY, defined, model_id, path, test_id
@@ -169,6 +170,37 @@ def test_a_retry_verifies_what_an_earlier_attempt_has_promoted_unless_something_
     shop.engine.roll_back(RollbackRequest(environment="production", reason="bad", rebuild=False))
     shop.engine.promote(asked)
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("point", [Failpoint.BEGUN, Failpoint.TESTED, Failpoint.PUBLISHED, Failpoint.COMMITTED])
+def test_a_way_back_that_died_is_gone_on_with_by_the_retry_and_the_promotion_has_failed(point: Failpoint) -> None:
+    shop = shop_with(rollback_on_failure=True)
+    before, asked = shop.versions(), replace(ASKED, run="task 1")
+    answers = iter([False])
+
+    def look(_: Promotion) -> bool:
+        arm(dying)
+        return next(answers)
+
+    def dying(reached: Failpoint) -> None:
+        if reached is point:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shop.engine.promote(replace(asked, verify=look))
+    arm(None)
+    told = shop.engine.promote(replace(asked, verify=lambda _: pytest.fail("that was said already")))
+    assert told.outcome is PromotionOutcome.FAILED
+    assert told.verification is not None
+    assert told.verification.words == ("the verification said no",)
+    assert told.verification.rolled_back_to is not None
+    state = shop.state()
+    assert (shop.versions(), state.journal, state.unfinalized) == (before, None, None)
+    assert len([one for one in state.history if one.rollback_to is not None]) == 1
+    assert state.hold is not None
+    again = shop.engine.promote(asked)
+    assert (again.outcome, again.verification) == (PromotionOutcome.FAILED, told.verification)
+    assert shop.state() == state
 
 
 def test_models_without_tests_hold() -> None:

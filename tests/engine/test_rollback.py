@@ -300,6 +300,23 @@ def test_where_nothing_can_be_swapped_everything_is_built_from_the_code_of_the_c
     assert shop.state().hold is not None
 
 
+def test_where_policy_builds_in_place_it_goes_back_in_place_whatever_could_be_swapped() -> None:
+    shop = opened(KeptShop(defined(), path(strategy=Strategy.BUILD)))
+    told = back(shop)
+    assert (told.outcome, told.promotion.plan.strategy) == (PromotionOutcome.PROMOTED, Strategy.BUILD)
+    assert (shop.workshop.arranged, shop.workshop.swapped) == ([], [])
+
+
+def test_where_swaps_were_never_run_it_swaps_back_only_what_somebody_swapped_by_name(shop: KeptShop) -> None:
+    shop.workshop.swaps_ran = False
+    assert back(shop, dry_run=True).promotion.plan.strategy is Strategy.BLUE_GREEN
+    other = KeptShop(defined())
+    other.workshop.swaps_ran = False
+    told = back(opened(other))
+    assert (told.outcome, told.promotion.plan.strategy) == (PromotionOutcome.PROMOTED, Strategy.BUILD)
+    assert other.workshop.swapped == []
+
+
 def test_where_others_deploy_what_is_approved_the_state_alone_goes_back() -> None:
     shop = opened(KeptShop(defined(), path(strategy=Strategy.RECORD)))
     told = back(shop)
@@ -318,6 +335,26 @@ def test_incremental_models_of_which_nothing_is_kept_go_forward_and_that_is_told
     assert (lasting[ORDERS] is None) == fresh
     assert lasting[REVENUE] is None
     assert told.promotion.plan.choices.on_incremental_change is change
+
+
+def test_a_snapshot_takes_no_rows_by_its_old_code_where_everything_is_built() -> None:
+    known = defined()
+    snapshot = replace(known.nodes[ORDERS], unique_id="snapshot.shop.orders", resource_type="snapshot")
+    nodes = {id_: node for id_, node in known.nodes.items() if id_ in {RAW, STG}}
+    shop = KeptShop(replace(known, nodes={**nodes, snapshot.unique_id: snapshot}))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert shop.engine.promote(PromotionRequest(target="production")).outcome is PromotionOutcome.PROMOTED
+    first = shop.versions()
+    changed = {**shop.definition.nodes, snapshot.unique_id: replace(snapshot, raw_code="select 5 as id")}
+    shop.edit(replace(shop.definition, nodes=changed))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert shop.engine.promote(PromotionRequest(target="production")).outcome is PromotionOutcome.PROMOTED
+    orders = len(shop.workshop.orders)
+    told = back(shop)
+    assert (told.outcome, shop.versions()) == (PromotionOutcome.PROMOTED, first)
+    assert [model.id for order in shop.workshop.orders[orders:] for model in order.models] == []
 
 
 def test_what_a_promotion_left_undone_and_what_drifted_is_built_again(shop: KeptShop) -> None:
@@ -379,6 +416,15 @@ def test_a_retry_of_the_same_run_never_goes_back_one_further(shop: KeptShop) -> 
     assert shop.state() == before
     assert back(shop, run="task 2").outcome is PromotionOutcome.PROMOTED
     assert shop.versions() != {model: entry.version for model, entry in before.current.items()}
+
+
+def test_a_retry_goes_back_no_further_where_history_has_room_for_the_rebuilding_alone() -> None:
+    shop = opened(KeptShop(defined(), path(keep_history=1)))
+    release(shop, "select 3")
+    assert back(shop, run="task 1").rebuild is not None
+    before = shop.state()
+    told = back(shop, run="task 1")
+    assert (told.outcome, shop.state()) == (PromotionOutcome.PROMOTED, before)
 
 
 @pytest.mark.parametrize("at", [Failpoint.BEGUN, Failpoint.TESTED, Failpoint.PUBLISHED])

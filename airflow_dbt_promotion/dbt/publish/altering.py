@@ -12,13 +12,13 @@ from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.graph import KINDS
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
-from airflow_dbt_promotion.core.orders import Mark
+from airflow_dbt_promotion.core.orders import BuildRequest, Mark
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.marks import marked
 from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located
 from airflow_dbt_promotion.dbt.publish.dialects import DIALECTS, cannot
-from airflow_dbt_promotion.dbt.publish.relocation import located, relocated
+from airflow_dbt_promotion.dbt.publish.relocation import TAG, chosen, located, relocated
 from airflow_dbt_promotion.dbt.publish.swapping import Swapping
 
 
@@ -42,16 +42,17 @@ def fill(desk: Desk, definition: Definition, environment: Environment, arrangeme
 
 
 def altered(
-    definition: Definition, environment: Environment, mark: Mark | None, arrangement: Arrangement | None
+    definition: Definition, environment: Environment, mark: Mark | None, beside: BuildRequest | None = None
 ) -> Callable[[bytes], bytes] | None:
     """Return what is done to a parse before it is built: models lie beside, or leave marks. None for neither.
 
-    What is built beside leaves its marks when it is swapped into place.
+    What is built beside leaves its marks when it is swapped into place; what is to be executed can be told by a tag.
     """
-    if arrangement is not None:
-        places = {beside.model: beside.next for beside in arrangement.besides}
+    if beside is not None and beside.arrangement is not None:
+        places = {one.model: one.next for one in beside.arrangement.besides}
+        ids = [*(model.id for model in beside.models), *(test.id for test in beside.tests)]
         dialect = dialect_of(definition)
-        return lambda parse: relocated(parse, places, dialect)
+        return lambda parse: chosen(relocated(parse, places, dialect), ids)
     if mark is None:
         return None
     name, models = definition.project.name, _built(definition)
@@ -96,8 +97,8 @@ def in_place(manifest: bytes, arrangement: Arrangement | None) -> bytes:
         else:
             manifest = manifest.replace(next_, place)
     # A manifest is long. What most names end with is the same, made for this swap alone, and met nowhere else.
-    for ending in endings:
-        manifest = manifest.replace(ending, b"")
+    for text in (*endings, f'"{TAG}", '.encode(), f'"{TAG}"'.encode()):
+        manifest = manifest.replace(text, b"")
     return manifest
 
 

@@ -127,7 +127,7 @@ class DuckDb(Quoting):
 
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
         """Return one step: tables are renamed, then views are made again where they will be, parents first."""
-        statements = [*self._dropped_indexes(arrangement, catalog)]
+        statements = [*self._at_home(arrangement), *self._dropped_indexes(arrangement, catalog)]
         kept = []
         for beside in arrangement.besides:
             old = catalog.kind(self.spot(beside.place))
@@ -149,6 +149,13 @@ class DuckDb(Quoting):
     def dropped(self, place: Place, relation: Relation) -> str:
         """Return the statement that drops a relation."""
         return f"drop {_WORDS[relation.kind]} {self.sql(place)}"
+
+    def _at_home(self, arrangement: Arrangement) -> Iterator[str]:
+        """Yield what goes to the database of it all: the catalog tells of views and indexes without theirs, and a
+        profile's may be an attached one.
+        """
+        for database in sorted({beside.place.database for beside in arrangement.besides if beside.place.database}):
+            yield f"use {self.quoted(database)}.main"
 
     def _made_view(self, beside: Beside, arrangement: Arrangement, catalog: Catalog) -> Iterator[str]:
         """Yield the statements that make a view where readers see it, as it was made beside."""

@@ -38,7 +38,6 @@ class Dbt:
         self.names = {
             "dbt_promotion_script": lambda: script,
             "dbt_promotion_marks": lambda: "marks",
-            "dbt_promotion_transaction": lambda: "",
             "dbt_promotion_fence": lambda lineage, epoch: self.sent.append((f"fence {lineage} {epoch}", False)) or "",
             "dbt_promotion_share": lambda lineage: f"share {lineage}",
             "dbt_promotion_transaction": lambda: self.sent.append(("BEGIN", True)) or "" if kind == "postgres" else "",
