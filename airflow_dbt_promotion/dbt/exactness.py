@@ -19,8 +19,8 @@ _SHOWN = 8
 def build_invocation(request: BuildRequest, definition: Definition, target: str) -> DbtInvocation:
     """Return what dbt is asked for; `definition` is all that it could be asked for.
 
-    What is built beside has a tag in the parse that dbt is handed, and is selected by it. Raises ExecutedElseError where
-    something is not in it, and UnselectableError.
+    What is built beside has a tag in the parse that dbt is handed, and is selected by it. Raises ExecutedElseError
+    where something is not in it, and UnselectableError.
     """
     wanted = [*(model.id for model in request.models), *(test.id for test in request.tests)]
     return DbtInvocation(
