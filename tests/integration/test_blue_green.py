@@ -186,5 +186,7 @@ def test_a_build_in_place_shows_readers_a_mixture_or_nothing(yard: Yard) -> None
     seen: list[object] = []
     edition(yard, 4)
     with a_reader(yard, seen):
-        assert yard.promote(strategy=Strategy.BUILD).outcome is PromotionOutcome.PROMOTED
-    assert [found for found in seen if found not in [(3,), (4,)]]
+        told = yard.promote(strategy=Strategy.BUILD)
+    odd = [found for found in seen if found not in [(3,), (4,)]]
+    # dbt takes its locks as it goes. Now and then it is dbt that a deadlock with the reader ends, and not the reader.
+    assert odd or any("deadlock" in word for word in told.words), told.words
