@@ -148,7 +148,7 @@ class Promoter:
             return self.carry_out(planned, doing, held)
 
     def answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
-        """Return a promotion that changed nothing."""
+        """Return a promotion that has ended."""
         message = plan.refusals[0][1].reason if outcome is PromotionOutcome.REFUSED and plan.refusals else ""
         return Promotion(
             plan=plan,
@@ -186,25 +186,19 @@ class Promoter:
             held.touched, published = held.touched or in_place, True
             ending = self._commit(planned, built, held)
         except BaseException as error:
-            unsaid = published and isinstance(error, MachineError)
+            swapped = held.touched and not in_place
+            unsaid = (published or swapped) and isinstance(error, MachineError)
             if attempt.run is not None and (unsaid or not isinstance(error, Exception)):
-                # Ended from outside, as by SIGTERM, or all is published and the state could not say so: the journal
-                # stays open for the retry, as if we were killed.
+                # Ended from outside, as by SIGTERM, or all is published, or swapped for all that we know, and the state
+                # could not say so: the journal stays open for the retry, as if we were killed.
                 raise
             touched = held.touched or (in_place and not isinstance(error, InputError))
             self._undo(held, target, f"{type(error).__name__}: {error}", touched=touched)
             raise
         reached(Failpoint.COMMITTED)
-        return Promotion(
-            plan=plan,
-            outcome=ending.outcome,
-            started_at=journal.started_at,
-            finished_at=self._clock(),
-            message=ending.message,
-            models=ending.models,
-            words=built.words,
-            warnings=(*prepared.warnings, *self._memory.store.warnings()),
-        )
+        told = self.answer(plan, ending.outcome, journal.started_at)
+        warnings = (*prepared.warnings, *told.warnings)
+        return replace(told, message=ending.message, models=ending.models, words=built.words, warnings=warnings)
 
     def _undo(self, held: Held, target: Environment, message: str, *, touched: bool | None = None) -> None:
         """Make history of what was begun, if the lock is ours still: whoever has it now decides what becomes of it."""

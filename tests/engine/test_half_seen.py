@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.beside import Swapped
 from airflow_dbt_promotion.core.environment import Strategy
+from airflow_dbt_promotion.core.errors import DbtError
+from airflow_dbt_promotion.core.orders import SwapRequest
 from airflow_dbt_promotion.core.rolling_back import How
 from airflow_dbt_promotion.core.state import Drift, PromotionOutcome, Unfinalized
 from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest
@@ -107,3 +110,26 @@ def test_a_rollback_that_went_half_of_the_way_is_never_what_is_gone_back_to() ->
     assert (told.outcome, told.promotion.plan.rollback_to) == (PromotionOutcome.PROMOTED, goal.id)
     state = shop.state()
     assert (state.unfinalized, [one.whole for one in state.checkpoints]) == (None, [False])
+
+
+@pytest.mark.parametrize("marks", [True, False])
+@pytest.mark.parametrize("took_place", [True, False])
+def test_a_swap_whose_answer_was_lost_is_carried_on_by_its_retry(marks: bool, took_place: bool) -> None:
+    shop = opened(marks=marks)
+    soaked(shop, 2)
+    swap = shop.workshop.swap
+
+    def losing(request: SwapRequest) -> Swapped:
+        shop.workshop.swap = swap  # type: ignore[method-assign]
+        if took_place:
+            swap(request)
+        raise DbtError("the connection was lost")
+
+    shop.workshop.swap = losing  # type: ignore[method-assign]
+    with pytest.raises(DbtError):
+        shop.engine.promote(TASK)
+    assert shop.engine.promote(TASK).outcome is PromotionOutcome.PROMOTED
+    state = shop.state()
+    assert (state.journal, state.unfinalized, state.leftovers) == (None, None, ())
+    assert (state.checkpoints[0].whole, state.checkpoints[0].kept.keys()) == (True, {ORDERS, REVENUE})
+    assert shop.engine.roll_back(BACK).outcome is PromotionOutcome.PROMOTED
