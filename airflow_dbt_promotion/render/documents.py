@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from airflow_dbt_promotion.core.change import Change, ChangeKind
 from airflow_dbt_promotion.core.definition import Exposure
@@ -214,18 +215,10 @@ def promotion_document(promotion: Promotion) -> dict[str, object]:
             ),
             words=promotion.words,
             warnings=promotion.warnings,
-            verification=_verification(promotion),
+            verification=None if (found := promotion.verification) is None else VerificationDocument(**asdict(found)),
             error=None,
         )
     )
-
-
-def _verification(promotion: Promotion) -> VerificationDocument | None:
-    """Return what verifying came to, None where nobody asked."""
-    found = promotion.verification
-    if found is None:
-        return None
-    return VerificationDocument(passed=found.passed, words=found.words, rolled_back_to=found.rolled_back_to)
 
 
 def failed_promotion_document(error: ErrorDocument, target: str | None, *, dry_run: bool) -> dict[str, object]:
