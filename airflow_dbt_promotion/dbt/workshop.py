@@ -39,7 +39,7 @@ from airflow_dbt_promotion.dbt.installing import macros_alone
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
-from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, origins, swapping
+from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, origins, swapping, unfit
 from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
@@ -120,7 +120,8 @@ class DbtWorkshop:
         run, release = self._artifacts.run(project.target_path, handed=handed)
         check_executed(request, run, success=outcome.success)
         check_unmoved(request, release)
-        return BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
+        report = BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
+        return _fit(report, unfit(project.target_path, definition, request.arrangement))
 
     def published(
         self, environment: Environment, mark: Mark, composition: Composition | None
@@ -224,7 +225,8 @@ class DbtWorkshop:
             outcome = served.invoke(invocation, on_progress)
             report = self._report(served, outcome, release, environment, keeps=request.arrangement is None)
         check_executed(request, report.run, success=report.success)
-        return report
+        target_path = self._kept(environment).target_path
+        return _fit(report, unfit(target_path, definition, request.arrangement))
 
     def _report(
         self, served: Served, outcome: DbtOutcome, release: Release, environment: Environment, *, keeps: bool = True
@@ -331,6 +333,11 @@ class DbtWorkshop:
             if parsed.is_file():
                 shutil.copy2(parsed, folder)
             yield replace(kept, target_path=Path(folder))
+
+
+def _fit(report: BuildReport, words: tuple[str, ...]) -> BuildReport:
+    """Return a report of what went well as one of what did not, where there is something against it."""
+    return replace(report, success=False, words=words) if report.success and words else report
 
 
 def _done(outcome: DbtOutcome, where: str, command: DbtCommand = DbtCommand.LS) -> DbtOutcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest
 from airflow_dbt_promotion.core.composition import Composition
@@ -18,6 +19,7 @@ from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.marks import marked
 from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located
 from airflow_dbt_promotion.dbt.publish.dialects import DIALECTS, cannot
+from airflow_dbt_promotion.dbt.publish.literals import names_in_texts
 from airflow_dbt_promotion.dbt.publish.relocation import TAG, chosen, located, relocated
 from airflow_dbt_promotion.dbt.publish.swapping import Swapping
 
@@ -39,6 +41,13 @@ def fill(desk: Desk, definition: Definition, environment: Environment, arrangeme
     """Put rows beside, where a build begins with some; see `Swapping.fill`."""
     if arrangement is not None:
         swapping(desk, definition, environment).fill(arrangement)
+
+
+def unfit(target_path: Path, definition: Definition, arrangement: Arrangement | None) -> tuple[str, ...]:
+    """Return why what was built beside is not fit to be seen, though all went well; see `literals`."""
+    if arrangement is None:
+        return ()
+    return tuple(names_in_texts(target_path, arrangement, definition, dialect_of(definition)))
 
 
 def altered(

@@ -27,6 +27,7 @@ class ByName(Quoting):
 
     ran = False
     atomic = False
+    rewrites_views = True
     clones = True
 
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:

@@ -54,7 +54,8 @@ class Dialect(Protocol):
     """One kind of warehouse, by the name of dbt's adapter for it.
 
     `ran` says whether what is written here was ever run on such a warehouse by the tests of this package. `atomic`:
-    one swap is one transaction, whatever it publishes. `clones`: a clone is a table of its own there, and no view.
+    one swap is one transaction, whatever it publishes. `rewrites_views`: a view is made again from its text at the
+    swap. `clones`: a clone is a table of its own there, and no view.
     `longest` is the most bytes of a name. `whole`: a step is sent as one string, with its own begin and commit, since
     dbt's adapter may begin nothing, or connect anew between two strings.
     """
@@ -62,6 +63,7 @@ class Dialect(Protocol):
     adapter: str
     ran: bool
     atomic: bool
+    rewrites_views: bool
     clones: bool
     longest: int
     quote: str

@@ -66,6 +66,7 @@ class DuckDb(Quoting):
     adapter = "duckdb"
     ran = True
     atomic = True
+    rewrites_views = True
     clones = False
     longest = 255
 

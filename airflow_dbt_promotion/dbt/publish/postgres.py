@@ -38,6 +38,7 @@ class Postgres(Quoting):
     adapter = "postgres"
     ran = True
     atomic = True
+    rewrites_views = False
     clones = False
     longest = 63
 

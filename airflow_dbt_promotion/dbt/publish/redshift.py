@@ -30,6 +30,7 @@ class Redshift(Quoting):
     adapter = "redshift"
     ran = False
     atomic = True
+    rewrites_views = False
     clones = False
     longest = 127
     whole = True
