@@ -168,3 +168,15 @@ def test_what_fails_in_production_does_not_advance(mill: Mill) -> None:
         PromotionOutcome.FAILED,
         PromotionOutcome.PROMOTED,
     ]
+
+
+def test_a_table_that_writes_names_into_its_rows_is_published_in_place_alone(mill: Mill) -> None:
+    mill.write("models/named.sql", "select '{{ ref('stg_sacks') }}' as source, sack_id from {{ ref('stg_sacks') }}")
+    assert mill.build_staging()
+    mill.ahead = DAY
+    failed = promote(mill)
+    assert failed.outcome is PromotionOutcome.FAILED
+    assert "model.mill.named writes the name stg_sacks__next_" in failed.message
+    assert promote(mill, strategy=Strategy.BUILD).outcome is PromotionOutcome.PROMOTED
+    ((source,),) = mill.warehouse.rows("select distinct source from production.named")
+    assert "__next_" not in str(source)

@@ -37,7 +37,7 @@ def names_in_texts(
     """
     found = msgspec.json.decode((target_path / "run_results.json").read_bytes(), type=_Results)
     built = {beside.model: beside for beside in arrangement.besides}
-    names = [beside.next.identifier for beside in arrangement.besides]
+    names = sorted((beside.next.identifier for beside in arrangement.besides), key=len, reverse=True)
     for result in found.results:
         beside = built.get(result.unique_id)  # type: ignore[call-overload]
         node = definition.nodes.get(result.unique_id)
