@@ -34,6 +34,8 @@ class GateName(Enum):
     BLOCK = "block"
     HOLD = "hold"
     PUBLISHING = "publishing"
+    WINDOW = "window"
+    APPROVAL = "approval"
 
 
 class Status(Enum):

@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.approvals import ApprovalPolicy
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
     CyclicPathError,
@@ -15,6 +16,7 @@ from airflow_dbt_promotion.core.errors import (
     UnknownEnvironmentError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.windows import Windows
 
 
 class Strategy(Enum):
@@ -104,7 +106,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     `vars` are given to dbt for every run of this environment and are no part of a version. `strategy` None leaves it to
     the warehouse: BLUE_GREEN where that was run, else BUILD. `keep_checkpoints` is before how many promotions it can be
     gone back. `verify` runs the tests again in place once a promotion is published, `rollback_on_failure` goes back
-    where they fail.
+    where they fail. `approval` is what is asked of people, None for nothing; `windows` are when it may be promoted.
     """
 
     name: EnvironmentName
@@ -128,6 +130,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     verify: bool = False
     rollback_on_failure: bool = False
     keep_checkpoints: int = 3
+    approval: ApprovalPolicy | None = None
+    windows: Windows = Windows()
 
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""

@@ -92,5 +92,14 @@ def _go_back(document: dict[str, Any]) -> None:
     document |= {"checkpoints": [], "blocks": {}, "hold": None, "interventions": [], "leftovers": []}
 
 
-_STEPS = (_keep_releases, _lock, _go_back)
+def _approve(document: dict[str, Any]) -> None:
+    """Take schema 4 to 5: approvals and freezes. Nobody had been asked, and nothing was frozen."""
+    for record in document.get("history", []):
+        record["approved_by"] = []
+    if (journal := document.get("journal")) is not None:
+        journal["approved_by"] = []
+    document |= {"approvals": [], "freeze": None}
+
+
+_STEPS = (_keep_releases, _lock, _go_back, _approve)
 """What takes each schema to the next, from the oldest on."""

@@ -8,6 +8,7 @@ from enum import Enum
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.approvals import Approval
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind
@@ -15,9 +16,9 @@ from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId
 from airflow_dbt_promotion.core.instants import Instant, Natural
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover
-from airflow_dbt_promotion.core.stops import Block, Hold, Intervention
+from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class EntryOrigin(Enum):
@@ -148,7 +149,8 @@ class PromotedModel(Struct, frozen=True, kw_only=True, array_like=False, gc=Fals
 class PromotionRecord(Struct, frozen=True, kw_only=True):
     """One promotion, for people. `run` is what it was run as, and `attempts` how often it was begun until it ended.
 
-    `rollback_to` is the checkpoint that a rollback went back to, None for a promotion.
+    `rollback_to` is the checkpoint that a rollback went back to, None for a promotion. `approved_by` are those whose
+    approval counted.
     """
 
     plan_id: PlanId
@@ -165,6 +167,7 @@ class PromotionRecord(Struct, frozen=True, kw_only=True):
     run: str | None = None
     attempts: Natural = 1
     rollback_to: str | None = None
+    approved_by: tuple[str, ...] = ()
 
 
 class Journal(Struct, frozen=True, kw_only=True):
@@ -174,7 +177,8 @@ class Journal(Struct, frozen=True, kw_only=True):
     `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan.
     `beside` are the relations that it builds beside those that readers see. `kept` is where these go at the swap, as
     far as they hold rows, and `aside` where the others go: a view is made again from its code.
-    `rollback_to` is the checkpoint that it goes back to, None for a promotion.
+    `rollback_to` is the checkpoint that it goes back to, None for a promotion. `approved_by` are those whose
+    approval counted.
     """
 
     plan_id: PlanId
@@ -194,6 +198,7 @@ class Journal(Struct, frozen=True, kw_only=True):
     kept: Mapping[ModelId, KeptRelation] = {}
     aside: Mapping[ModelId, Place] = {}
     rollback_to: str | None = None
+    approved_by: tuple[str, ...] = ()
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -271,7 +276,8 @@ class EnvironmentState(Struct, frozen=True, kw_only=True):
 
     `epoch` is that of the newest lock, held or not. `release` are the kept sources of the newest run of the whole
     project that was recorded: what the project is now. `checkpoints` are newest first. `blocks` are versions that may
-    not come in again, `leftovers` relations that this package made and that nobody needs any more.
+    not come in again, `leftovers` relations that this package made and that nobody needs any more. `approvals` are
+    newest first.
     """
 
     project: ProjectIdentity
@@ -296,3 +302,5 @@ class EnvironmentState(Struct, frozen=True, kw_only=True):
     hold: Hold | None = None
     interventions: tuple[Intervention, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    freeze: Freeze | None = None

@@ -32,6 +32,18 @@ class Hold(Struct, frozen=True, kw_only=True):
     plan_id: PlanId | None = None
 
 
+class Freeze(Struct, frozen=True, kw_only=True):
+    """Nothing is promoted into an environment until `until`, or until somebody thaws it where that is None.
+
+    It is a window that denies, made on the spot: unlike a hold it is no part of what a plan rests on.
+    """
+
+    at: Instant
+    actor: str
+    reason: str
+    until: Instant | None = None
+
+
 class InterventionKind(Enum):
     """What was done to an environment by hand, or by a rollback."""
 
@@ -40,6 +52,8 @@ class InterventionKind(Enum):
     BLOCK = "block"
     UNBLOCK = "unblock"
     ROLLBACK = "rollback"
+    FREEZE = "freeze"
+    THAW = "thaw"
 
 
 class Intervention(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from enum import Enum
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.approvals import AgreedPlan
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
 from airflow_dbt_promotion.core.lock import Holder
@@ -32,6 +33,9 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
 
     `verify` runs the tests again in place once it is published, or asks a function; `rollback_on_failure` goes back
     where that fails, and verifies for it.
+
+    `agreed` is the plan that has to come out, with the models of which it is made: any other is refused. `models` and
+    `select` are then left out.
     """
 
     target: str
@@ -59,6 +63,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     actor: str = "unknown"
     link: str | None = None
     run: str | None = None
+    agreed: AgreedPlan | None = None
 
     @property
     def holder(self) -> Holder:

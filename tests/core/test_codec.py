@@ -386,7 +386,7 @@ def test_no_field_may_be_missing(place: tuple[str | int, ...]) -> None:
 @pytest.mark.parametrize(
     ("break_it", "place"),
     [
-        (lambda d: d.update(approvals=[]), "$.approvals"),
+        (lambda d: d.update(notices=[]), "$.notices"),
         (lambda d: d["current"][ORDERS].update(note="mine"), f'$.current["{ORDERS}"].note'),
         (lambda d: d["project"].update({"an id": 1}), '$.project["an id"]'),
         (lambda d: d["evidence"][ORDERS][0]["outcomes"][UNIQUE].append(1), f'$.evidence["{ORDERS}"][0].outcomes'),
