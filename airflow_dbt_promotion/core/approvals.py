@@ -1,4 +1,4 @@
-"""Approvals: what people said of one plan. A vote is for that plan id alone: a plan that moved is another one.
+"""Approvals: what people said of one plan. A word is for that plan id alone: a plan that moved is another one.
 
 Who only claims a name (a shell's user, a variable of a CI job) is told apart from who signed in.
 """
@@ -6,11 +6,11 @@ Who only claims a name (a shell's user, a variable of a CI job) is told apart fr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from enum import Enum
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version
 from airflow_dbt_promotion.core.instants import Instant
 
@@ -27,6 +27,13 @@ class Identity(Enum):
 
     AIRFLOW = "airflow"
     CLAIMED = "claimed"
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """Who acts, and how that is known."""
+
+    name: str
+    identity: Identity
 
 
 class Vote(Struct, frozen=True, kw_only=True):
@@ -59,32 +66,28 @@ class AgreedPlan(Struct, frozen=True, kw_only=True):
 class Approval(Struct, frozen=True, kw_only=True):
     """A plan that was put before people, and what they said of it, oldest first; the newest word of each counts.
 
-    `models` and `rests_on` are the plan's, so that what moved since can be told. `requested_by` asked for it.
-    `expires_at` is after when no word on it counts any more; None for never.
+    `models` and `rests_on` are the plan's, so that what moved since can be told; `choices` are those that people were
+    shown. `requested_by` asked for it, and `identity` says how that is known.
     """
 
     plan_id: PlanId
     source: EnvironmentName
     models: Mapping[ModelId, ApprovedChange]
     rests_on: Mapping[ModelId, Version]
+    choices: Choices
     requested_at: Instant
     requested_by: str
     identity: Identity
-    expires_at: Instant | None = None
     link: str | None = None
     votes: tuple[Vote, ...] = ()
 
+    @property
+    def agreed(self) -> AgreedPlan:
+        """The plan that it is of."""
+        return AgreedPlan(plan_id=self.plan_id, models=self.models, rests_on=self.rests_on)
 
-class ApprovalPolicy(Struct, frozen=True, kw_only=True):
-    """What policy asks of an approval.
-
-    `min_approvals` people have to approve, each within `expires_after` of the request. With `four_eyes` neither who
-    asked nor who promotes counts. `trust_claimed` lets names count that are only claimed. `approvers` are the names
-    that count; none for anybody's.
-    """
-
-    min_approvals: int = 1
-    four_eyes: bool = False
-    expires_after: timedelta = timedelta(days=7)
-    trust_claimed: bool = False
-    approvers: tuple[str, ...] = ()
+    @property
+    def words(self) -> tuple[Vote, ...]:
+        """The newest word of each person, oldest first."""
+        newest = {vote.actor: vote for vote in self.votes}
+        return tuple(vote for vote in self.votes if newest[vote.actor] is vote)

@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.approvals import ApprovalPolicy
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
     CyclicPathError,

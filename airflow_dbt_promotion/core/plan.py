@@ -51,6 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     nothing. `verdicts` are about the plan as a whole. `tests_in_target` have to run in the target, since in the source
     they saw other models than they will meet. `rests_on` are the candidates of the source over the plan's closure.
     `rollback_to` is the checkpoint that a rollback goes back to, whose source is its target; None for a promotion.
+    `approved_by` are those whose approval counts.
     """
 
     plan_id: PlanId
@@ -68,6 +69,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     choices: Choices = Choices()
     rests_on: Mapping[ModelId, Version] = {}
     rollback_to: str | None = None
+    approved_by: tuple[str, ...] = ()
     computed_at: datetime
 
     @property
@@ -169,10 +171,15 @@ def exposures_reached(project: Release | None, changes: Mapping[ModelId, Change]
 class Question(Struct, frozen=True, kw_only=True):
     """What is asked for: these models (None: all that may go), under this requirement, with these choices.
 
-    `pinned` are models of which no other version than this may go, as where a plan is computed again.
+    `pinned` are models of which no other version than this may go, as where a plan is computed again. `promoter` is
+    who would promote it. `to_approve` asks for the plan that people are to approve: all that may go but for that.
+    `agreed_at` is when a promotion that is carried on began: it was approved then.
     """
 
     models: tuple[ModelId, ...] | None
     requirement: Requirement
     choices: Choices
     pinned: Mapping[ModelId, Version] = {}
+    promoter: str | None = None
+    to_approve: bool = False
+    agreed_at: datetime | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from airflow_dbt_promotion.core.candidates import Candidates
+from airflow_dbt_promotion.core.consent import consented
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, blocked_version, judge
 from airflow_dbt_promotion.core.environment import Candidate
 from airflow_dbt_promotion.core.identity import ModelId
@@ -31,7 +32,7 @@ def plan(situation: Situation, question: Question) -> Plan:
     tries: list[tuple[int, Plan]] = []
     while True:
         weighing = Weighing(situation, question, candidates.view(before), situation.source_state)
-        found = weighing.plan()
+        found = consented(weighing, situation, question)
         tries.append((weighing.score(found), found))
         stuck = {model: since for model, since in weighing.stuck(found).items() if candidates.has_older(model, since)}
         if not stuck or len(tries) == _MOST_TRIES:

@@ -112,6 +112,7 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         runs=attempt.runs,
         rests_on=plan.rests_on,
         rollback_to=plan.rollback_to,
+        approved_by=plan.approved_by,
         beside=attempt.beside,
         kept=attempt.kept,
         aside=attempt.aside,
@@ -216,6 +217,7 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
         run=journal.run,
         attempts=max(len(journal.epochs), 1),
         rollback_to=journal.rollback_to,
+        approved_by=journal.approved_by,
     )
     return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
 

@@ -54,6 +54,14 @@ class Weighing:
         )
         self._own: dict[ModelId, tuple[Verdict, ...]] = {}
 
+    def withhold(self, model: ModelId, verdict: Verdict) -> None:
+        """Let one more gate speak of a model, wherever the next plan is made."""
+        self._own[model] = (*self._own_verdicts(model), verdict)
+
+    def differing(self) -> frozenset[ModelId]:
+        """Return every model of which the target holds something else."""
+        return frozenset(model for model, change in self._all.items() if change.kind is not ChangeKind.UNCHANGED)
+
     def plan(self) -> Plan:
         """Choose what goes, ask every gate, and seal the plan."""
         held: list[Change] = []

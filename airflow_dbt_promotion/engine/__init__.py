@@ -17,6 +17,7 @@ from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
 from airflow_dbt_promotion.core.stops import Intervention
 from airflow_dbt_promotion.engine.aftercare import Aftercare
+from airflow_dbt_promotion.engine.approvals import Approvals
 from airflow_dbt_promotion.engine.brakes import Brakes
 from airflow_dbt_promotion.engine.cleaner import Cleaner
 from airflow_dbt_promotion.engine.importer import Importer
@@ -98,6 +99,7 @@ class Engine:
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
         self.sweeper = Sweeper(memory, self._locks, workshop, self.server, clock)
+        self.approvals = Approvals(memory, clock)
         self.observer, self._brakes = Observer(memory, clock), Brakes(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:

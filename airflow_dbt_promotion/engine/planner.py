@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import candidates
+from airflow_dbt_promotion.core.approvals import AgreedPlan
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import composed
 from airflow_dbt_promotion.core.composition import Composition, whole
@@ -23,7 +24,8 @@ from airflow_dbt_promotion.core.errors import (
     SourcesError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, short
+from airflow_dbt_promotion.core.moving import what_moved
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
@@ -53,10 +55,18 @@ class Planner:
         choices, requirement = choices_of(request, target), requirement_of(request, source, target)
         situation = self._situation(source, target, choices.strategy)
         shelf = Shelf(self._workshop, target, dry=dry)
-        models = self._models(request, situation, shelf)
-        question = Question(models=models, requirement=requirement, choices=choices)
+        agreed = request.agreed
+        question = Question(
+            models=self._models(request, situation, shelf) if agreed is None else _agreed(request, agreed),
+            requirement=requirement,
+            choices=choices,
+            pinned={} if agreed is None else agreed.rests_on,
+            promoter=request.actor,
+            to_approve=request.to_approve,
+        )
         chosen = request.strategy is not None or target.strategy is not None
-        return self._able(self._computed(situation, question, shelf), chosen=chosen)
+        planned = self._able(self._computed(situation, question, shelf), chosen=chosen)
+        return planned if agreed is None else replace(planned, plan=_held_to(agreed, planned.plan))
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
@@ -87,7 +97,12 @@ class Planner:
         )
         requirement = replace(requirement_of(asked, source, target), on_the_spot=False)
         question = Question(
-            models=tuple(journal.models), requirement=requirement, choices=journal.choices, pinned=journal.rests_on
+            models=tuple(journal.models),
+            requirement=requirement,
+            choices=journal.choices,
+            pinned=journal.rests_on,
+            promoter=journal.actor,
+            agreed_at=journal.started_at,
         )
         situation = self._situation(source, target, journal.choices.strategy)
         return self._able(self._computed(situation, question, Shelf(self._workshop, target, dry=False)), chosen=True)
@@ -212,6 +227,22 @@ class Planner:
             return tuple(self._workshop.release(target, dry=True).models)
         except InputError:
             return ()
+
+
+def _agreed(request: PromotionRequest, agreed: AgreedPlan) -> tuple[ModelId, ...]:
+    """Return the models of the plan that has to come out. Raises ConfigError where others were asked for, too."""
+    if request.models is not None or request.select is not None:
+        raise ConfigError("models, select", "the plan that was agreed to says which models go; leave these out")
+    return tuple(agreed.models)
+
+
+def _held_to(agreed: AgreedPlan, plan: Plan) -> Plan:
+    """Return a plan, refused where it is not the one that was agreed to."""
+    told = what_moved(agreed, plan)
+    if not told:
+        return plan
+    reason = f"the plan {short(agreed.plan_id)} that was agreed to is another one by now: {'; '.join(told)}; plan again"
+    return replace(plan, verdicts=(*plan.verdicts, blocked(GateName.SOURCE, "plan_moved", reason)))
 
 
 def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:

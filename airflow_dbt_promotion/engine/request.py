@@ -35,7 +35,8 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     where that fails, and verifies for it.
 
     `agreed` is the plan that has to come out, with the models of which it is made: any other is refused. `models` and
-    `select` are then left out.
+    `select` are then left out. `to_approve` asks for the plan that is put before people: all that may go but for their
+    approval; it is for planning alone.
     """
 
     target: str
@@ -64,6 +65,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     link: str | None = None
     run: str | None = None
     agreed: AgreedPlan | None = None
+    to_approve: bool = False
 
     @property
     def holder(self) -> Holder:

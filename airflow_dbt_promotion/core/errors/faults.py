@@ -115,6 +115,21 @@ class NotBlockedError(InputError):
         super().__init__(f"no version is blocked in {environment}; there is nothing to unblock")
 
 
+class NotAskedError(InputError):
+    """A plan that somebody has a word on, or promotes, and that nobody was asked about."""
+
+    code = "not_asked"
+
+    def __init__(self, environment: str, asked: str, known: Iterable[str]) -> None:
+        """Take the environment, the plan id that was given, and those that people were asked about, newest first."""
+        self.environment, self.asked, self.known = environment, asked, tuple(known)
+        super().__init__(
+            f"nobody was asked about a plan {asked!r} for {environment}; there are, newest first: "
+            f"{listed(one[:8] for one in self.known) or 'none'}; `dbt-promote ask --target-environment {environment}` "
+            f"puts a plan before people"
+        )
+
+
 class NoCheckpointError(InputError):
     """A rollback of an environment that has nothing to go back to."""
 

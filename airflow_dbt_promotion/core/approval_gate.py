@@ -1,0 +1,132 @@
+"""The approval gate: whether people enough, of those whose word counts, approved of this very plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote
+from airflow_dbt_promotion.core.choices import Choices
+from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
+from airflow_dbt_promotion.core.identity import EnvironmentName, short
+
+_GATE = GateName.APPROVAL
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What the gate is asked: of an approval (None: nobody was asked), for this environment and these choices.
+
+    `plan_id` is the plan's, `promoter` who would promote it, `now` the time.
+    """
+
+    target: EnvironmentName
+    plan_id: str
+    choices: Choices
+    approval: Approval | None
+    promoter: str | None
+    now: datetime
+
+
+class Approved(Struct, frozen=True, kw_only=True):
+    """The gate's answer, and those whose approval counted."""
+
+    verdict: Verdict
+    by: tuple[str, ...] = ()
+
+
+def approved(asked: Asked, policies: Collection[ApprovalPolicy]) -> Approved:
+    """Return the answer to several policies, each of which has to be satisfied; there is at least one."""
+    approval = asked.approval
+    if approval is None:
+        return Approved(verdict=blocked(_GATE, "approval_needed", _unasked(asked, policies)))
+    if not same(approval.choices, asked.choices):
+        reason = "people were asked about it with other choices (a bypass, say, or what becomes of rows); ask anew"
+        return Approved(verdict=blocked(_GATE, "approved_otherwise", reason))
+    said_no = [vote for vote in approval.words if vote.decision is Decision.REJECT]
+    if said_no:
+        return Approved(verdict=blocked(_GATE, "rejected", f"{_told(said_no[-1])} rejected this plan"))
+    answers = [_by(asked, approval, policy) for policy in sorted(policies, key=repr)]
+    missing = next((answer for answer in answers if not answer.verdict.passed), None)
+    by = tuple(sorted({name for answer in answers for name in answer.by}))
+    return missing or Approved(verdict=passed(_GATE, "approved", f"approved by {', '.join(by)}"), by=by)
+
+
+def same(one: Choices, other: Choices) -> bool:
+    """Say whether two choices are the same to people who approve.
+
+    By which strategy it is built, and which company was allowed, is in the plan or does no harm; which gates are gone
+    around, and what becomes of rows and of what is left behind, was theirs to agree to.
+    """
+    return _weighty(one) == _weighty(other)
+
+
+def _weighty(choices: Choices) -> tuple[object, ...]:
+    """Return the choices that are agreed to."""
+    return (
+        choices.bypasses,
+        choices.on_incremental_change,
+        choices.allow_stale_downstream,
+        choices.allow_removals,
+        choices.force,
+    )
+
+
+def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Approved:
+    """Return the answer to one policy."""
+    said = [vote for vote in approval.words if vote.decision is Decision.APPROVE]
+    against = [(vote, _void(vote, asked, approval, policy)) for vote in said]
+    counted = tuple(sorted(vote.actor for vote, why in against if why is None))
+    if len(counted) >= policy.min_approvals:
+        return Approved(verdict=passed(_GATE, "approved", ""), by=counted)
+    void = [f"{vote.actor}'s does not count: {why[1]}" for vote, why in against if why is not None]
+    told = f"{asked.target} asks for {_several(policy.min_approvals)} of this plan, and {len(counted)} counts"
+    codes = {why[0] for _, why in against if why is not None}
+    code = codes.pop() if len(codes) == 1 and not counted else "approval_needed"
+    return Approved(verdict=blocked(_GATE, code, "; ".join([told, *void])))
+
+
+def _void(vote: Vote, asked: Asked, approval: Approval, policy: ApprovalPolicy) -> tuple[str, str] | None:
+    """Return why an approval does not count, None where it does."""
+    if policy.approvers and vote.actor not in policy.approvers:
+        return "not_an_approver", "policy names others as approvers"
+    if vote.identity is Identity.CLAIMED and not policy.trust_claimed:
+        return "claimed_only", "the name is only claimed, and policy does not trust that (trust_claimed)"
+    if policy.four_eyes and vote.actor in {approval.requested_by, asked.promoter}:
+        return "four_eyes", "who asks, or promotes, cannot approve (four_eyes)"
+    if vote.at + policy.expires_after < asked.now:
+        return "approval_expired", f"it expired at {_minute(vote.at + policy.expires_after)}"
+    return None
+
+
+def _unasked(asked: Asked, policies: Collection[ApprovalPolicy]) -> str:
+    """Say that nobody was asked yet, and how that is done."""
+    most = max(policy.min_approvals for policy in policies)
+    return (
+        f"{asked.target} asks for {_several(most)} of this plan ({short(asked.plan_id)}), and nobody was asked yet; "
+        f"`dbt-promote ask --target-environment {asked.target}` puts it before people"
+    )
+
+
+def unapproved(verdicts: Sequence[Verdict]) -> bool:
+    """Say whether nothing but an approval is missing."""
+    shut = [verdict for verdict in verdicts if not verdict.passed]
+    return bool(shut) and all(verdict.gate is _GATE for verdict in shut)
+
+
+def _several(count: int) -> str:
+    """Return how many approvals, as people say it."""
+    return "an approval" if count == 1 else f"{count} approvals"
+
+
+def _told(vote: Vote) -> str:
+    """Return who said something when, and why."""
+    name = vote.actor if vote.identity is Identity.AIRFLOW else f"{vote.actor} (a claimed name)"
+    return f"{name} at {_minute(vote.at)}" + (f' ("{vote.comment}")' if vote.comment else "")
+
+
+def _minute(instant: datetime) -> str:
+    """Return an instant for a sentence."""
+    return f"{instant:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,57 @@
+"""Approving: the moves that put a plan before people and write down what they say of it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.approvals import Approval, Vote
+from airflow_dbt_promotion.core.errors import NotAskedError
+from airflow_dbt_promotion.core.identity import PlanId
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+KEPT = 100
+"""How many plans that people were asked about are remembered, newest first."""
+
+_SHORTEST = 6
+"""Letters of a plan id that name it, where no other one begins with them."""
+
+
+def asked(state: EnvironmentState, approval: Approval) -> EnvironmentState:
+    """Return a document in which a plan is before people; one that is there with the same choices stays as it is.
+
+    What was said of it under other choices was said of something else, and is gone.
+    """
+    before = found(state, approval.plan_id)
+    if before is not None and before.choices == approval.choices:
+        return state
+    others = (one for one in state.approvals if one.plan_id != approval.plan_id)
+    return replace(state, approvals=(approval, *others)[:KEPT])
+
+
+def voted(state: EnvironmentState, plan_id: PlanId, vote: Vote) -> EnvironmentState:
+    """Return a document in which somebody said a word on a plan; the same word once more changes nothing.
+
+    Raises NotAskedError.
+    """
+    before = found(state, plan_id)
+    if before is None:
+        raise NotAskedError(state.environment, plan_id, [one.plan_id for one in state.approvals])
+    if vote in before.votes:
+        return state
+    after = replace(before, votes=(*before.votes, vote))
+    return replace(state, approvals=tuple(after if one is before else one for one in state.approvals))
+
+
+def found(state: EnvironmentState, plan_id: str) -> Approval | None:
+    """Return what was said of a plan, None where nobody was asked."""
+    return next((one for one in state.approvals if one.plan_id == plan_id), None)
+
+
+def named(state: EnvironmentState, name: str) -> Approval:
+    """Return the approval of a plan by its id, or by the beginning of one that no other has. Raises NotAskedError."""
+    meant = [one for one in state.approvals if one.plan_id == name]
+    if not meant and len(name) >= _SHORTEST:
+        meant = [one for one in state.approvals if one.plan_id.startswith(name)]
+    if len(meant) != 1:
+        raise NotAskedError(state.environment, name, [one.plan_id for one in state.approvals])
+    return meant[0]

@@ -1,0 +1,53 @@
+"""Consent: a plan with what people say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.approval_gate import Approved, Asked, approved
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
+from airflow_dbt_promotion.core.approving import found as approval_of
+from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.plan import Plan, Question, Situation
+from airflow_dbt_promotion.core.weighing import Weighing
+
+
+def consented(weighing: Weighing, situation: Situation, question: Question) -> Plan:
+    """Return the plan that a weighing makes, with the verdict of those who are to approve it.
+
+    Where nothing is named, what people have yet to approve stays behind, and the rest goes: routine changes wait for
+    nobody.
+    """
+    plan = weighing.plan()
+    asked = _policies(situation, (change.model for change in plan.changes))
+    if not asked:
+        return plan
+    answer = _answer(plan, situation, question, asked)
+    if answer.verdict.passed or question.models is not None or question.to_approve:
+        return replace(plan, verdicts=(*plan.verdicts, answer.verdict), approved_by=answer.by)
+    for model in _policies(situation, weighing.differing()):
+        weighing.withhold(model, answer.verdict)
+    return weighing.plan()
+
+
+def _policies(situation: Situation, models: Iterable[ModelId]) -> Mapping[ModelId, ApprovalPolicy]:
+    """Return what policy asks people of some models, without those of which it asks nothing."""
+    policy = situation.target.approval
+    return {} if policy is None else dict.fromkeys(models, policy)
+
+
+def _answer(
+    plan: Plan, situation: Situation, question: Question, policies: Mapping[ModelId, ApprovalPolicy]
+) -> Approved:
+    """Return what people said of a plan."""
+    asked = Asked(
+        target=situation.target.name,
+        plan_id=plan.plan_id,
+        choices=plan.choices,
+        approval=approval_of(situation.target_state, plan.plan_id),
+        promoter=question.promoter,
+        now=question.agreed_at or situation.now,
+    )
+    return approved(asked, set(policies.values()))

@@ -1,0 +1,62 @@
+"""What moved between a plan that people were shown and the one that comes out now, in sentences."""
+
+from __future__ import annotations
+
+from airflow_dbt_promotion.core.approvals import AgreedPlan, ApprovedChange
+from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
+from airflow_dbt_promotion.core.plan import Plan
+
+_TOLD = 8
+"""How many of the models that moved are told."""
+
+
+def as_approved(plan: Plan) -> dict[ModelId, ApprovedChange]:
+    """Return the changes of a plan as people are shown them."""
+    return {
+        change.model: ApprovedChange(
+            change=change.kind.value, from_version=change.from_version, to_version=change.to_version
+        )
+        for change in plan.changes
+    }
+
+
+def agreed_of(plan: Plan) -> AgreedPlan:
+    """Return a plan as it can be agreed to."""
+    return AgreedPlan(plan_id=plan.plan_id, models=as_approved(plan), rests_on=plan.rests_on)
+
+
+def what_moved(agreed: AgreedPlan, plan: Plan) -> tuple[str, ...]:
+    """Return a sentence for each thing that moved since a plan was shown, none where it is the same plan."""
+    if agreed.plan_id == plan.plan_id:
+        return ()
+    now = as_approved(plan)
+    told = [
+        _change(model, agreed.models.get(model), now.get(model))
+        for model in sorted(agreed.models.keys() | now.keys())
+        if agreed.models.get(model) != now.get(model)
+    ]
+    before, after = agreed.rests_on, plan.rests_on
+    told += [
+        f"{bare_name(model)}, which it rests on: {short(before.get(model))}, now {short(after.get(model))}"
+        for model in sorted(before.keys() | after.keys())
+        if model not in agreed.models.keys() | now.keys() and before.get(model) != after.get(model)
+    ]
+    if not told:
+        return (f"what {plan.target} holds, its tests, or what is blocked or held there",)
+    more = [f"and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
+    return (*told[:_TOLD], *more)
+
+
+def _change(model: ModelId, before: ApprovedChange | None, now: ApprovedChange | None) -> str:
+    """Return what became of one change."""
+    name = bare_name(model)
+    if now is None:
+        return f"{name} is not in it any more"
+    if before is None:
+        return f"{name} came into it ({_way(now)})"
+    return f"{name}: {_way(before)} was shown, now it is {_way(now)}"
+
+
+def _way(change: ApprovedChange) -> str:
+    """Return from what to what a change goes."""
+    return f"{change.change}, {short(change.from_version)} to {short(change.to_version)}"
