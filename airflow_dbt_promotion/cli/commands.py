@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.cli import brakes, going_back, recovery, released, state
+from airflow_dbt_promotion.cli import approvals, brakes, going_back, recovery, released, state
 from airflow_dbt_promotion.cli.failures import EXIT_CODES, ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.errors import ConfigError
@@ -18,6 +18,7 @@ from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
+from airflow_dbt_promotion.engine.approvals import agreed_request
 from airflow_dbt_promotion.functions import request_of
 from airflow_dbt_promotion.render import documents, markdown, text
 from airflow_dbt_promotion.render.telling import count
@@ -38,6 +39,8 @@ def promote(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
         update_state=not args.no_update_state,
         options=options,
     )
+    if args.plan is not None:
+        request = agreed_request(request, engine.approvals.named(args.target_environment, args.plan))
     progress = terminal.progress()
     progress.show("planning: reading what is remembered, and the project")
 
@@ -185,6 +188,10 @@ def history(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
 
 COMMANDS: Mapping[str, Command] = {
     "promote": promote,
+    "ask": approvals.ask,
+    "approve": approvals.approve,
+    "reject": approvals.reject,
+    "approvals": approvals.approvals,
     "status": status,
     "validated": validated,
     "record": record,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from airflow_dbt_promotion.cli import promotion_options as promotion
 from airflow_dbt_promotion.cli import recovery_options as recovery
-from airflow_dbt_promotion.cli.shared_options import locking, models, natural, run_id
-from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.cli.shared_options import locking, models, run_id
 from airflow_dbt_promotion.core.orders import RunCommand
 
 EXIT_CODES = """\
@@ -19,15 +19,6 @@ exit codes:
   130  interrupted by Ctrl-C; 143 by SIGTERM
 """
 
-_PROMOTE = """\
-examples:
-  dbt-promote promote --target-environment production                          # all that may go now
-  dbt-promote promote --target-environment production --dry-run                # what would go, what not, and why
-  dbt-promote promote --target-environment production --models customers,orders
-  dbt-promote promote --target-environment production --models orders --include-upstream --include-downstream
-  dbt-promote promote --target-environment production --select tag:nightly --output-format json
-  dbt-promote promote --target-environment production --models orders --skip-tests --reason "hotfix, INC-42"
-"""
 _STATUS = """\
 examples:
   dbt-promote status
@@ -75,84 +66,6 @@ _HISTORY = """\
 examples:
   dbt-promote history --environment production
 """
-
-
-def promote(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `promote`."""
-    what = parser.add_argument_group("what")
-    what.add_argument("--target-environment", metavar="ENV", required=True, help="the environment to promote into")
-    what.add_argument(
-        "--source-environment",
-        metavar="ENV",
-        help="where from; has to be the one before it on the path (default: that)",
-    )
-    models(what, "the models, or all-validated (default): all that may go")
-    what.add_argument(
-        "--select", metavar="SELECTOR", help="a dbt selector in place of --models, such as tag:nightly or +orders"
-    )
-    what.add_argument("--include-upstream", action="store_true", help="add the parents that must come along")
-    what.add_argument(
-        "--include-downstream", action="store_true", help="add the children that would be left on an older parent"
-    )
-    what.add_argument(
-        "--include-macro-users",
-        action="store_true",
-        help="add the models in the target that rely on another text of a macro, or another value of a var",
-    )
-    what.add_argument(
-        "--allow-stale-downstream",
-        action="store_true",
-        help="leave these children; the target is marked as not whole until they follow",
-    )
-    what.add_argument(
-        "--allow-removals",
-        action="store_true",
-        help="let go of models that the project does not have any more; nothing is dropped",
-    )
-    what.add_argument("--force", action="store_true", help="build again what the target holds already")
-    asked = parser.add_argument_group("what is asked of them")
-    asked.add_argument(
-        "--min-days-in-staging",
-        metavar="DAYS",
-        help="soak, in days (1, 0.5) or ISO 8601 (PT12H); less than policy asks is a bypass and needs --reason",
-    )
-    asked.add_argument(
-        "--min-successful-runs",
-        metavar="N",
-        type=natural,
-        help="at least that many passing runs since a version entered",
-    )
-    asked.add_argument("--run-tests", action="store_true", help="run in the source what evidence lacks, now")
-    asked.add_argument(
-        "--skip-tests", action="store_true", help="ask for no tests: a bypass, on record for good; needs --reason"
-    )
-    asked.add_argument("--reason", metavar="TEXT", help="why a gate is gone around")
-    how = parser.add_argument_group("how")
-    how.add_argument("--dry-run", action="store_true", help="tell what would happen; write nothing, run nothing")
-    how.add_argument("--no-update-state", action="store_true", help="plan and validate only; change nothing")
-    how.add_argument(
-        "--strategy",
-        choices=[one.value for one in Strategy],
-        help="blue_green: build and test beside, swap at once (default where that is known); build: in place; clone: "
-        "swap in clones of the source; record: write state only",
-    )
-    how.add_argument(
-        "--on-incremental-change",
-        choices=[one.value for one in IncrementalChange],
-        help="what becomes of the rows of an incremental model whose code changed",
-    )
-    after = parser.add_argument_group("once it is published")
-    after.add_argument(
-        "--verify", action="store_true", default=None, help="run the tests again in place (default: policy says)"
-    )
-    after.add_argument(
-        "--rollback-on-failure",
-        action="store_true",
-        default=None,
-        help="go back where they fail; verifies for that (default: policy says)",
-    )
-    locking(how, "another promotion", "who promotes")
-    run_id(how)
 
 
 def status(parser: argparse.ArgumentParser) -> None:
@@ -254,7 +167,16 @@ def clean(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS = (
-    ("promote", "promote models into an environment from the one before it", _PROMOTE, promote),
+    ("promote", "promote models into an environment from the one before it", promotion.PROMOTE, promotion.promote),
+    ("ask", "put a plan before people who are to approve it", promotion.ASK, promotion.ask),
+    ("approve", "say yes to a plan that people were asked about", promotion.APPROVE, promotion.approve),
+    ("reject", "say no to a plan that people were asked about", promotion.REJECT, promotion.reject),
+    (
+        "approvals",
+        "list the plans that people were asked about, and what they said",
+        promotion.APPROVALS,
+        promotion.approvals,
+    ),
     ("status", "tell where every model stands", _STATUS, status),
     ("validated", "list the models that are validated and soaked", _VALIDATED, validated),
     ("record", "take evidence from a dbt run that others made", _RECORD, record),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote
@@ -81,24 +82,31 @@ def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Approved:
     counted = tuple(sorted(vote.actor for vote, why in against if why is None))
     if len(counted) >= policy.min_approvals:
         return Approved(verdict=passed(_GATE, "approved", ""), by=counted)
-    void = [f"{vote.actor}'s does not count: {why[1]}" for vote, why in against if why is not None]
-    told = f"{asked.target} asks for {_several(policy.min_approvals)} of this plan, and {len(counted)} counts"
-    codes = {why[0] for _, why in against if why is not None}
-    code = codes.pop() if len(codes) == 1 and not counted else "approval_needed"
-    return Approved(verdict=blocked(_GATE, code, "; ".join([told, *void])))
+    void = [(vote, why) for vote, why in against if why is not None]
+    told = f"{asked.target} asks for {_several(policy.min_approvals)} of this plan, and {_counts(len(counted))}"
+    reason = "; ".join([told, *(f"{vote.actor}'s does not: {why.reason}" for vote, why in void)])
+    codes = {why.code for _, why in void}
+    if len(codes) == 1 and not counted:
+        return Approved(verdict=replace(void[0][1], reason=reason))
+    return Approved(verdict=blocked(_GATE, "approval_needed", reason))
 
 
-def _void(vote: Vote, asked: Asked, approval: Approval, policy: ApprovalPolicy) -> tuple[str, str] | None:
+def _void(vote: Vote, asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Verdict | None:
     """Return why an approval does not count, None where it does."""
     if policy.approvers and vote.actor not in policy.approvers:
-        return "not_an_approver", "policy names others as approvers"
+        return blocked(_GATE, "not_an_approver", "policy names others as approvers")
     if vote.identity is Identity.CLAIMED and not policy.trust_claimed:
-        return "claimed_only", "the name is only claimed, and policy does not trust that (trust_claimed)"
+        return blocked(_GATE, "claimed_only", "the name is only claimed, and policy does not trust that")
     if policy.four_eyes and vote.actor in {approval.requested_by, asked.promoter}:
-        return "four_eyes", "who asks, or promotes, cannot approve (four_eyes)"
+        return blocked(_GATE, "four_eyes", "who asks, or promotes, cannot approve")
     if vote.at + policy.expires_after < asked.now:
-        return "approval_expired", f"it expired at {_minute(vote.at + policy.expires_after)}"
+        return blocked(_GATE, "approval_expired", f"it expired at {_minute(vote.at + policy.expires_after)}")
     return None
+
+
+def _counts(count: int) -> str:
+    """Return how many count, as people say it."""
+    return "none counts yet" if count == 0 else f"{count} counts so far" if count == 1 else f"{count} count so far"
 
 
 def _unasked(asked: Asked, policies: Collection[ApprovalPolicy]) -> str:

@@ -6,13 +6,14 @@ Who only claims a name (a shell's user, a variable of a CI job) is told apart fr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import Enum
 
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version
-from airflow_dbt_promotion.core.instants import Instant
+from airflow_dbt_promotion.core.instants import Instant, Natural
 
 
 class Decision(Enum):
@@ -67,7 +68,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     """A plan that was put before people, and what they said of it, oldest first; the newest word of each counts.
 
     `models` and `rests_on` are the plan's, so that what moved since can be told; `choices` are those that people were
-    shown. `requested_by` asked for it, and `identity` says how that is known.
+    shown, `soak` and `runs` what was asked for on top of policy. `requested_by` asked for it, and `identity` says how
+    that is known.
     """
 
     plan_id: PlanId
@@ -75,6 +77,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     models: Mapping[ModelId, ApprovedChange]
     rests_on: Mapping[ModelId, Version]
     choices: Choices
+    soak: timedelta | None
+    runs: Natural | None
     requested_at: Instant
     requested_by: str
     identity: Identity

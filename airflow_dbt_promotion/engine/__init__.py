@@ -99,7 +99,7 @@ class Engine:
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
         self.sweeper = Sweeper(memory, self._locks, workshop, self.server, clock)
-        self.approvals = Approvals(memory, clock)
+        self.approvals = Approvals(memory, self._planner, clock)
         self.observer, self._brakes = Observer(memory, clock), Brakes(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:

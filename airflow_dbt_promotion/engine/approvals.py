@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core import approving
-from airflow_dbt_promotion.core.approvals import AgreedPlan, Approval, Person, Vote
+from airflow_dbt_promotion.core.approvals import Approval, Person, Vote
 from airflow_dbt_promotion.core.definition import ProjectIdentity
+from airflow_dbt_promotion.core.eligibility import GateName, Verdict, passed
+from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.errors import NotAskedError
-from airflow_dbt_promotion.core.moving import as_approved
+from airflow_dbt_promotion.core.moving import as_approved, what_moved
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.planner import Planner
+from airflow_dbt_promotion.engine.request import PromotionRequest
 
 
 class Approvals:
     """Puts plans before people, and remembers their words; compare-and-set suffices."""
 
-    def __init__(self, memory: Memory, clock: Clock) -> None:
-        """Take what is remembered, and the clock."""
-        self._memory, self._clock = memory, clock
+    def __init__(self, memory: Memory, planner: Planner, clock: Clock) -> None:
+        """Take what is remembered, what plans, and the clock."""
+        self._memory, self._planner, self._clock = memory, planner, clock
 
-    def ask(self, plan: Plan, requester: Person, link: str | None = None) -> Approval:
-        """Put a plan before people; one that is there with the same choices stays as it is, with their words."""
+    def ask(self, request: PromotionRequest, plan: Plan, requester: Person, link: str | None = None) -> Approval:
+        """Put the plan of a request before people; one that is there with the same choices stays, with their words."""
         fresh = Approval(
             plan_id=plan.plan_id,
             source=plan.source,
             models=as_approved(plan),
             rests_on=plan.rests_on,
             choices=plan.choices,
+            soak=request.soak,
+            runs=request.min_successful_runs,
             requested_at=self._clock(),
             requested_by=requester.name,
             identity=requester.identity,
@@ -45,9 +53,34 @@ class Approvals:
         )
         return approving.named(after, plan_id)
 
-    def agreed(self, environment: str, plan: str) -> AgreedPlan:
-        """Return the plan that people were asked about, by its id or the beginning of it. Raises NotAskedError."""
-        return approving.named(self._state(environment, plan), plan).agreed
+    def verdict(self, environment: str, plan: str, promoter: str | None = None) -> Verdict:
+        """Return how a plan that people were asked about stands now: approved, or not and why, or moved.
+
+        `promoter` would promote it (default: who asked). Raises NotAskedError.
+        """
+        approval = self.named(environment, plan)
+        request = agreed_request(
+            PromotionRequest(target=environment, actor=promoter or approval.requested_by), approval
+        )
+        found = self._planner.plan(request).plan
+        said = [verdict for verdict in found.verdicts if verdict.code == "plan_moved"]
+        said += [verdict for verdict in found.verdicts if verdict.gate is GateName.APPROVAL]
+        return said[0] if said else passed(GateName.APPROVAL, "no_approval_needed", "policy asks nobody about it")
+
+    def moved(self, plan: Plan) -> tuple[Approval, tuple[str, ...]] | None:
+        """Return the newest plan with some of the same models that people had a word on, and what moved since; None
+        where there is none, or nothing moved.
+        """
+        ours = {change.model for change in plan.changes}
+        for approval in self.of(plan.target):
+            if approval.votes and ours & approval.models.keys():
+                told = what_moved(approval.agreed, plan)
+                return (approval, told) if told else None
+        return None
+
+    def named(self, environment: str, plan: str) -> Approval:
+        """Return what was said of a plan, by its id or the beginning of it. Raises NotAskedError."""
+        return approving.named(self._state(environment, plan), plan)
 
     def of(self, environment: str) -> tuple[Approval, ...]:
         """Return what people were asked about, newest first. Raises UnknownEnvironmentError."""
@@ -68,3 +101,20 @@ class Approvals:
             if (state := self._memory.read(name)) is not None:
                 return state.project
         return ProjectIdentity(self._memory.project or "")
+
+
+def agreed_request(request: PromotionRequest, approval: Approval) -> PromotionRequest:
+    """Return a request for the very plan that people were asked about, with the choices that they were shown."""
+    choices = approval.choices
+    return replace(
+        request,
+        agreed=approval.agreed,
+        soak=approval.soak,
+        min_successful_runs=approval.runs,
+        require_tests=BypassKind.SKIP_TESTS not in choices.bypasses,
+        reason=choices.reason,
+        allow_stale_downstream=choices.allow_stale_downstream,
+        allow_removals=choices.allow_removals,
+        force=choices.force,
+        on_incremental_change=choices.on_incremental_change,
+    )

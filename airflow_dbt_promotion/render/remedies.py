@@ -16,6 +16,8 @@ from airflow_dbt_promotion.core.instants import readable
 
 _SKIP = "or go without by --skip-tests --reason TEXT, on record for good."
 _IN_PLACE = "or build in place, with --strategy build."
+_ASK = "Put it before people with `dbt-promote ask --target-environment {target}` and the same options."
+_ANEW = "`dbt-promote approve --environment {target} --plan PLAN` says yes."
 _RECORD = "then `dbt-promote record --environment {source}`"
 
 REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
@@ -87,6 +89,18 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
                 "Let a newer version soak, or lift the block with `dbt-promote unblock --environment ENV "
                 "--reason TEXT`, where the reason says that it is blocked."
             ),
+        },
+        GateName.APPROVAL: {
+            "approval_needed": f"{_ASK} Then others say `dbt-promote approve`, or approve in Airflow.",
+            "approved_otherwise": f"{_ASK} What people said of other choices does not count.",
+            "rejected": f"Mend what they say and promote what comes of it, or let them change their mind; {_ANEW}",
+            "not_an_approver": "Let somebody approve whom `approvers` in promotion.yml names.",
+            "claimed_only": (
+                "Let somebody approve who signed in to Airflow; or let policy trust names of the command line "
+                "(trust_claimed: true in promotion.yml)."
+            ),
+            "four_eyes": "Let somebody else approve.",
+            "approval_expired": f"Let them approve once more; {_ANEW}",
         },
         GateName.HOLD: {
             "held": "Lift it with `dbt-promote release --environment {target} --reason TEXT`.",

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from airflow_dbt_promotion.render.approvals import ApprovalsDocument
 from airflow_dbt_promotion.render.braking import InterventionDocument
 from airflow_dbt_promotion.render.checkpoints import CheckpointsDocument
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
@@ -48,6 +49,7 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "unlocked": UnlockedDocument,
         "intervened": InterventionDocument,
         "rollback": RollbackDocument,
+        "approvals": ApprovalsDocument,
         "checkpoints": CheckpointsDocument,
         "stored": StoredDocument,
         "moved": MovedDocument,
