@@ -41,7 +41,7 @@ def frozen(state: EnvironmentState, until: datetime | None, deed: Deed) -> Envir
     where that is None.
     """
     freeze = Freeze(at=deed.at, actor=deed.actor, reason=deed.reason, until=until)
-    return _noted(replace(state, freeze=freeze), InterventionKind.FREEZE, deed)
+    return _noted(replace(state, freeze=freeze), InterventionKind.FREEZE, deed, until=until)
 
 
 def thawed(state: EnvironmentState, deed: Deed) -> EnvironmentState:
@@ -83,7 +83,8 @@ def _noted(
     kind: InterventionKind,
     deed: Deed,
     models: Mapping[ModelId, tuple[Version, ...]] | None = None,
+    until: datetime | None = None,
 ) -> EnvironmentState:
     """Return a document with one more intervention."""
-    done = Intervention(kind=kind, at=deed.at, actor=deed.actor, reason=deed.reason, models=models or {})
+    done = Intervention(kind=kind, at=deed.at, actor=deed.actor, reason=deed.reason, models=models or {}, until=until)
     return replace(state, interventions=(*state.interventions, done))

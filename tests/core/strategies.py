@@ -48,7 +48,7 @@ from airflow_dbt_promotion.core.state import (
     Unfinalized,
     Unlocking,
 )
-from airflow_dbt_promotion.core.stops import Block, Hold, Intervention, InterventionKind
+from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention, InterventionKind
 
 T = TypeVar("T")
 
@@ -260,6 +260,8 @@ blocks = st.builds(Block, version=versions, at=instants, actor=texts, reason=tex
 
 holds = st.builds(Hold, at=instants, actor=texts, reason=texts, plan_id=st.none() | plan_ids)
 
+freezes = st.builds(Freeze, at=instants, actor=texts, reason=texts, until=st.none() | instants)
+
 interventions = st.builds(
     Intervention,
     kind=st.sampled_from(InterventionKind),
@@ -267,6 +269,7 @@ interventions = st.builds(
     actor=texts,
     reason=texts,
     models=maps(tuples(versions, most=2), most=2),
+    until=st.none() | instants,
 )
 
 
@@ -337,6 +340,7 @@ documents = st.builds(
     checkpoints=st.lists(checkpoints(), max_size=3, unique_by=lambda found: found.id).map(tuple),
     blocks=maps(st.lists(blocks, min_size=1, max_size=2, unique_by=lambda block: block.version).map(tuple), most=2),
     hold=st.none() | holds,
+    freeze=st.none() | freezes,
     interventions=tuples(interventions, most=2),
     leftovers=tuples(leftovers, most=2),
 )

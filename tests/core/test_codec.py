@@ -483,8 +483,25 @@ def test_a_document_of_the_third_schema_is_read_and_has_nothing_to_go_back_to(wr
     )
     told = tuple(replace(record, rollback_to=None) for record in written.history)
     journal = written.journal and replace(written.journal, beside={}, kept={}, rollback_to=None)
-    plain = replace(written, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
+    plain = replace(written, history=told, journal=journal, checkpoints=(), blocks={}, hold=None, freeze=None)
     assert found == replace(plain, interventions=(), leftovers=())
+
+
+@given(our.states)
+@settings(max_examples=50)
+def test_a_document_of_the_fourth_schema_is_read_and_nothing_is_frozen(written: EnvironmentState) -> None:
+    old = json.loads(codec.encode(written)) | {"schema_version": 4}
+    del old["approvals"], old["freeze"]
+    for told in (*old["history"], *([old["journal"]] if old["journal"] is not None else [])):
+        del told["approved_by"]
+    for told in old["interventions"]:
+        del told["until"]
+    found = codec.decode(json.dumps(old).encode(), WHERE, written.environment)
+    interventions = tuple(replace(one, until=None) for one in written.interventions)
+    history = tuple(replace(one, approved_by=()) for one in written.history)
+    journal = written.journal and replace(written.journal, approved_by=())
+    expected = replace(written, freeze=None, interventions=interventions, history=history, journal=journal)
+    assert found == replace(expected, approvals=())
 
 
 def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:
