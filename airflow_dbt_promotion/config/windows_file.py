@@ -18,7 +18,8 @@ from airflow_dbt_promotion.core.windows import LONGEST, Window, Windows
 MOST_WINDOWS = 50
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _MIDNIGHT = time(0)
-_CLOCK = re.compile(r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_CLOSING = re.compile(rf"{_CLOCK.pattern}|24:00")
 _LENGTH = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,4})W)?(?:(?P<days>\d{1,4})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,7})M)?)?"
@@ -108,7 +109,7 @@ def _listed(document: YamlFile, value: object, keys: tuple[object, ...]) -> tupl
 
 def _window(document: YamlFile, value: object, keys: tuple[object, ...]) -> Window:
     """Return one window."""
-    said = typed_fields(document, _shown(document, text_keyed(document, value, keys), keys), keys, WindowEntry)
+    said = typed_fields(document, _checked(document, text_keyed(document, value, keys), keys), keys, WindowEntry)
     zone = _zone(document, said, keys)
     rule = _rule(document, said, keys)
     first, last = _date(document, said, "from", keys), _date(document, said, "until", keys)
@@ -123,16 +124,18 @@ def _window(document: YamlFile, value: object, keys: tuple[object, ...]) -> Wind
     return window
 
 
-def _shown(document: YamlFile, found: Mapping[str, object], keys: tuple[object, ...]) -> Mapping[str, object]:
-    """Return what is written; raise ConfigError where times of day are not text, as YAML reads 17:00 as a number."""
-    for key in ("opens", "closes"):
+def _checked(document: YamlFile, found: Mapping[str, object], keys: tuple[object, ...]) -> Mapping[str, object]:
+    """Return what is written; raise ConfigError where a time of day is none (YAML reads 17:00 as a number), or a
+    length.
+    """
+    for key, shape, what in (
+        ("opens", _CLOCK, 'a time of day in quotes, such as "09:00" or "17:30"'),
+        ("closes", _CLOSING, 'a time of day in quotes, such as "09:00", "17:30" or "24:00"'),
+        ("lasts", _LENGTH, "a length in weeks, days, hours and minutes, such as P1D, PT8H or P2DT6H"),
+    ):
         told = found.get(key)
-        if key in found and not (
-            isinstance(told, str) and (_CLOCK.fullmatch(told) or (key, told) == ("closes", "24:00"))
-        ):
-            raise ConfigError(
-                document.place(*keys, key), f'{told!r} must be a time of day in quotes, such as "09:00" or "17:30"'
-            )
+        if key in found and not (isinstance(told, str) and shape.fullmatch(told)):
+            raise ConfigError(document.place(*keys, key), f"{told!r} must be {what}")
     return found
 
 
@@ -202,14 +205,8 @@ def _end(document: YamlFile, said: Mapping[str, object], opens: time, keys: tupl
 def _lasting(place: str, told: str) -> _End:
     """Return a length of ISO 8601: weeks and days by the calendar, hours and minutes by the clockwork."""
     match = _LENGTH.fullmatch(told)
-    if match is None:
-        raise ConfigError(
-            place, f"{told!r} is no length; write weeks, days, hours and minutes like P1D, PT8H or P2DT6H"
-        )
-    number = {unit: int(count or 0) for unit, count in match.groupdict().items()}
-    end = _End(
-        days=number["weeks"] * 7 + number["days"], lasts=timedelta(hours=number["hours"], minutes=number["minutes"])
-    )
-    if not timedelta(0) < timedelta(days=end.days) + end.lasts <= LONGEST:
+    number = {unit: int(count or 0) for unit, count in match.groupdict().items()} if match is not None else {}
+    days, lasts = number["weeks"] * 7 + number["days"], timedelta(hours=number["hours"], minutes=number["minutes"])
+    if not timedelta(0) < timedelta(days=days) + lasts <= LONGEST:
         raise ConfigError(place, f"{told!r} must be longer than nothing, and {LONGEST.days} days at the most")
-    return end
+    return _End(days=days, lasts=lasts)
