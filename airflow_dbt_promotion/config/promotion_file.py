@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from airflow_dbt_promotion.config.typed import kind_of, near, text_keyed, typed_fields
+from airflow_dbt_promotion.config.windows_file import WindowsEntry, windows_of
 from airflow_dbt_promotion.config.yaml_file import YamlFile, read_yaml
 from airflow_dbt_promotion.core.environment import (
     MOST_CHECKPOINTS,
@@ -50,7 +51,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     becomes of a run of code that was never promoted (tell, block). `marks`: whether promotions and runs leave marks in
     the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back. `verify`:
     whether a promotion's tests are run again in place once it is published. `rollback_on_failure`: whether it is taken
-    back where they fail.
+    back where they fail. `windows`: when something may be promoted into it (default: whenever).
     """
 
     target: str | UnsetType = UNSET
@@ -73,6 +74,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     verify: bool = False
     rollback_on_failure: bool = False
     keep_checkpoints: Checkpoints = 3
+    windows: WindowsEntry | UnsetType = UNSET
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,7 +169,9 @@ def _path(document: YamlFile, entries: Mapping[str, object]) -> PromotionPath:
         except InvalidNameError as error:
             raise ConfigError(document.place(*keys), str(error)) from None
         entered = text_keyed(document, {} if entry is None else entry, keys)
-        written[environment] = typed_fields(document, entered, keys, EnvironmentEntry)
+        written[environment] = typed_fields(document, entered, keys, EnvironmentEntry, skip="windows")
+        if "windows" in entered:
+            written[environment]["windows"] = windows_of(document, entered["windows"], (*keys, "windows"))
     sources = _sources(document, written)
     made = [_environment(document, name, fields, sources) for name, fields in written.items()]
     return PromotionPath(tuple(made))
