@@ -25,9 +25,13 @@ def text_keyed(document: YamlFile, value: object, keys: tuple[object, ...]) -> d
 
 
 def typed_fields(
-    document: YamlFile, found: Mapping[str, object], keys: tuple[object, ...], shape: type[Struct], skip: str = ""
+    document: YamlFile,
+    found: Mapping[str, object],
+    keys: tuple[object, ...],
+    shape: type[Struct],
+    skip: Collection[str] = (),
 ) -> dict[str, object]:
-    """Return the values of a mapping, each converted to the type that its key has in a shape, less one to be skipped.
+    """Return the values of a mapping, each converted to the type that its key has in a shape, less those to be skipped.
 
     Keys that are not there are not in the result. Raises ConfigError for one that the shape does not have.
     """
@@ -37,7 +41,7 @@ def typed_fields(
         if key not in known:
             problem = f"there is no such key{near(key, known)}"
             raise ConfigError(document.place(*keys, key), problem)
-        if key != skip:
+        if key not in skip:
             values[key] = _converted(document.place(*keys, key), value, known[key])
     return values
 
