@@ -64,9 +64,11 @@ class PromotionWindowSensor(AtProject, SleepingSensor):
 
     def _ask(self, began: datetime | None) -> None:
         """Return where it is the time; else sleep, or end the task."""
+        from airflow_dbt_promotion.core.eligibility import Status  # noqa: PLC0415 - DAG files import this module
+
         with self.soft():
             shut, now = self._answer()
-            if lasting := [verdict.reason for verdict in shut if verdict.status.value == "blocked"]:
+            if lasting := [verdict.reason for verdict in shut if verdict.status is Status.BLOCKED]:
                 raise fail(f"only people can lift this: {told(lasting)}")
             if shut:
                 self._sleep(shut, began or now, now)
@@ -89,7 +91,7 @@ class PromotionWindowSensor(AtProject, SleepingSensor):
 
     def _answer(self) -> tuple[tuple[Verdict, ...], datetime]:
         """Return what is shut, and the instant of the answer. Raises AirflowFailException for bad input."""
-        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - DAG files import this module
+        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
 
         target = rendered.text(self.target_environment)
         with airflow_errors(), self.hook.engine(target) as engine:
