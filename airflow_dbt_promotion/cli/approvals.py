@@ -113,7 +113,7 @@ def _only_tell(done: Promotion, terminal: Terminal) -> ExitCode:
         terminal.say("nobody was asked: this plan may go without anybody's approval")
     else:
         terminal.say("nobody was asked: more than an approval is missing")
-    refusal = next((verdict for _, verdict in plan.refusals), None)
+    refusal = next((verdict for _, verdict in plan.refusals if verdict.gate is not GateName.APPROVAL), None)
     terminal.answer(
         Told(
             text=lambda page: text.promotion(done, page),

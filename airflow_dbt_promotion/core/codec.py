@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.dates import in_utc
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, InvalidNameError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, environment_name
-from airflow_dbt_promotion.core.instants import utc
 from airflow_dbt_promotion.core.migrations import OLDEST, schema_of, upgraded
 from airflow_dbt_promotion.core.packing import LARGE, Packed, pack, unpack
 from airflow_dbt_promotion.core.state import SCHEMA_VERSION, EnvironmentState, Evidence
@@ -51,7 +50,7 @@ def encode(state: EnvironmentState, *, plain: bool = False) -> bytes:
     """
     where = f"state of {state.environment}, not written"
     try:
-        state = _in_utc(state)
+        state = in_utc(state)
         if (contradiction := next(_contradictions(state), None)) is not None:
             raise CorruptStateError(where, contradiction)
         document = _encoder.encode(state)
@@ -77,7 +76,7 @@ def decode(data: bytes, where: str, environment: EnvironmentName) -> Environment
     _check_schema(state.schema_version, where)
     _check_environment(state.environment, environment, where)
     try:
-        state = _in_utc(state)
+        state = in_utc(state)
         again = _encoder.encode(state)
         again = msgspec.json.format(again, indent=1) if plain is None else again
     except OverflowError as error:
@@ -242,6 +241,8 @@ def _contradictions(state: EnvironmentState) -> Iterator[str]:
     for model, blocks in state.blocks.items():
         if len({block.version for block in blocks}) != len(blocks):
             yield f'one version is blocked twice - at `$.blocks["{model}"]`'
+    if len({approval.plan_id for approval in state.approvals}) != len(state.approvals):
+        yield "people were asked about one plan twice - at `$.approvals`"
     yield from _unkept(state)
 
 
@@ -276,70 +277,3 @@ def _weigh(evidence: Evidence) -> str | None:
     if first is not None and last is not None and last < first:
         return "the last pass is before the first"
     return "runs cannot be negative" if evidence.runs < 0 else None
-
-
-def _instants(state: EnvironmentState) -> Iterator[datetime | None]:
-    """Yield every instant of a document."""
-    for entry in state.current.values():
-        yield entry.since
-        yield entry.stale_since
-    for stays in state.stays.values():
-        for stay in stays:
-            yield stay.entered_at
-            yield stay.left_at
-    for ledgers in state.evidence.values():
-        for evidence in ledgers:
-            yield from (evidence.built_at, evidence.settled, evidence.failed_at)
-            yield from (evidence.first_pass, evidence.last_pass)
-            for outcome in evidence.outcomes.values():
-                yield outcome.at
-    yield from (drift.seen_at for drift in state.drift.values())
-    yield from (bypass.at for bypass in state.bypasses)
-    for record in state.history:
-        yield from (record.started_at, record.finished_at)
-    yield from (unlocking.at for unlocking in state.unlocks)
-    if state.journal is not None:
-        yield state.journal.started_at
-        yield from (relation.rows_at for relation in state.journal.kept.values())
-    if state.lock is not None:
-        yield from (state.lock.acquired_at, state.lock.heartbeat_at, state.lock.expires_at)
-    yield state.unfinalized.since if state.unfinalized else None
-    yield from _instants_to_go_back_to(state)
-
-
-def _instants_to_go_back_to(state: EnvironmentState) -> Iterator[datetime | None]:
-    """Yield every instant of checkpoints, stops and leftovers."""
-    for checkpoint in state.checkpoints:
-        yield checkpoint.at
-        for entry in checkpoint.before.values():
-            yield from () if entry is None else (entry.since, entry.stale_since)
-        yield from (relation.rows_at for relation in checkpoint.kept.values())
-    yield from (block.at for blocks in state.blocks.values() for block in blocks)
-    yield state.hold.at if state.hold else None
-    yield from (intervention.at for intervention in state.interventions)
-    yield from (leftover.since for leftover in state.leftovers)
-
-
-def _in_utc(state: EnvironmentState) -> EnvironmentState:
-    """Return the state with plain instants in UTC; nearly always they are already, and then nothing is copied."""
-    if all(instant is None or (instant.tzinfo is UTC and type(instant) is datetime) for instant in _instants(state)):
-        return state
-    moved = _moved(state)
-    assert isinstance(moved, EnvironmentState)  # noqa: S101 - for the type checker; a struct stays one of its kind
-    return moved
-
-
-def _moved(value: object) -> object:
-    """Return a value with every instant in it as a plain one in UTC."""
-    match value:
-        case datetime():
-            there = utc(value)
-            return datetime.combine(there.date(), there.time(), UTC)
-        case Struct():
-            return type(value)(**{name: _moved(getattr(value, name)) for name in value.__struct_fields__})
-        case dict():
-            return {key: _moved(inner) for key, inner in value.items()}
-        case tuple():
-            return tuple(_moved(inner) for inner in value)
-        case _:
-            return value

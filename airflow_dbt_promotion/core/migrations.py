@@ -88,7 +88,7 @@ def _go_back(document: dict[str, Any]) -> None:
     for record in document.get("history", []):
         record["rollback_to"] = None
     if (journal := document.get("journal")) is not None:
-        journal |= {"beside": {}, "kept": {}, "rollback_to": None}
+        journal |= {"beside": {}, "kept": {}, "aside": {}, "rollback_to": None}
     document |= {"checkpoints": [], "blocks": {}, "hold": None, "interventions": [], "leftovers": []}
 
 

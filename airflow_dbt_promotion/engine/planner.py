@@ -237,12 +237,13 @@ def _agreed(request: PromotionRequest, agreed: AgreedPlan) -> tuple[ModelId, ...
 
 
 def _held_to(agreed: AgreedPlan, plan: Plan) -> Plan:
-    """Return a plan, refused where it is not the one that was agreed to."""
+    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then."""
     told = what_moved(agreed, plan)
     if not told:
         return plan
     reason = f"the plan {short(agreed.plan_id)} that was agreed to is another one by now: {'; '.join(told)}; plan again"
-    return replace(plan, verdicts=(*plan.verdicts, blocked(GateName.SOURCE, "plan_moved", reason)))
+    others = (verdict for verdict in plan.verdicts if verdict.gate is not GateName.APPROVAL)
+    return replace(plan, verdicts=(blocked(GateName.SOURCE, "plan_moved", reason), *others))
 
 
 def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:

@@ -38,7 +38,7 @@ class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
 
     `run_id` is what all attempts at it had in common, null where nobody said; `attempts` counts them. One that was
     imported has the strategy `imported`, an unknown source, and models without versions. `rollback_to` is the
-    checkpoint that a rollback went back to, null for a promotion.
+    checkpoint that a rollback went back to, null for a promotion. `approved_by` are those whose approval counted.
     """
 
     plan_id: str
@@ -55,6 +55,7 @@ class PromotionRecordDocument(Struct, frozen=True, kw_only=True):
     run_id: str | None
     attempts: int
     rollback_to: str | None
+    approved_by: tuple[str, ...]
     models: tuple[PromotedModelDocument, ...]
 
 
@@ -100,6 +101,8 @@ def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     lines = [f"{moment(record.finished_at)}  {environment}  {outcome}", *page.paragraph(_way(record), "  ", "    ")]
     for result, names in _by_result(record).items():
         lines += page.paragraph(f"{result}: {listed(names)}", "  ", "    ")
+    if record.approved_by:
+        lines += page.paragraph(f"approved by {listed(record.approved_by)}", "  ", "    ")
     if record.message:
         lines += page.paragraph(record.message, "  ", "    ")
     if record.reason:
@@ -132,7 +135,8 @@ def _by_result(record: PromotionRecord) -> dict[str, list[str]]:
 def _row(environment: str, record: PromotionRecord) -> list[str]:
     """Return one promotion as a row of a table in markdown."""
     why = "bypass" if record.rollback_to is None else f"back to {record.rollback_to}"
-    told = [record.message, f"{why}: {record.reason}" if record.reason else "", record.link or ""]
+    approved = f"approved by {listed(record.approved_by)}" if record.approved_by else ""
+    told = [approved, record.message, f"{why}: {record.reason}" if record.reason else "", record.link or ""]
     models = "; ".join(f"{result}: {listed(names, most=6)}" for result, names in _by_result(record).items())
     shown = (
         moment(record.finished_at),
@@ -163,6 +167,7 @@ def _record(environment: str, record: PromotionRecord) -> PromotionRecordDocumen
         run_id=record.run,
         attempts=record.attempts,
         rollback_to=record.rollback_to,
+        approved_by=record.approved_by,
         models=tuple(
             PromotedModelDocument(
                 unique_id=model,

@@ -23,6 +23,7 @@ SURROUNDINGS = {
     "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
     # One key for all processes: whoever imports Airflow before its home is made has none otherwise.
     "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",  # a slow machine is no failure
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",

@@ -12,6 +12,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.approvals import Approval, ApprovedChange, Decision, Identity, Vote
 from airflow_dbt_promotion.core.checkpoints import with_leftovers
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
@@ -48,7 +49,7 @@ from airflow_dbt_promotion.core.state import (
     Unfinalized,
     Unlocking,
 )
-from airflow_dbt_promotion.core.stops import Block, Hold, Intervention, InterventionKind
+from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention, InterventionKind
 
 T = TypeVar("T")
 
@@ -213,6 +214,7 @@ def promotion_records(draw: st.DrawFn) -> PromotionRecord:
         run=draw(st.none() | texts),
         attempts=draw(st.integers(1, 9)),
         rollback_to=draw(st.none() | texts),
+        approved_by=draw(tuples(texts)),
     )
 
 
@@ -253,12 +255,46 @@ journals = st.builds(
     rests_on=maps(versions),
     beside=maps(places, most=2),
     kept=maps(kept_relations, most=2),
+    aside=maps(places, most=2),
     rollback_to=st.none() | texts,
+    approved_by=tuples(texts),
 )
 
 blocks = st.builds(Block, version=versions, at=instants, actor=texts, reason=texts, plan_id=st.none() | plan_ids)
 
 holds = st.builds(Hold, at=instants, actor=texts, reason=texts, plan_id=st.none() | plan_ids)
+
+freezes = st.builds(Freeze, at=instants, actor=texts, reason=texts, until=st.none() | instants)
+
+votes = st.builds(
+    Vote,
+    decision=st.sampled_from(Decision),
+    at=instants,
+    actor=texts,
+    identity=st.sampled_from(Identity),
+    comment=texts,
+    link=st.none() | texts,
+)
+
+approved_changes = st.builds(
+    ApprovedChange, change=texts, from_version=st.none() | versions, to_version=st.none() | versions
+)
+
+approvals = st.builds(
+    Approval,
+    plan_id=plan_ids,
+    source=environment_names,
+    models=maps(approved_changes, most=2),
+    rests_on=maps(versions, most=2),
+    choices=choices,
+    soak=st.none() | lengths,
+    runs=st.none() | st.integers(0, 9),
+    requested_at=instants,
+    requested_by=texts,
+    identity=st.sampled_from(Identity),
+    link=st.none() | texts,
+    votes=tuples(votes, most=2),
+)
 
 interventions = st.builds(
     Intervention,
@@ -339,6 +375,8 @@ documents = st.builds(
     hold=st.none() | holds,
     interventions=tuples(interventions, most=2),
     leftovers=tuples(leftovers, most=2),
+    approvals=st.lists(approvals, max_size=2, unique_by=lambda found: found.plan_id).map(tuple),
+    freeze=st.none() | freezes,
 )
 
 states = documents.map(lambda state: with_leftovers(replace(state, leftovers=()), state.leftovers))

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import codec
 from airflow_dbt_promotion.core.choices import Choices
+from airflow_dbt_promotion.core.dates import instants
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import CorruptStateError, FutureSchemaError, StateError
@@ -209,7 +210,7 @@ def _all_instants(value: object) -> Iterator[datetime]:
 @settings(max_examples=50)
 def test_every_instant_is_looked_at(written: EnvironmentState) -> None:
     """A field for an instant that is added to the state and forgotten in the codec fails here."""
-    looked_at = [instant for instant in codec._instants(written) if instant is not None]
+    looked_at = [instant for instant in instants(written) if instant is not None]
     assert sorted(looked_at) == sorted(_all_instants(written))
 
 
@@ -408,13 +409,23 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
         decode(twice.encode())
 
 
+def _as_schema_4(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as it was before people were asked."""
+    old: dict[str, Any] = {key: value for key, value in document.items() if key not in {"approvals", "freeze"}}
+    old["schema_version"] = 4
+    old["history"] = [{key: told for key, told in one.items() if key != "approved_by"} for one in old["history"]]
+    if old["journal"] is not None:
+        old["journal"] = {key: told for key, told in old["journal"].items() if key != "approved_by"}
+    return old
+
+
 def _as_schema_3(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as it was before it could be gone back."""
-    new = {"checkpoints", "blocks", "hold", "interventions", "leftovers"}
-    old: dict[str, Any] = {key: value for key, value in document.items() if key not in new} | {"schema_version": 3}
+    new, fourth = {"checkpoints", "blocks", "hold", "interventions", "leftovers"}, _as_schema_4(document)
+    old: dict[str, Any] = {key: value for key, value in fourth.items() if key not in new} | {"schema_version": 3}
     old["history"] = [{key: told for key, told in one.items() if key != "rollback_to"} for one in old["history"]]
     if old["journal"] is not None:
-        journal = {"beside", "kept", "rollback_to"}
+        journal = {"beside", "kept", "aside", "rollback_to"}
         old["journal"] = {key: told for key, told in old["journal"].items() if key not in journal}
     return old
 
@@ -481,10 +492,23 @@ def test_a_document_of_the_third_schema_is_read_and_has_nothing_to_go_back_to(wr
     found = codec.decode(
         json.dumps(_as_schema_3(json.loads(codec.encode(written)))).encode(), WHERE, written.environment
     )
-    told = tuple(replace(record, rollback_to=None) for record in written.history)
-    journal = written.journal and replace(written.journal, beside={}, kept={}, rollback_to=None)
+    told = tuple(replace(record, rollback_to=None, approved_by=()) for record in written.history)
+    journal = written.journal and replace(
+        written.journal, beside={}, kept={}, aside={}, rollback_to=None, approved_by=()
+    )
     plain = replace(written, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
-    assert found == replace(plain, interventions=(), leftovers=())
+    assert found == replace(plain, interventions=(), leftovers=(), approvals=(), freeze=None)
+
+
+@given(our.states)
+@settings(max_examples=50)
+def test_a_document_of_the_fourth_schema_is_read_and_nobody_was_asked(written: EnvironmentState) -> None:
+    found = codec.decode(
+        json.dumps(_as_schema_4(json.loads(codec.encode(written)))).encode(), WHERE, written.environment
+    )
+    told = tuple(replace(record, approved_by=()) for record in written.history)
+    journal = written.journal and replace(written.journal, approved_by=())
+    assert found == replace(written, history=told, journal=journal, approvals=(), freeze=None)
 
 
 def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:

@@ -1,0 +1,83 @@
+"""Every instant of a document, and the document with all of them in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from airflow_dbt_promotion.core.instants import utc
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+
+def instants(state: EnvironmentState) -> Iterator[datetime | None]:
+    """Yield every instant of a document."""
+    for entry in state.current.values():
+        yield entry.since
+        yield entry.stale_since
+    for stays in state.stays.values():
+        for stay in stays:
+            yield stay.entered_at
+            yield stay.left_at
+    for ledgers in state.evidence.values():
+        for evidence in ledgers:
+            yield from (evidence.built_at, evidence.settled, evidence.failed_at)
+            yield from (evidence.first_pass, evidence.last_pass)
+            for outcome in evidence.outcomes.values():
+                yield outcome.at
+    yield from (drift.seen_at for drift in state.drift.values())
+    yield from (bypass.at for bypass in state.bypasses)
+    for record in state.history:
+        yield from (record.started_at, record.finished_at)
+    yield from (unlocking.at for unlocking in state.unlocks)
+    if state.journal is not None:
+        yield state.journal.started_at
+        yield from (relation.rows_at for relation in state.journal.kept.values())
+    if state.lock is not None:
+        yield from (state.lock.acquired_at, state.lock.heartbeat_at, state.lock.expires_at)
+    yield state.unfinalized.since if state.unfinalized else None
+    yield from _of_stops(state)
+
+
+def _of_stops(state: EnvironmentState) -> Iterator[datetime | None]:
+    """Yield every instant of checkpoints, stops, leftovers and approvals."""
+    for checkpoint in state.checkpoints:
+        yield checkpoint.at
+        for entry in checkpoint.before.values():
+            yield from () if entry is None else (entry.since, entry.stale_since)
+        yield from (relation.rows_at for relation in checkpoint.kept.values())
+    yield from (block.at for blocks in state.blocks.values() for block in blocks)
+    yield state.hold.at if state.hold else None
+    yield from (intervention.at for intervention in state.interventions)
+    yield from (leftover.since for leftover in state.leftovers)
+    if state.freeze is not None:
+        yield from (state.freeze.at, state.freeze.until)
+    for approval in state.approvals:
+        yield approval.requested_at
+        yield from (vote.at for vote in approval.votes)
+
+
+def in_utc(state: EnvironmentState) -> EnvironmentState:
+    """Return the state with plain instants in UTC; nearly always they are already, and then nothing is copied."""
+    if all(instant is None or (instant.tzinfo is UTC and type(instant) is datetime) for instant in instants(state)):
+        return state
+    moved = _moved(state)
+    assert isinstance(moved, EnvironmentState)  # noqa: S101 - for the type checker; a struct stays one of its kind
+    return moved
+
+
+def _moved(value: object) -> object:
+    """Return a value with every instant in it as a plain one in UTC."""
+    match value:
+        case datetime():
+            there = utc(value)
+            return datetime.combine(there.date(), there.time(), UTC)
+        case Struct():
+            return type(value)(**{name: _moved(getattr(value, name)) for name in value.__struct_fields__})
+        case dict():
+            return {key: _moved(inner) for key, inner in value.items()}
+        case tuple():
+            return tuple(_moved(inner) for inner in value)
+        case _:
+            return value

@@ -1,0 +1,162 @@
+"""Approvals: a plan is put before people, and only that plan goes, by their word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Person, Vote
+from airflow_dbt_promotion.core.errors import ConfigError, NotAskedError
+from airflow_dbt_promotion.core.moving import agreed_of
+from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.engine import PromotionRequest
+from airflow_dbt_promotion.engine.approvals import agreed_request
+from airflow_dbt_promotion.failpoints import Failpoint
+from tests.engine.test_resuming import die
+from tests.kept_shop import KeptShop
+from tests.scenarios import DAY, Shop, defined, path, release
+
+ANN = Person(name="ann", identity=Identity.AIRFLOW)
+ALL = PromotionRequest(target="production", actor="ann")
+TO_APPROVE = replace(ALL, to_approve=True)
+
+
+def shop_with(**policy: object) -> Shop:
+    """Return a shop whose staging has soaked, and whose production asks people."""
+    made = Shop(environments=path(approval=ApprovalPolicy(**policy)))  # type: ignore[arg-type]  # passed on
+    made.run("staging")
+    made.clock.pass_by(DAY)
+    return made
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return shop_with(four_eyes=True)
+
+
+def ask(shop: Shop, request: PromotionRequest = TO_APPROVE) -> Approval:
+    return shop.engine.approvals.ask(request, shop.engine.plan(request), ANN)
+
+
+def say(shop: Shop, approval: Approval, actor: str = "bob", decision: Decision = Decision.APPROVE) -> Approval:
+    vote = Vote(decision=decision, at=shop.clock(), actor=actor, identity=Identity.AIRFLOW)
+    return shop.engine.approvals.vote("production", approval.plan_id, vote)
+
+
+def outcome(shop: Shop, request: PromotionRequest) -> PromotionOutcome:
+    return shop.engine.promote(request).outcome
+
+
+def test_nothing_goes_before_people_said_yes_and_then_just_that_plan(shop: Shop) -> None:
+    assert outcome(shop, ALL) is PromotionOutcome.NOTHING_TO_DO
+    approval = ask(shop)
+    agreed = agreed_request(ALL, approval)
+    assert outcome(shop, agreed) is PromotionOutcome.REFUSED
+    say(shop, approval)
+    done = shop.engine.promote(agreed)
+    assert done.outcome is PromotionOutcome.PROMOTED
+    assert done.plan.plan_id == approval.plan_id
+    assert [record.approved_by for _, record in shop.engine.history("production")] == [("bob",)]
+
+
+def test_what_was_approved_goes_without_being_named(shop: Shop) -> None:
+    say(shop, ask(shop))
+    assert outcome(shop, ALL) is PromotionOutcome.PROMOTED
+
+
+def test_who_asked_and_who_promotes_cannot_approve(shop: Shop) -> None:
+    approval = say(shop, ask(shop), "ann")
+    assert shop.engine.approvals.verdict("production", approval.plan_id).code == "four_eyes"
+    say(shop, approval)
+    assert shop.engine.approvals.verdict("production", approval.plan_id).passed
+    assert shop.engine.approvals.verdict("production", approval.plan_id, "bob").code == "four_eyes"
+    assert outcome(shop, agreed_request(replace(ALL, actor="bob"), approval)) is PromotionOutcome.REFUSED
+
+
+def test_a_no_stops_it(shop: Shop) -> None:
+    approval = say(shop, say(shop, ask(shop)), "cy", Decision.REJECT)
+    refused = shop.engine.promote(agreed_request(ALL, approval))
+    assert refused.outcome is PromotionOutcome.REFUSED
+    assert refused.message == "cy at 2026-07-25 12:00 UTC rejected this plan"
+
+
+def test_a_plan_that_moved_does_not_go_and_says_what_moved(shop: Shop) -> None:
+    approval = say(shop, ask(shop))
+    shop.change(release(code={"orders": "select 2"}))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert outcome(shop, agreed_request(replace(ALL, dry_run=True), approval)) is PromotionOutcome.REFUSED
+    refused = shop.engine.promote(agreed_request(ALL, approval))
+    assert refused.outcome is PromotionOutcome.REFUSED
+    assert "was agreed to is another one by now: orders: added, - to " in refused.message
+    verdict = shop.engine.approvals.verdict("production", approval.plan_id)
+    assert verdict.code == "plan_moved"
+    before, told = shop.engine.approvals.moved(shop.engine.plan(TO_APPROVE)) or (None, ())
+    assert before is not None
+    assert before.plan_id == approval.plan_id
+    assert told[0].startswith("orders: added, - to ")
+
+
+def test_nothing_moved_of_the_plan_that_people_had_a_word_on(shop: Shop) -> None:
+    plan = shop.engine.plan(TO_APPROVE)
+    assert shop.engine.approvals.moved(plan) is None
+    say(shop, ask(shop))
+    assert shop.engine.approvals.moved(plan) is None
+
+
+def test_an_approval_expires(shop: Shop) -> None:
+    approval = say(shop, ask(shop))
+    shop.clock.pass_by(timedelta(days=7, seconds=1))
+    verdict = shop.engine.approvals.verdict("production", approval.plan_id)
+    assert verdict.code == "approval_expired"
+    assert outcome(shop, agreed_request(ALL, approval)) is PromotionOutcome.REFUSED
+
+
+def test_a_promotion_that_broke_off_is_carried_on_though_its_approval_expired_since() -> None:
+    shop = KeptShop(defined(), path(approval=ApprovalPolicy()))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    agreed = replace(agreed_request(ALL, say(shop, ask(shop))), run="task 1")
+    die(shop, Failpoint.MODEL_PUBLISHED, agreed)
+    shop.clock.pass_by(timedelta(days=8))
+    assert outcome(shop, replace(agreed, run="task 2")) is PromotionOutcome.REFUSED
+    assert outcome(shop, agreed) is PromotionOutcome.PROMOTED
+    assert shop.state().history[0].approved_by == ("bob",)
+
+
+def test_the_choices_that_were_shown_are_those_that_go() -> None:
+    shop = shop_with()
+    bypass = replace(TO_APPROVE, require_tests=False, reason="hotfix", soak=timedelta(0))
+    approval = say(shop, ask(shop, bypass))
+    plain = PromotionRequest(target="production", agreed=approval.agreed)
+    assert "other choices" in shop.engine.promote(plain).message
+    done = shop.engine.promote(agreed_request(ALL, approval))
+    assert done.outcome is PromotionOutcome.PROMOTED
+    assert done.plan.choices.reason == "hotfix"
+
+
+def test_an_agreed_plan_names_its_models_itself(shop: Shop) -> None:
+    agreed = agreed_of(shop.engine.plan(TO_APPROVE))
+    with pytest.raises(ConfigError, match="leave these out"):
+        shop.engine.plan(replace(ALL, agreed=agreed, models=("orders",)))
+
+
+def test_where_policy_asks_nobody_that_is_said() -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    approval = ask(shop)
+    assert shop.engine.approvals.verdict("production", approval.plan_id).code == "no_approval_needed"
+    assert [one.plan_id for one in shop.engine.approvals.of("production")] == [approval.plan_id]
+
+
+def test_a_plan_of_which_nothing_is_known_is_an_error(shop: Shop) -> None:
+    with pytest.raises(NotAskedError, match="none"):
+        shop.engine.approvals.named("production", "feedbeef")
+    ask(shop)
+    with pytest.raises(NotAskedError, match="feedbeef"):
+        shop.engine.approvals.named("production", "feedbeef")
+    assert shop.engine.approvals.of("staging") == ()
