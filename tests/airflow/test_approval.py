@@ -15,13 +15,11 @@ from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.moving import as_approved
 from airflow_dbt_promotion.engine import PromotionRequest
-from airflow_dbt_promotion.hooks.endings import exceptions
 from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator
 from airflow_dbt_promotion.operators.approving import plan_document
+from tests.airflow.spellings import AirflowFailException, AirflowSkipException
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, lead_to
 from tests.scenarios import DAY, NOON, Shop, dashboard, path, release
-
-AirflowFailException, AirflowSkipException = exceptions().AirflowFailException, exceptions().AirflowSkipException
 
 
 class Desk:
