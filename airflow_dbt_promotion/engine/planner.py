@@ -57,7 +57,7 @@ class Planner:
         models = self._models(request, situation, shelf)
         question = Question(models=models, requirement=requirement, choices=choices)
         chosen = request.strategy is not None or target.strategy is not None
-        return self._able(self._computed(situation, question, shelf), chosen=chosen)
+        return self._timed(self._able(self._computed(situation, question, shelf), chosen=chosen))
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
@@ -75,7 +75,7 @@ class Planner:
             question = replace(question, models=models, pinned=planned.plan.rests_on)
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
-        return self._able(self._computed(situation, question, planned.shelf), chosen=True)
+        return self._timed(self._able(self._computed(situation, question, planned.shelf), chosen=True))
 
     def resumed(self, target: Environment, journal: Journal) -> Planned:
         """Return the plan of a promotion that broke off, as things stand now; its id is the same if nothing moved."""
@@ -116,6 +116,13 @@ class Planner:
             plan=replace(plan, strategy=default, choices=others),
             question=replace(planned.question, choices=others),
         )
+
+    def _timed(self, planned: Planned) -> Planned:
+        """Ask the target's windows of the instant at which every gate could pass: a soak may end at night."""
+        plan, windows = planned.plan, planned.situation.target.windows
+        if windows.always or (at := plan.all_pass_at) is None:
+            return planned
+        return replace(planned, plan=replace(plan, then=self._calendar.opening(windows, at)))
 
     # --- from kept releases -------------------------------------------------------------------------------------------
 
