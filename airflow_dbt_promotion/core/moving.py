@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_dbt_promotion.core.approvals import AgreedPlan, ApprovedChange
 from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
 from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.state import EnvironmentState
 
 _TOLD = 8
 """How many of the models that moved are told."""
@@ -23,6 +24,19 @@ def as_approved(plan: Plan) -> dict[ModelId, ApprovedChange]:
 def agreed_of(plan: Plan) -> AgreedPlan:
     """Return a plan as it can be agreed to."""
     return AgreedPlan(plan_id=plan.plan_id, models=as_approved(plan), rests_on=plan.rests_on)
+
+
+def is_there(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> bool:
+    """Say whether a plan was carried out already: the target holds every version that it brings.
+
+    Where it brings no other version (tests and descriptions, a rebuild by force), asking for it again tells.
+    """
+    left = {change.model for change in plan.changes}
+    held = {model: entry.version for model, entry in target.current.items()}
+    return all(
+        held.get(model) == told.to_version and (told.from_version != told.to_version or model not in left)
+        for model, told in agreed.models.items()
+    )
 
 
 def what_moved(agreed: AgreedPlan, plan: Plan) -> tuple[str, ...]:

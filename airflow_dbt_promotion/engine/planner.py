@@ -25,7 +25,7 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, short
-from airflow_dbt_promotion.core.moving import what_moved
+from airflow_dbt_promotion.core.moving import is_there, what_moved
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
@@ -66,7 +66,9 @@ class Planner:
         )
         chosen = request.strategy is not None or target.strategy is not None
         planned = self._able(self._computed(situation, question, shelf), chosen=chosen)
-        return planned if agreed is None else replace(planned, plan=_held_to(agreed, planned.plan))
+        if agreed is None:
+            return planned
+        return replace(planned, plan=_held_to(agreed, planned.plan, planned.situation.target_state))
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
@@ -236,8 +238,13 @@ def _agreed(request: PromotionRequest, agreed: AgreedPlan) -> tuple[ModelId, ...
     return tuple(agreed.models)
 
 
-def _held_to(agreed: AgreedPlan, plan: Plan) -> Plan:
-    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then."""
+def _held_to(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> Plan:
+    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then.
+
+    Where that was carried out already, nothing is left to do.
+    """
+    if is_there(agreed, plan, target):
+        return replace(plan, changes=())
     told = what_moved(agreed, plan)
     if not told:
         return plan
