@@ -53,6 +53,7 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
 
     Raises ConfigError and its kin for configuration that cannot be used; touches no state and runs nothing.
     """
+    from airflow_dbt_promotion.calendars import WallCalendar  # noqa: PLC0415
     from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts  # noqa: PLC0415
     from airflow_dbt_promotion.dbt.commit import commit_of  # noqa: PLC0415
     from airflow_dbt_promotion.dbt.invocation import DbtProject  # noqa: PLC0415
@@ -105,6 +106,7 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
         reader=DbtArtifacts(project_dir),
         processes=LocalProcesses(),
         clock=clock,
+        calendar=WallCalendar(),
         project=config.project_name,
     )
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the lock anew from pyproject.toml, for every platform and Python that the package supports, with a hash for each
+# Writes the locks anew from pyproject.toml, for every platform and Python that the package supports, with a hash for each
 # file and without any address. Keeps the pins that still fit; `UPGRADE=--upgrade` takes the newest.
 set -eu
 
@@ -14,19 +14,29 @@ compile() {
         --output-file "$out" ${UPGRADE:-}
 }
 
+# pip takes `name[extra]==1` for no pin of `name`, and the other way round: where there are extras, say both.
+say_both() {
+    awk '
+        function flush(bare) {
+            if (block ~ /^[A-Za-z0-9._-]+\[/) { bare = block; sub(/\[[^]]*\]/, "", bare); printf "%s", bare }
+            printf "%s", block
+            block = ""
+        }
+        /^[^ #]/ { flush() }
+        { block = block $0 "\n" }
+        END { flush() }
+    ' "$1" >"$1.new"
+    mv "$1.new" "$1"
+}
+
 compile requirements/dev.txt pyproject.toml --extra duckdb --extra object-store --extra postgres --extra dev \
     --constraint requirements/constraints.txt
-echo uv | compile requirements/uv.txt -
+say_both requirements/dev.txt
 
-# pip takes `name[extra]==1` for no pin of `name`, and the other way round: where there are extras, say both.
-awk '
-    function flush(bare) {
-        if (block ~ /^[A-Za-z0-9._-]+\[/) { bare = block; sub(/\[[^]]*\]/, "", bare); printf "%s", bare }
-        printf "%s", block
-        block = ""
-    }
-    /^[^ #]/ { flush() }
-    { block = block $0 "\n" }
-    END { flush() }
-' requirements/dev.txt >requirements/dev.txt.new
-mv requirements/dev.txt.new requirements/dev.txt
+# Whatever can be the same as above is: it is there already when this is installed.
+[ -f requirements/airflow31.txt ] || cp requirements/dev.txt requirements/airflow31.txt
+compile requirements/airflow31.txt pyproject.toml requirements/airflow31.in --extra duckdb --extra postgres \
+    --constraint requirements/constraints.txt
+say_both requirements/airflow31.txt
+
+echo uv | compile requirements/uv.txt -

@@ -45,6 +45,7 @@ from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import Process
+from airflow_dbt_promotion.core.windows import Opening, Windows
 
 
 class FakeClock:
@@ -62,6 +63,31 @@ class FakeClock:
         """Let time pass; return the new instant."""
         self.now += length
         return self.now
+
+
+class FakeCalendar:
+    """Says of windows what it was told: shut until `opens_at`, or for good (`never`, `never_from`); else open.
+
+    The first window is the one to blame or to thank; it is not looked at.
+    """
+
+    def __init__(self) -> None:
+        """Begin with everything open."""
+        self.opens_at: datetime | None = None
+        self.never = False
+        self.never_from: datetime | None = None
+        self.asked: list[datetime] = []
+
+    def opening(self, windows: Windows, at: datetime) -> Opening:
+        """Return what was said."""
+        self.asked.append(at)
+        by, denied = (*windows.deny, *windows.allow)[0], bool(windows.deny)
+        if self.never or (self.never_from is not None and at >= self.never_from):
+            return Opening(is_open=False, denied=denied, by=by if denied else None)
+        if self.opens_at is None or at >= self.opens_at:
+            return Opening(is_open=True, by=next(iter(windows.allow), None))
+        there = self.opens_at.replace(tzinfo=None)
+        return Opening(is_open=False, denied=denied, by=by, opens_at=self.opens_at, opens_there=there)
 
 
 class FakeReader:

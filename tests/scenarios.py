@@ -36,7 +36,7 @@ from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.core.definitions import definition, generic_test, node
-from tests.fakes import FakeClock, FakeProcesses, FakeReader, FakeReleases, FakeWorkshop
+from tests.fakes import FakeCalendar, FakeClock, FakeProcesses, FakeReader, FakeReleases, FakeWorkshop
 
 NOON = datetime(2026, 7, 24, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -264,7 +264,7 @@ class Shop:
         self.workshop = FakeWorkshop(release(), self.clock)
         self.change(project if project is not None else release())
         self.reader, self.store, self.releases = FakeReader(), MemoryStore(), FakeReleases()
-        self.processes = FakeProcesses()
+        self.processes, self.calendar = FakeProcesses(), FakeCalendar()
         self.workshop.releases = self.releases.kept
         self._runs = 0
         self.engine = Engine(
@@ -275,6 +275,7 @@ class Shop:
             reader=self.reader,
             processes=self.processes,
             clock=self.clock,
+            calendar=self.calendar,
             project=PACKAGE,
         )
 

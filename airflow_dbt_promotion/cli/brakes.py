@@ -8,6 +8,7 @@ from argparse import Namespace
 from airflow_dbt_promotion.cli.failures import ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.instants import coming
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.stops import Intervention
 from airflow_dbt_promotion.engine import Engine
@@ -22,6 +23,17 @@ def hold(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
 def release(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
     """Lift the hold of an environment."""
     return _tell(args, engine.release(args.environment, _actor(args), args.reason), terminal)
+
+
+def freeze(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
+    """Let nothing be promoted into an environment for a time."""
+    until = None if args.until is None else coming(args.until, engine.clock())
+    return _tell(args, engine.freeze(args.environment, _actor(args), args.reason, until), terminal)
+
+
+def thaw(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
+    """Lift the freeze of an environment."""
+    return _tell(args, engine.thaw(args.environment, _actor(args), args.reason), terminal)
 
 
 def unblock(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:

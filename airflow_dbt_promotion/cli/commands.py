@@ -78,7 +78,12 @@ def status(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
 
     def places() -> tuple[standing.Place, ...]:
         return tuple(
-            standing.Place(name=place.name, state=engine.observer.state(place.name), working=place.working)
+            standing.Place(
+                name=place.name,
+                state=engine.observer.state(place.name),
+                working=place.working,
+                hours=engine.observer.hours(place.name),
+            )
             for place in chosen
         )
 
@@ -206,6 +211,8 @@ COMMANDS: Mapping[str, Command] = {
     "checkpoints": going_back.checkpoints,
     "hold": brakes.hold,
     "release": brakes.release,
+    "freeze": brakes.freeze,
+    "thaw": brakes.thaw,
     "unblock": brakes.unblock,
     "state": state.state,
 }

@@ -190,6 +190,8 @@ COMMANDS = (
     ("checkpoints", "list what an environment can go back to", recovery.CHECKPOINTS, recovery.checkpoints),
     ("hold", "let nothing be promoted into an environment until it is released", recovery.HOLD, recovery.hold),
     ("release", "lift the hold of an environment", recovery.RELEASE, recovery.release),
+    ("freeze", "let nothing be promoted into an environment for a time", recovery.FREEZE, recovery.freeze),
+    ("thaw", "lift the freeze of an environment", recovery.THAW, recovery.thaw),
     ("unblock", "let versions go again that were blocked", recovery.UNBLOCK, recovery.unblock),
     ("state", "show, verify or copy the state itself, or import what was before it", _STATE, state),
     ("clean", "delete kept releases, and drop relations of ours, that nobody needs any more", _CLEAN, clean),

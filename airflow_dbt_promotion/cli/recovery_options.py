@@ -32,6 +32,16 @@ RELEASE = """\
 examples:
   dbt-promote release --environment production --reason "INC-42 is understood"
 """
+FREEZE = """\
+examples:
+  dbt-promote freeze --environment production --reason "year end" --until 2027-01-04T08:00+01:00
+  dbt-promote freeze --environment production --reason "the board looks at it" --until PT4H
+  dbt-promote freeze --environment production --reason "INC-42"
+"""
+THAW = """\
+examples:
+  dbt-promote thaw --environment production --reason "the books are closed"
+"""
 UNBLOCK = """\
 examples:
   dbt-promote unblock --environment production --models orders --reason "the source was at fault, not the model"
@@ -84,6 +94,21 @@ def hold(parser: argparse.ArgumentParser) -> None:
 def release(parser: argparse.ArgumentParser) -> None:
     """Add the options of `release`."""
     _braking(parser, "the environment whose hold is lifted", "who lifts it")
+
+
+def freeze(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `freeze`."""
+    _braking(parser, "the environment into which nothing is to be promoted", "who freezes it")
+    parser.add_argument(
+        "--until",
+        metavar="INSTANT",
+        help="when it ends by itself: an instant with its zone, or how long (PT4H, P2D); default: by `thaw` alone",
+    )
+
+
+def thaw(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `thaw`."""
+    _braking(parser, "the environment whose freeze is lifted", "who lifts it")
 
 
 def unblock(parser: argparse.ArgumentParser) -> None:

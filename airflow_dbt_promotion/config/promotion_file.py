@@ -9,7 +9,9 @@ from typing import Annotated, Any, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from airflow_dbt_promotion.config.approval_file import ApprovalEntry, approval_of
 from airflow_dbt_promotion.config.typed import kind_of, near, text_keyed, typed_fields
+from airflow_dbt_promotion.config.windows_file import WindowsEntry, windows_of
 from airflow_dbt_promotion.config.yaml_file import YamlFile, read_yaml
 from airflow_dbt_promotion.core.environment import (
     MOST_CHECKPOINTS,
@@ -50,7 +52,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     becomes of a run of code that was never promoted (tell, block). `marks`: whether promotions and runs leave marks in
     the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back. `verify`:
     whether a promotion's tests are run again in place once it is published. `rollback_on_failure`: whether it is taken
-    back where they fail.
+    back where they fail. `windows`: when something may be promoted into it (default: whenever). `approval`:
+    what is asked of people before that (true for one yes; default: nothing).
     """
 
     target: str | UnsetType = UNSET
@@ -73,6 +76,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     verify: bool = False
     rollback_on_failure: bool = False
     keep_checkpoints: Checkpoints = 3
+    windows: WindowsEntry | UnsetType = UNSET
+    approval: ApprovalEntry | bool | UnsetType | None = UNSET
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,7 +116,7 @@ def read_promotion_file(path: Path) -> Promotions:
         raise ConfigError(str(path), f"is empty; begin with `version: {FILE_VERSION}`")
     top = text_keyed(document, document.value, ())
     _check_version(document, top)
-    said = typed_fields(document, top, (), PromotionFile, skip="environments")
+    said = typed_fields(document, top, (), PromotionFile, skip=("environments",))
     state = said.get("state")
     if isinstance(state, str) and not state.strip():
         raise ConfigError(document.place("state"), "is empty; leave it out for the default")
@@ -167,7 +172,11 @@ def _path(document: YamlFile, entries: Mapping[str, object]) -> PromotionPath:
         except InvalidNameError as error:
             raise ConfigError(document.place(*keys), str(error)) from None
         entered = text_keyed(document, {} if entry is None else entry, keys)
-        written[environment] = typed_fields(document, entered, keys, EnvironmentEntry)
+        written[environment] = typed_fields(document, entered, keys, EnvironmentEntry, skip=("windows", "approval"))
+        if "windows" in entered:
+            written[environment]["windows"] = windows_of(document, entered["windows"], (*keys, "windows"))
+        if "approval" in entered:
+            written[environment]["approval"] = approval_of(document, entered["approval"], (*keys, "approval"))
     sources = _sources(document, written)
     made = [_environment(document, name, fields, sources) for name, fields in written.items()]
     return PromotionPath(tuple(made))

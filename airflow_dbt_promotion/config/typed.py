@@ -14,7 +14,7 @@ from airflow_dbt_promotion.config.yaml_file import YamlFile
 from airflow_dbt_promotion.core.errors import ConfigError
 
 
-def text_keyed(document: YamlFile, value: object, keys: tuple[str, ...]) -> dict[str, object]:
+def text_keyed(document: YamlFile, value: object, keys: tuple[object, ...]) -> dict[str, object]:
     """Return a mapping whose keys are all text; raise ConfigError for anything else."""
     if not isinstance(value, dict):
         raise ConfigError(document.place(*keys), f"must be a mapping of keys to values, not {kind_of(value)}")
@@ -25,9 +25,13 @@ def text_keyed(document: YamlFile, value: object, keys: tuple[str, ...]) -> dict
 
 
 def typed_fields(
-    document: YamlFile, found: Mapping[str, object], keys: tuple[str, ...], shape: type[Struct], skip: str = ""
+    document: YamlFile,
+    found: Mapping[str, object],
+    keys: tuple[object, ...],
+    shape: type[Struct],
+    skip: Collection[str] = (),
 ) -> dict[str, object]:
-    """Return the values of a mapping, each converted to the type that its key has in a shape, less one to be skipped.
+    """Return the values of a mapping, each converted to the type that its key has in a shape, less those to be skipped.
 
     Keys that are not there are not in the result. Raises ConfigError for one that the shape does not have.
     """
@@ -37,7 +41,7 @@ def typed_fields(
         if key not in known:
             problem = f"there is no such key{near(key, known)}"
             raise ConfigError(document.place(*keys, key), problem)
-        if key != skip:
+        if key not in skip:
             values[key] = _converted(document.place(*keys, key), value, known[key])
     return values
 

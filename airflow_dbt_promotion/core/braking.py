@@ -8,10 +8,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.errors import NotBlockedError, NotHeldError
+from airflow_dbt_promotion.core.errors import NotBlockedError, NotFrozenError, NotHeldError
 from airflow_dbt_promotion.core.identity import ModelId, PlanId, Version
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.core.stops import Block, Hold, Intervention, InterventionKind
+from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention, InterventionKind
 
 
 class Deed(Struct, frozen=True, kw_only=True):
@@ -34,6 +34,22 @@ def released(state: EnvironmentState, deed: Deed) -> EnvironmentState:
     if state.hold is None:
         raise NotHeldError(state.environment)
     return _noted(replace(state, hold=None), InterventionKind.RELEASE, deed)
+
+
+def frozen(state: EnvironmentState, until: datetime | None, deed: Deed) -> EnvironmentState:
+    """Return a document of an environment into which nothing is promoted until an instant, or until somebody thaws it
+    where that is None.
+    """
+    freeze = Freeze(at=deed.at, actor=deed.actor, reason=deed.reason, until=until)
+    return _noted(replace(state, freeze=freeze), InterventionKind.FREEZE, deed, until=until)
+
+
+def thawed(state: EnvironmentState, deed: Deed) -> EnvironmentState:
+    """Return a document of an environment that is frozen no more. Raises NotFrozenError, also where time ended it."""
+    freeze = state.freeze
+    if freeze is None or (freeze.until is not None and freeze.until <= deed.at):
+        raise NotFrozenError(state.environment)
+    return _noted(replace(state, freeze=None), InterventionKind.THAW, deed)
 
 
 def with_blocks(state: EnvironmentState, versions: Mapping[ModelId, Version], deed: Deed) -> EnvironmentState:
@@ -67,7 +83,8 @@ def _noted(
     kind: InterventionKind,
     deed: Deed,
     models: Mapping[ModelId, tuple[Version, ...]] | None = None,
+    until: datetime | None = None,
 ) -> EnvironmentState:
     """Return a document with one more intervention."""
-    done = Intervention(kind=kind, at=deed.at, actor=deed.actor, reason=deed.reason, models=models or {})
+    done = Intervention(kind=kind, at=deed.at, actor=deed.actor, reason=deed.reason, models=models or {}, until=until)
     return replace(state, interventions=(*state.interventions, done))

@@ -49,7 +49,7 @@ def _of_stops(state: EnvironmentState) -> Iterator[datetime | None]:
         yield from (relation.rows_at for relation in checkpoint.kept.values())
     yield from (block.at for blocks in state.blocks.values() for block in blocks)
     yield state.hold.at if state.hold else None
-    yield from (intervention.at for intervention in state.interventions)
+    yield from (instant for one in state.interventions for instant in (one.at, one.until))
     yield from (leftover.since for leftover in state.leftovers)
     if state.freeze is not None:
         yield from (state.freeze.at, state.freeze.until)

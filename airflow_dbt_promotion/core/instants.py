@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from airflow_dbt_promotion.core.errors import ClockError, InvalidDurationError
+from airflow_dbt_promotion.core.errors import ClockError, InvalidDurationError, InvalidInstantError
 
 Instant = Annotated[datetime, Meta(tz=True)]
 """An instant in a document: one with a time zone."""
@@ -75,6 +75,25 @@ def _from_text(text: str) -> timedelta:
         return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number})
     except OverflowError:
         raise InvalidDurationError(text, f"the longest is {_LONGEST_DAYS} days") from None
+
+
+def coming(told: str, now: datetime) -> datetime:
+    """Return the instant that a text names: one with its zone (`2026-12-24T18:00+01:00`), or a duration from now.
+
+    Raises InvalidInstantError.
+    """
+    try:
+        found = datetime.fromisoformat(told)
+    except ValueError:
+        pass
+    else:
+        if found.tzinfo is None:
+            raise InvalidInstantError(told, "it names no time zone")
+        return utc(found)
+    try:
+        return now + duration(told)
+    except (InvalidDurationError, OverflowError):
+        raise InvalidInstantError(told, "it is neither an instant nor a duration") from None
 
 
 def days(length: timedelta) -> float:

@@ -98,6 +98,8 @@ def _approve(document: dict[str, Any]) -> None:
         record["approved_by"] = []
     if (journal := document.get("journal")) is not None:
         journal["approved_by"] = []
+    for intervention in document.get("interventions", []):
+        intervention["until"] = None
     document |= {"approvals": [], "freeze": None}
 
 

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId
 from airflow_dbt_promotion.core.importing import IMPORTED
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.windows import Hours
 
 PLAN_FORMAT = 2
 
@@ -31,7 +32,7 @@ class Situation(Struct, frozen=True, kw_only=True):
 
     `source_state` is None where the source was never recorded. `project` is what the project is now, None where that is
     not known. `code` are the kept releases that are built from, None where the project at hand is (`project` then), or
-    nothing is built.
+    nothing is built. `hours` is what the target's windows say of `now`.
     """
 
     source: Environment
@@ -42,6 +43,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     project: Release | None
     now: datetime
     code: Code | None = None
+    hours: Hours = Hours()
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
 from airflow_dbt_promotion.core.state import EnvironmentState, Process
+from airflow_dbt_promotion.core.windows import Opening, Windows
 
 
 class StateStore(Protocol):
@@ -245,6 +246,18 @@ class Processes(Protocol):
     def ended(self, process: Process) -> bool:
         """End a process with all that it started, and say whether it is surely gone; False where that cannot be told,
         as of one on another machine.
+        """
+
+
+class Calendar(Protocol):
+    """Knows the clocks of time zones, and the days that recurrences name."""
+
+    def opening(self, windows: Windows, at: datetime) -> Opening:
+        """Return what windows say of an instant; `deny` wins over `allow`.
+
+        It opens at the first instant at which one of `allow` is open (where there is any) and none of `deny` is, looked
+        for as far ahead as `HORIZON`. Takes the windows of a configuration that was read: their zones and rules are
+        known to be right.
         """
 
 

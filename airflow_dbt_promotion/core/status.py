@@ -24,7 +24,8 @@ class LastPromotion(Struct, frozen=True, kw_only=True):
 
 class ModelStatus(Struct, frozen=True, kw_only=True):
     """One model in one environment. `tests` and `soak` are the verdicts for going on to the next environment; `soak` is
-    None in the last. `stops` are those of its blocks and of a hold, where there are any.
+    None in the last. `stops` are those of its blocks and of a hold, where there are any; `hours` say whether it is the
+    time to promote, where the next environment has windows or is frozen.
 
     `pending` says whether the next environment lacks this version. `bypassed` are the kinds of bypasses by which this
     version came in.
@@ -40,6 +41,7 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
     tests: Verdict
     soak: Verdict | None
     stops: tuple[Verdict, ...]
+    hours: tuple[Verdict, ...]
     pending: bool
     drifted: Version | None
     bypassed: tuple[str, ...]
@@ -57,13 +59,13 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
 
     @property
     def validated(self) -> bool:
-        """Whether nothing but coherence and choice keeps it from going on."""
+        """Whether nothing but coherence, choice and the time of day keeps it from going on."""
         return self.tests.passed and self.soak is not None and self.soak.passed and not self.stops
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """The verdicts for going on, those that are not asked left out."""
-        return (self.tests, *((self.soak,) if self.soak is not None else ()), *self.stops)
+        return (self.tests, *((self.soak,) if self.soak is not None else ()), *self.stops, *self.hours)
 
 
 class Drifted(Struct, frozen=True, kw_only=True):
@@ -83,10 +85,13 @@ class Drifted(Struct, frozen=True, kw_only=True):
 
 
 class Following(Struct, frozen=True, kw_only=True):
-    """The environment that promotes from another one: what it asks for, and what it holds."""
+    """The environment that promotes from another one: what it asks for, what it holds, and whether it is the time to
+    promote into it.
+    """
 
     requirement: Requirement
     state: EnvironmentState | None
+    hours: tuple[Verdict, ...] = ()
 
 
 def statuses(
@@ -118,6 +123,7 @@ def statuses(
                 tests=tests,
                 soak=soak if following is not None else None,
                 stops=_stops(model, entry.version, state, following),
+                hours=following.hours if following is not None else (),
                 pending=following is not None
                 and (held is None or held.version != entry.version or held.tests != entry.tests),
                 drifted=drift.version if drift is not None else None,

@@ -60,6 +60,7 @@ class Intervention(Struct, frozen=True, kw_only=True):
     """One time that somebody stepped in; kept for good.
 
     `models` are the versions that it is about: those blocked, unblocked, or left by a rollback; none for a hold.
+    `until` is when a freeze ends by itself.
     """
 
     kind: InterventionKind
@@ -67,3 +68,4 @@ class Intervention(Struct, frozen=True, kw_only=True):
     actor: str
     reason: str
     models: Mapping[ModelId, tuple[Version, ...]] = {}
+    until: Instant | None = None

@@ -26,6 +26,7 @@ from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.window_gate import time_to_promote
 
 _STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
 
@@ -94,7 +95,11 @@ class Weighing:
             changes=tuple(changes),
             held=tuple(held),
             already_current=current,
-            verdicts=(*held_environment(self._target), *self._forbidden()),
+            verdicts=(
+                *held_environment(self._target),
+                *time_to_promote(situation.target.name, self._target, situation.hours, situation.now),
+                *self._forbidden(),
+            ),
             tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from airflow_dbt_promotion.core.environment import PromotionPath
 from airflow_dbt_promotion.core.lock import LEASE
 from airflow_dbt_promotion.core.orders import OnProgress, Progress
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, Processes, ReleaseStore, StateStore, Workshop
+from airflow_dbt_promotion.core.ports import (
+    ArtifactReader,
+    Calendar,
+    Clock,
+    Processes,
+    ReleaseStore,
+    StateStore,
+    Workshop,
+)
 from airflow_dbt_promotion.core.recording import Recording
 from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
@@ -81,6 +89,7 @@ class Engine:
         reader: ArtifactReader,
         processes: Processes,
         clock: Clock,
+        calendar: Calendar,
         project: str | None = None,
         lease: timedelta = LEASE,
     ) -> None:
@@ -89,7 +98,7 @@ class Engine:
         """
         self.path, self.store, self.releases, self.clock = path, store, releases, clock
         memory = Memory(path, store, project)
-        self._planner = Planner(memory, workshop, clock)
+        self._planner = Planner(memory, workshop, clock, calendar)
         self._locks = Locks(memory, processes, clock, lease)
         self._promoter = Promoter(memory, self._locks, self._planner, workshop, clock)
         self._rollbacks = Rollbacks(memory, self._locks, self._planner, self._promoter, clock)
@@ -100,7 +109,7 @@ class Engine:
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
         self.sweeper = Sweeper(memory, self._locks, workshop, self.server, clock)
         self.approvals = Approvals(memory, self._planner, clock)
-        self.observer, self._brakes = Observer(memory, clock), Brakes(memory, clock)
+        self.observer, self._brakes = Observer(memory, clock, calendar), Brakes(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:
         """Return the plan for a request as things stand; writes and runs nothing."""
@@ -137,6 +146,14 @@ class Engine:
     def release(self, environment: str, actor: str, reason: str) -> Intervention:
         """Lift the hold of an environment, on record; see `Brakes.release`."""
         return self._brakes.release(environment, actor, reason)
+
+    def freeze(self, environment: str, actor: str, reason: str, until: datetime | None = None) -> Intervention:
+        """Let nothing be promoted into an environment for a time, on record; see `Brakes.freeze`."""
+        return self._brakes.freeze(environment, actor, reason, until)
+
+    def thaw(self, environment: str, actor: str, reason: str) -> Intervention:
+        """Lift the freeze of an environment, on record; see `Brakes.thaw`."""
+        return self._brakes.thaw(environment, actor, reason)
 
     def unblock(self, environment: str, actor: str, reason: str, models: Sequence[str] | None = None) -> Intervention:
         """Lift blocks of versions, on record; see `Brakes.unblock`."""

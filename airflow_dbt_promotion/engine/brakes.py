@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from airflow_dbt_promotion.core.braking import Deed, held, released, unblocked
+from airflow_dbt_promotion.core.braking import Deed, frozen, held, released, thawed, unblocked
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.errors import ConfigError, NotBlockedError, NotHeldError, ReasonRequiredError
+from airflow_dbt_promotion.core.errors import (
+    ConfigError,
+    NotBlockedError,
+    NotFrozenError,
+    NotHeldError,
+    ReasonRequiredError,
+)
+from airflow_dbt_promotion.core.instants import utc
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -38,6 +46,28 @@ class Brakes:
         if state is None:
             raise NotHeldError(place.name)
         return self._memory.change(place.name, state.project, lambda found: released(found, deed)).interventions[-1]
+
+    def freeze(self, environment: str, actor: str, reason: str, until: datetime | None = None) -> Intervention:
+        """Let nothing be promoted into an environment until an instant, or until somebody thaws it; a freeze that is
+        there is replaced.
+
+        What is going on goes on, but for what is not begun yet; a rollback goes, too. Raises ReasonRequiredError,
+        ConfigError for an instant that is past.
+        """
+        place, deed = self._memory.path.get(environment), self._deed("freeze", actor, reason)
+        ends = None if until is None else utc(until)
+        if ends is not None and ends <= deed.at:
+            raise ConfigError("until", f"{ends:%Y-%m-%d %H:%M:%S} UTC is past; a freeze ends later than now")
+        project = self._project(place, self._memory.read(place.name))
+        return self._memory.change(place.name, project, lambda state: frozen(state, ends, deed)).interventions[-1]
+
+    def thaw(self, environment: str, actor: str, reason: str) -> Intervention:
+        """Lift the freeze of an environment. Raises NotFrozenError, ReasonRequiredError."""
+        place, deed = self._memory.path.get(environment), self._deed("thaw", actor, reason)
+        state = self._memory.read(place.name)
+        if state is None:
+            raise NotFrozenError(place.name)
+        return self._memory.change(place.name, state.project, lambda found: thawed(found, deed)).interventions[-1]
 
     def unblock(self, environment: str, actor: str, reason: str, models: Sequence[str] | None = None) -> Intervention:
         """Lift the blocks of some models, or all that there are.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.eligibility import Verdict
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.names import Names
-from airflow_dbt_promotion.core.ports import Clock
+from airflow_dbt_promotion.core.ports import Calendar, Clock
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionRecord
 from airflow_dbt_promotion.core.status import Drifted, Following, ModelStatus, drifted, statuses
+from airflow_dbt_promotion.core.window_gate import time_to_promote
+from airflow_dbt_promotion.engine.hours import hours_of
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.planner import policy_of
 
@@ -21,9 +24,9 @@ from airflow_dbt_promotion.engine.planner import policy_of
 class Observer:
     """Reads, and only reads."""
 
-    def __init__(self, memory: Memory, clock: Clock) -> None:
-        """Take what is remembered, and the clock."""
-        self._memory, self._clock = memory, clock
+    def __init__(self, memory: Memory, clock: Clock, calendar: Calendar) -> None:
+        """Take what is remembered, the clock, and the calendar."""
+        self._memory, self._clock, self._calendar = memory, clock, calendar
 
     def status(
         self, environment: str | None, models: Sequence[str] | None, soak: timedelta | None = None
@@ -60,6 +63,14 @@ class Observer:
     def state(self, environment: str) -> EnvironmentState | None:
         """Return an environment's document, None where nothing was ever recorded."""
         return self._memory.read(self._memory.path.get(environment).name)
+
+    def hours(self, environment: str | None = None, now: datetime | None = None) -> tuple[Verdict, ...]:
+        """Return the verdicts of the window gate for an environment (None: the last of the path) at an instant (None:
+        this one); nothing where it has no windows and no freeze.
+        """
+        path = self._memory.path
+        place = path.last() if environment is None else path.get(environment)
+        return self._hours(place, self._memory.read(place.name), now or self._clock())
 
     def states(self, environment: str | None) -> tuple[EnvironmentState, ...]:
         """Return the documents of one environment or of all, as far as there are any, in the order of the path."""
@@ -128,7 +139,13 @@ class Observer:
         following = next((other for other in self._memory.path.environments if other.promotes_from == place.name), None)
         if following is None:
             return None
-        return Following(requirement=policy_of(following, soak), state=states.get(following.name))
+        state = states.get(following.name)
+        hours = self._hours(following, state, self._clock())
+        return Following(requirement=policy_of(following, soak), state=state, hours=hours)
+
+    def _hours(self, place: Environment, state: EnvironmentState | None, now: datetime) -> tuple[Verdict, ...]:
+        """Return the verdicts of the window gate."""
+        return time_to_promote(place.name, state, hours_of(self._calendar, place, state, now), now)
 
 
 def _resolved(names: Sequence[str], states: Iterable[EnvironmentState | None]) -> set[ModelId]:

@@ -29,9 +29,10 @@ from airflow_dbt_promotion.core.moving import is_there, what_moved
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
-from airflow_dbt_promotion.core.ports import Clock, Workshop
+from airflow_dbt_promotion.core.ports import Calendar, Clock, Workshop
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState, Journal
+from airflow_dbt_promotion.engine.hours import hours_of
 from airflow_dbt_promotion.engine.memory import Memory, working_state
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.request import PromotionRequest
@@ -42,9 +43,9 @@ from airflow_dbt_promotion.engine.shelf import Shelf
 class Planner:
     """Computes plans; never writes state and never runs a model."""
 
-    def __init__(self, memory: Memory, workshop: Workshop, clock: Clock) -> None:
-        """Take what is remembered, the project at hand, and the clock."""
-        self._memory, self._workshop, self._clock = memory, workshop, clock
+    def __init__(self, memory: Memory, workshop: Workshop, clock: Clock, calendar: Calendar) -> None:
+        """Take what is remembered, the project at hand, the clock, and the calendar."""
+        self._memory, self._workshop, self._clock, self._calendar = memory, workshop, clock, calendar
         self.returning = Returning(memory, workshop, clock)
 
     def plan(self, request: PromotionRequest, *, dry: bool = True) -> Planned:
@@ -169,7 +170,7 @@ class Planner:
         identity = next(
             (state.project for state in (source_state, target_state) if state is not None), ProjectIdentity("")
         )
-        others = memory.others(source.name)
+        others, now = memory.others(source.name), self._clock()
         return Situation(
             source=source,
             target=target,
@@ -177,7 +178,8 @@ class Planner:
             target_state=target_state or EnvironmentState(project=identity, environment=target.name, lineage="new"),
             others=others,
             project=project,
-            now=self._clock(),
+            now=now,
+            hours=hours_of(self._calendar, target, target_state, now),
         )
 
     def _at_hand_for(self, target: Environment) -> Release:

@@ -23,6 +23,13 @@ def link(context: Context) -> str | None:
     return None if base is None else f"{base.rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"
 
 
+def answer_link(context: Context) -> str | None:
+    """Return the address at which people answer what this task asks, None where the run has none."""
+    instance, run = context["ti"], link(context)
+    place = f"tasks/{quote(instance.task_id)}/required_actions?map_index={instance.map_index}"
+    return None if run is None else f"{run}/{place}"
+
+
 def run(context: Context) -> str:
     """Return what all attempts at a task have in common: its DAG, its run, the task, and its place in a mapped one."""
     instance = context["ti"]

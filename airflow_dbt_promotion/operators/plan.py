@@ -29,8 +29,8 @@ class PromotionPlanOperator(RequestingPromotion, SkipMixin):
 
     A plan that has but to wait (soak, evidence, a window, an approval) is a success: others wait for it. What only
     people can lift fails the task without a retry, or skips it (`on_refused="skip"`). Where there is nothing to do,
-    and in a dry run, the tasks right after it are skipped, those of its own task group alone; others go on. The XCom is the `PlanSummary` of
-    `render/planned.py`, also of a refused plan.
+    and in a dry run, the tasks right after it are skipped, those of its own task group alone; others go on. The XCom is
+    the `PlanSummary` of `render/planned.py`, also of a refused plan.
     """
 
     template_fields: Sequence[str] = (*RequestingPromotion.template_fields, "to_approve", "since", "plan_only")

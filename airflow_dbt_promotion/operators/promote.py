@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.hooks import assets
 from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 from airflow_dbt_promotion.operators.requesting import RequestingPromotion
@@ -47,6 +48,7 @@ class PromoteOperator(RequestingPromotion):
     def __init__(  # noqa: PLR0913 - a task's arguments are its interface
         self,
         *,
+        target_environment: str,
         plan: Mapping[str, object] | str | None = None,
         update_state: bool | str = True,
         dry_run: bool | str = False,
@@ -56,7 +58,8 @@ class PromoteOperator(RequestingPromotion):
         lock_timeout: float | str = 60.0,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
-        super().__init__(**kwargs)
+        kwargs["outlets"] = assets.outlets(target_environment, kwargs.get("outlets"))
+        super().__init__(target_environment=target_environment, **kwargs)
         self.plan, self.has_plan = plan, plan is not None
         if self.has_plan and not (self.models is None and self.select is None):
             raise ConfigError("models, select", "the plan says which models go; leave these out, or the plan")
@@ -73,6 +76,7 @@ class PromoteOperator(RequestingPromotion):
         refuse_backfill(context, wanted=self.in_backfills)
         with airflow_errors(), self.hook.engine(self.target_environment, builds=True) as engine:
             told = engine.promote(self._request(context), self._hear)
+            assets.emit(context, self, engine, told)
         self._warn(told.warnings)
         telling.write(self.log, telling.promotion(told))
         answer = telling.summary(told, acting.link(context))

@@ -137,6 +137,8 @@ def answer(environment: str, approval: Approval, verdict: Verdict) -> str:
     words = f"`dbt-promote approve --environment {environment} --plan {name}`"
     if verdict.code == "plan_moved":
         return f"Plan {name} cannot go any more: {verdict.reason}."
+    if verdict.code == "rejected":
+        return f"Plan {name} does not go: {verdict.reason}."
     told = "nobody has said anything yet" if not approval.votes else verdict.reason
     return f"Plan {name} is before people: {told}; {words}, or `reject`, is how they say so."
 

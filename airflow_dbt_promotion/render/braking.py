@@ -1,4 +1,4 @@
-"""A hold that was set or lifted, and blocks that were lifted, as people and machines read it."""
+"""A hold or a freeze that was set or lifted, and blocks that were lifted, as people and machines read it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.stops import Intervention, InterventionKind
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
+from airflow_dbt_promotion.render.remedies import moment
 from airflow_dbt_promotion.render.table import Page
 from airflow_dbt_promotion.render.telling import listed
 
@@ -20,7 +21,9 @@ class UnblockedDocument(Struct, frozen=True, kw_only=True):
 
 
 class InterventionDocument(Struct, frozen=True, kw_only=True):
-    """One time that somebody stepped in: `kind` is `hold`, `release` or `unblock`. `models` are what was unblocked."""
+    """One time that somebody stepped in: `kind` is `hold`, `release`, `unblock`, `freeze` or `thaw`. `models` are what
+    was unblocked, `until` is when a freeze ends by itself.
+    """
 
     schema_version: int
     environment: str
@@ -29,6 +32,7 @@ class InterventionDocument(Struct, frozen=True, kw_only=True):
     actor: str
     reason: str
     models: tuple[UnblockedDocument, ...]
+    until: Instant | None
 
 
 class Intervened(Struct, frozen=True, kw_only=True):
@@ -52,6 +56,7 @@ def document(found: Intervened) -> dict[str, object]:
             models=tuple(
                 UnblockedDocument(unique_id=model, versions=versions) for model, versions in sorted(done.models.items())
             ),
+            until=done.until,
         )
     )
 
@@ -75,6 +80,12 @@ def _told(found: Intervened) -> str:
             return f"Nothing is promoted into {name} until `dbt-promote release --environment {name}`. {on_record}"
         case InterventionKind.RELEASE:
             return f"{name} is held no more: what may go can be promoted again. {on_record}"
+        case InterventionKind.FREEZE:
+            lift = f"`dbt-promote thaw --environment {name}`"
+            ends = f"{moment(done.until)}, or {lift}" if done.until is not None else lift
+            return f"Nothing is promoted into {name} until {ends}. {on_record}"
+        case InterventionKind.THAW:
+            return f"{name} is frozen no more: what may go can be promoted again. {on_record}"
         case _:
             told = [
                 f"{bare_name(model)} {short(version)}"

@@ -26,6 +26,15 @@ class HoldDocument(Struct, frozen=True, kw_only=True):
     plan_id: str | None
 
 
+class FreezeDocument(Struct, frozen=True, kw_only=True):
+    """Nothing is promoted until `until`, or by hand where that is null; it is over once that is past."""
+
+    at: Instant
+    actor: str
+    reason: str
+    until: Instant | None
+
+
 class BlockDocument(Struct, frozen=True, kw_only=True):
     """A version that may not come in again; `plan_id` is the rollback that left it, or null."""
 
@@ -46,6 +55,7 @@ class EnvironmentDocument(Struct, frozen=True, kw_only=True):
     environment: str
     whole: bool
     hold: HoldDocument | None
+    freeze: FreezeDocument | None
     blocks: tuple[BlockDocument, ...]
     checkpoints: int
     newest_checkpoint: str | None
@@ -54,13 +64,16 @@ class EnvironmentDocument(Struct, frozen=True, kw_only=True):
 
 def environment_document(state: EnvironmentState) -> EnvironmentDocument:
     """Return an environment as a whole."""
-    hold, newest = state.hold, next(iter(state.checkpoints), None)
+    hold, freeze, newest = state.hold, state.freeze, next(iter(state.checkpoints), None)
     return EnvironmentDocument(
         environment=state.environment,
         whole=state.unfinalized is None,
         hold=None
         if hold is None
         else HoldDocument(at=hold.at, actor=hold.actor, reason=hold.reason, plan_id=hold.plan_id),
+        freeze=None
+        if freeze is None
+        else FreezeDocument(at=freeze.at, actor=freeze.actor, reason=freeze.reason, until=freeze.until),
         blocks=tuple(
             BlockDocument(
                 unique_id=model,

@@ -49,7 +49,7 @@ class PlannedModel(Struct, frozen=True, kw_only=True):
     """One change of the plan."""
 
     unique_id: str
-    name: str
+    name: str = ""
     change: str
     from_version: str | None
     to_version: str | None
@@ -69,32 +69,15 @@ class AskedWith(Struct, frozen=True, kw_only=True):
     force: bool = False
 
 
-class PlanSummary(Struct, frozen=True, kw_only=True):
-    """A plan as other tasks read it from XCom.
-
-    `models` would go, together, none where there is nothing to do; `held` is how many stay behind. `rests_on` are the
-    versions of the source that it stands on. `allowed` says whether it may go now, `eligible_at` when it may, where
-    time alone can tell; the first fifty of `refusals` are told. `needs_approval`: policy asks people about it, whether
-    they have said yes or not. `moved` are sentences on what moved since an earlier plan. `markdown` is the plan for
-    people, `link` the run in the UI.
+class HandedPlan(Struct, frozen=True, kw_only=True):
+    """As much of a plan as it takes to have it computed again: its changes, the versions of the source that it rests
+    on, and what it was asked for with.
     """
 
     plan_id: str
-    source_environment: str
-    target_environment: str
-    strategy: Strategy
-    allowed: bool
-    eligible_at: Instant | None
     models: tuple[PlannedModel, ...]
     rests_on: dict[str, str]
-    asked_with: AskedWith
-    refusals: tuple[SummaryRefusal, ...]
-    held: int
-    exposures: tuple[ExposureDocument, ...]
-    needs_approval: bool
-    moved: tuple[str, ...]
-    markdown: str
-    link: str | None
+    asked_with: AskedWith = AskedWith()
 
     @property
     def agreed(self) -> AgreedPlan:
@@ -109,6 +92,29 @@ class PlanSummary(Struct, frozen=True, kw_only=True):
             },
             rests_on={ModelId(model): Version(version) for model, version in self.rests_on.items()},
         )
+
+
+class PlanSummary(HandedPlan, frozen=True, kw_only=True):
+    """A plan as other tasks read it from XCom.
+
+    `models` would go, together, none where there is nothing to do; `held` is how many stay behind. `allowed` says
+    whether it may go now, `eligible_at` when it may, where time alone can tell; the first fifty of `refusals` are told.
+    `needs_approval`: policy asks people about it, whether they have said yes or not. `moved` are sentences on what
+    moved since an earlier plan. `markdown` is the plan for people, `link` the run in the UI.
+    """
+
+    source_environment: str
+    target_environment: str
+    strategy: Strategy
+    allowed: bool
+    eligible_at: Instant | None
+    refusals: tuple[SummaryRefusal, ...]
+    held: int
+    exposures: tuple[ExposureDocument, ...]
+    needs_approval: bool
+    moved: tuple[str, ...]
+    markdown: str
+    link: str | None
 
 
 def summary(told: Promotion, request: PromotionRequest, moved: Sequence[str] = ()) -> dict[str, object]:
@@ -132,7 +138,7 @@ def summary(told: Promotion, request: PromotionRequest, moved: Sequence[str] = (
                 )
                 for change in plan.changes
             ),
-            rests_on={model: version for model, version in plan.rests_on.items()},
+            rests_on=dict(plan.rests_on.items()),
             asked_with=_asked_with(request),
             refusals=refusals(told.plan),
             held=len(plan.held),
@@ -159,16 +165,16 @@ def refusals(plan: Plan) -> tuple[SummaryRefusal, ...]:
     )
 
 
-def read(value: object) -> PlanSummary:
+def read(value: object) -> HandedPlan:
     """Return the plan that another task handed over, or that its text holds. Raises ConfigError."""
     try:
-        return msgspec.convert(_read(value) if isinstance(value, str) else value, PlanSummary)
+        return msgspec.convert(_read(value) if isinstance(value, str) else value, HandedPlan)
     except msgspec.ValidationError as error:
         problem = f"this is no plan as PromotionPlanOperator hands it over ({error}); give the output of its task"
         raise ConfigError("plan", problem) from error
 
 
-def request_for(request: PromotionRequest, plan: PlanSummary) -> PromotionRequest:
+def request_for(request: PromotionRequest, plan: HandedPlan) -> PromotionRequest:
     """Return a request for just that plan, with what it was asked for with.
 
     What was begun of it is carried on by whoever is handed it in the same place; another plan there is another deed.
@@ -190,7 +196,7 @@ def request_for(request: PromotionRequest, plan: PlanSummary) -> PromotionReques
     )
 
 
-def named_in(request: PromotionRequest, plan: PlanSummary) -> PromotionRequest:
+def named_in(request: PromotionRequest, plan: HandedPlan) -> PromotionRequest:
     """Return a request for the models of a plan, at whatever version they are by now, with what it was asked for with.
 
     What the plan let come along goes by name.

@@ -105,6 +105,11 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
         GateName.HOLD: {
             "held": "Lift it with `dbt-promote release --environment {target} --reason TEXT`.",
         },
+        GateName.WINDOW: {
+            "frozen": "Lift it with `dbt-promote thaw --environment {target} --reason TEXT`.",
+            "window_closed": "Wait{until}; or change `windows` of {target} in promotion.yml.",
+            "never_opens": "Change `windows` of {target} in promotion.yml.",
+        },
     }
 )
 """What a person can do about each answer that is not `passed`, by gate and code."""

@@ -9,6 +9,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from airflow_dbt_promotion.core import lock
+from airflow_dbt_promotion.core.eligibility import Verdict
 from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import days
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -59,12 +60,13 @@ class ValidatedDocument(Struct, frozen=True, kw_only=True):
 class Place(Struct, frozen=True, kw_only=True):
     """One environment of the path with its document, None where nothing was ever recorded.
 
-    `working`: people work there, it needs no record.
+    `working`: people work there, it needs no record. `hours` say whether it is the time to promote into it.
     """
 
     name: str
     state: EnvironmentState | None
     working: bool = False
+    hours: tuple[Verdict, ...] = ()
 
 
 def validated_document(
@@ -132,7 +134,8 @@ def notes(place: Place) -> tuple[str, ...]:
             "People work here: it holds the project as it is; evidence is made when something is promoted out of it.",
         )
     if state is None:
-        return (f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`.",)
+        told = f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`."
+        return (told, *hours_told(place.hours))
     found = []
     if state.lock is not None:
         found.append(f"Locked by {lock.told(state.lock)}.")
@@ -147,7 +150,12 @@ def notes(place: Place) -> tuple[str, ...]:
         found.append(f"Not whole since {moment(state.unfinalized.since)}: {state.unfinalized.why} ({names}).")
     if state.drift:
         found.append(drift_told(drifted(state)))
-    return (*found, *stops_told(state), *checkpoints_told(state))
+    return (*found, *stops_told(state), *hours_told(place.hours), *checkpoints_told(state))
+
+
+def hours_told(hours: Sequence[Verdict]) -> tuple[str, ...]:
+    """Return why it is not the time to promote into an environment; nothing where it is."""
+    return tuple(f"Not now: {one.reason}." for one in hours if not one.passed)
 
 
 def drift_told(found: Sequence[Drifted]) -> str:
@@ -209,6 +217,8 @@ def _next(one: ModelStatus) -> Cell:
         return Cell("there", Tone.DIM)
     if one.stops:
         return Cell(one.stops[0].code, STATUSES[one.stops[0].status])
+    if one.validated and (shut := next((hour for hour in one.hours if not hour.passed), None)) is not None:
+        return Cell(shut.code, STATUSES[shut.status])
     return Cell("may go", Tone.GOOD_BOLD) if one.validated else Cell("waits", Tone.WAIT)
 
 

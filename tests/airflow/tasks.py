@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -24,8 +25,9 @@ class FakeTaskInstance:
 
     dag_id, task_id, map_index = "dag", "task", -1
 
-    def __init__(self, first: datetime | None = None) -> None:
+    def __init__(self, first: datetime | None = None, try_number: int = 1) -> None:
         self.first, self.pushed = first, dict[str, object]()
+        self.id, self.try_number = uuid4(), try_number
         self.run_id = f"run {next(_NUMBERS)}"
 
     def get_first_reschedule_date(self, context: object) -> datetime | None:  # noqa: ARG002 - Airflow's signature
@@ -41,8 +43,8 @@ class LogOfLines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def info(self, message: str) -> None:
-        self.lines.append(message)
+    def info(self, message: str, *arguments: object) -> None:
+        self.lines.append(message % arguments if arguments else message)
 
     def warning(self, message: str) -> None:
         self.lines.append(f"warning: {message}")
@@ -61,10 +63,15 @@ def a_context(ti: FakeTaskInstance | None = None, user: str | None = None) -> An
 def shop(monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop in memory that every hook leads to."""
     made = Shop()
+    lead_to(made, monkeypatch)
+    return made
+
+
+def lead_to(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every hook lead to a shop."""
 
     @contextmanager
     def engine(self: PromotionHook, environment: str | None = None, *, builds: bool = False) -> Iterator[Engine]:  # noqa: ARG001
-        yield made.engine
+        yield shop.engine
 
     monkeypatch.setattr(PromotionHook, "engine", engine)
-    return made

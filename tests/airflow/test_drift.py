@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import AssetAlias
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_dbt_promotion.core.environment import OnDrift
 from airflow_dbt_promotion.hooks.cosmos import record_run
 from airflow_dbt_promotion.hooks.drift import drift_alias
 from airflow_dbt_promotion.operators.record import RecordRunOperator
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import AirflowFailException, dag_bag
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.scenarios import DAY, Shop, defined, model_id, path, release
 
@@ -136,7 +136,6 @@ def test_an_environment_that_is_a_template_has_no_alias_yet() -> None:
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_airflow_takes_the_event(shop: Shop, tmp_path: Path, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
     from airflow.models.asset import AssetAliasModel, AssetEvent  # noqa: PLC0415 - as late
     from airflow.utils.session import create_session  # noqa: PLC0415 - as late
 
@@ -144,7 +143,7 @@ def test_airflow_takes_the_event(shop: Shop, tmp_path: Path, migrated: Path) -> 
     target = leave(shop, folder)
     file = HOME / "dags" / "drifting.py"
     file.write_text(DAG.format(folder=str(folder), target=str(target)), encoding="utf-8")
-    bag = DagBag(file)
+    bag = dag_bag(file)
     assert bag.import_errors == {}
     ended = bag.dags["drifting"].test()
     file.unlink()

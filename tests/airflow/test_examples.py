@@ -16,6 +16,7 @@ from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.wiring import Place, engine_for
 from tests.airflow.conftest import EXAMPLES, HOME
+from tests.airflow.spellings import AirflowFailException, dag_bag
 
 pytestmark = [pytest.mark.airflow, pytest.mark.dbt, pytest.mark.slow]
 
@@ -63,13 +64,11 @@ class CoffeeShop:
 
     def run(self, dag_id: str, conf: dict[str, Any] | None = None) -> Run:
         """Run a DAG to its end, as `airflow dags test` does; that parses all DAGs, so here it finds but this one."""
-        from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
         for old in (HOME / "dags").iterdir():
             old.unlink()
         for name in (".airflowignore", "dbt", f"{dag_id}.py"):
             (HOME / "dags" / name).symlink_to(EXAMPLES / name)
-        bag = DagBag(HOME / "dags" / f"{dag_id}.py")
+        bag = dag_bag(HOME / "dags" / f"{dag_id}.py")
         assert bag.import_errors == {}
         return Run(bag.dags[dag_id].test(run_conf=conf))
 
@@ -111,10 +110,8 @@ def coffee_shop(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_example_dags_import_without_errors_and_cheaply(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
     monkeypatch.chdir("/")
-    bag = DagBag(EXAMPLES)
+    bag = dag_bag(EXAMPLES)
     assert bag.import_errors == {}
     assert set(bag.dags) == {"scheduled_promotion", "manual_promotion", "cosmos_staging", "nightly_production"}
     assert bag.dags["scheduled_promotion"].task_dict.keys() == {"soaked", "promote"}
@@ -222,9 +219,7 @@ def test_the_nightly_dag_builds_what_was_promoted_however_far_the_checkout_has_m
 
 
 def test_a_run_is_recorded_by_a_task_and_an_environment_adopted(coffee_shop: CoffeeShop) -> None:
-    from airflow.sdk.exceptions import AirflowFailException  # noqa: PLC0415 - needs the home of the fixture
-
-    from airflow_dbt_promotion.operators.record import RecordRunOperator  # noqa: PLC0415 - as late
+    from airflow_dbt_promotion.operators.record import RecordRunOperator  # noqa: PLC0415 - needs the home of the fixture
 
     coffee_shop.build_staging(record=False)
     record = RecordRunOperator(task_id="record", environment="staging", dbt_project_dir=str(coffee_shop.folder))

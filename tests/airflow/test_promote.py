@@ -6,10 +6,10 @@ import sys
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_dbt_promotion.core.errors import LockHeldError
 from airflow_dbt_promotion.operators.promote import PromoteOperator
+from tests.airflow.spellings import AirflowFailException, AirflowSkipException
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.locking import locked
 from tests.scenarios import DAY, Shop, model_id

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import dag_bag
 from tests.airflow.test_examples import IN_PRODUCTION, CoffeeShop, Run, coffee_shop
 
 __all__ = ["coffee_shop"]
@@ -24,13 +25,11 @@ dag = DbtPromotedDag("nightly_drawn", environment="production", dbt_project_dir=
 
 def dag_of(shop: CoffeeShop, **more: object) -> object:
     """Return the DAG that a file draws."""
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
     for old in (HOME / "dags").iterdir():
         old.unlink()
     file = HOME / "dags" / "nightly_drawn.py"
     file.write_text(DAG_FILE.format(project=str(shop.folder), more=more))
-    bag = DagBag(file)
+    bag = dag_bag(file)
     assert bag.import_errors == {}
     return bag.dags["nightly_drawn"]
 

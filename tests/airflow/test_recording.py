@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dbt_promotion.hooks.cosmos import record_run
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.record import RecordRunOperator
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
+from tests.airflow.spellings import AirflowFailException
 from tests.airflow.tasks import shop
 from tests.scenarios import Shop, test_id
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_dbt_promotion.core.errors import DbtError, LockHeldError
 from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import AirflowFailException, AirflowSkipException, dag_bag
 from tests.airflow.tasks import FakeTaskInstance, a_context, shop
 from tests.locking import locked
 from tests.scenarios import DAY, Shop, defined, test_id
@@ -118,11 +118,9 @@ def test_rows_that_could_not_be_built_anew_are_a_warning(opened: Shop) -> None:
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_airflow_takes_production_back(opened: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
     file = HOME / "dags" / "going_back.py"
     file.write_text(DAG, encoding="utf-8")
-    bag = DagBag(file)
+    bag = dag_bag(file)
     assert bag.import_errors == {}
     ended = bag.dags["going_back"].test(run_conf={"reason": "INC-42"})
     file.unlink()

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_dbt_promotion.core.errors import DbtError, LockHeldError, UnservableError
 from airflow_dbt_promotion.operators.run import PromotedBuildOperator
+from tests.airflow.spellings import AirflowFailException
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.fakes import id_of
 from tests.locking import locked

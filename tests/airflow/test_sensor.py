@@ -4,17 +4,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
+
+from airflow_dbt_promotion.core.errors import ClockError
+from airflow_dbt_promotion.sensors.soak import SHORTEST_WAIT, StagingSoakSensor
+from airflow_dbt_promotion.triggers.soak import SoakTrigger
+from tests.airflow.spellings import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-
-from airflow_dbt_promotion.core.errors import ClockError
-from airflow_dbt_promotion.sensors.soak import SHORTEST_WAIT, StagingSoakSensor
-from airflow_dbt_promotion.triggers.soak import SoakTrigger
 from tests.airflow.tasks import FakeTaskInstance, a_context, shop
 from tests.scenarios import DAY, NOON, Shop, model_id, release, test_id
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
 from airflow_dbt_promotion.stores.airflow_variables import at_hand, keys_of
 from airflow_dbt_promotion.triggers.soak import SoakTrigger
 from airflow_dbt_promotion.wiring import Place, engine_for
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import TaskDeferred, dag_bag
 from tests.airflow.tasks import a_context
 from tests.airflow.variables import a_prefix, in_a_task
 from tests.integration.warehouse import DuckDb, Mill
@@ -52,8 +52,6 @@ def mill(migrated: Path, tmp_path: Path, prefix: str) -> Iterator[Mill]:  # noqa
 
 
 def test_a_dag_waits_promotes_and_its_history_is_read_back(mill: Mill, prefix: str) -> None:
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
     mill.edit("promotion.yml", "min_days_in_staging: 1", "min_days_in_staging: 0")
     # The argument says where the state is; what promotion.yml says is another place.
     mill.edit("promotion.yml", f"airflow-variable://{prefix}", "nowhere")
@@ -61,7 +59,7 @@ def test_a_dag_waits_promotes_and_its_history_is_read_back(mill: Mill, prefix: s
     file = HOME / "dags" / "in_variables.py"
     file.write_text(dedent(DAG).replace("PROJECT", repr(str(mill.folder))).replace("STATE", repr(root)))
     try:
-        run = DagBag(file).dags["in_variables"].test()
+        run = dag_bag(file).dags["in_variables"].test()
     finally:
         file.unlink()
     assert {ti.task_id: str(ti.state) for ti in run.get_task_instances()} == {"soaked": "success", "promote": "success"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_dbt_promotion.calendars import WallCalendar
 from airflow_dbt_promotion.cli import main
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, OnDrift, PromotionPath
 from airflow_dbt_promotion.core.identity import environment_name
@@ -67,6 +68,7 @@ class Checkout:
             reader=DbtArtifacts(self.folder),
             processes=LocalProcesses(),
             clock=now,
+            calendar=WallCalendar(),
             project="shop",
         )
 

@@ -303,6 +303,7 @@ interventions = st.builds(
     actor=texts,
     reason=texts,
     models=maps(tuples(versions, most=2), most=2),
+    until=st.none() | instants,
 )
 
 
@@ -373,10 +374,10 @@ documents = st.builds(
     checkpoints=st.lists(checkpoints(), max_size=3, unique_by=lambda found: found.id).map(tuple),
     blocks=maps(st.lists(blocks, min_size=1, max_size=2, unique_by=lambda block: block.version).map(tuple), most=2),
     hold=st.none() | holds,
+    freeze=st.none() | freezes,
     interventions=tuples(interventions, most=2),
     leftovers=tuples(leftovers, most=2),
     approvals=st.lists(approvals, max_size=2, unique_by=lambda found: found.plan_id).map(tuple),
-    freeze=st.none() | freezes,
 )
 
 states = documents.map(lambda state: with_leftovers(replace(state, leftovers=()), state.leftovers))

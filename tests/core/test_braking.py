@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.braking import Deed, held, released, unblocked, with_blocks
+from airflow_dbt_promotion.core.braking import Deed, frozen, held, released, thawed, unblocked, with_blocks
 from airflow_dbt_promotion.core.eligibility import GateName, Requirement
-from airflow_dbt_promotion.core.errors import NotBlockedError, NotHeldError
+from airflow_dbt_promotion.core.errors import NotBlockedError, NotFrozenError, NotHeldError
 from airflow_dbt_promotion.core.identity import PlanId, Version
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.planning import plan
@@ -43,6 +43,22 @@ def test_a_hold_is_set_and_lifted_on_record() -> None:
     ]
     with pytest.raises(NotHeldError, match="staging"):
         released(after, BEN)
+
+
+def test_a_freeze_is_set_and_lifted_on_record_and_ends_by_itself() -> None:
+    state = frozen(empty_state(), NOON + 2 * DAY, ANN)
+    assert state.freeze is not None
+    assert (state.freeze.actor, state.freeze.reason, state.freeze.until) == ("ann", "it doubles rows", NOON + 2 * DAY)
+    after = thawed(state, BEN)
+    assert after.freeze is None
+    assert [(one.kind, one.actor, one.until) for one in after.interventions] == [
+        (InterventionKind.FREEZE, "ann", NOON + 2 * DAY),
+        (InterventionKind.THAW, "ben", None),
+    ]
+    assert thawed(frozen(empty_state(), None, ANN), BEN).freeze is None
+    for nothing in (after, frozen(empty_state(), NOON + DAY, ANN)):
+        with pytest.raises(NotFrozenError, match="staging is not frozen"):
+            thawed(nothing, BEN)
 
 
 def test_versions_are_blocked_once_and_unblocked_by_model() -> None:

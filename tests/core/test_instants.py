@@ -8,11 +8,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_dbt_promotion.core.errors import ClockError, InvalidDurationError
-from airflow_dbt_promotion.core.instants import SKEW, check_past, days, duration, readable, utc
+from airflow_dbt_promotion.core.errors import ClockError, InvalidDurationError, InvalidInstantError
+from airflow_dbt_promotion.core.instants import SKEW, check_past, coming, days, duration, readable, utc
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("2026-12-24T18:00+01:00", "2026-12-24T17:00:00+00:00"),
+        ("2026-12-24T17:00Z", "2026-12-24T17:00:00+00:00"),
+        ("PT4H", "2026-07-24T16:00:00+00:00"),
+        ("P2D", "2026-07-26T12:00:00+00:00"),
+        ("0.5", "2026-07-25T00:00:00+00:00"),
+    ],
+)
+def test_an_instant_to_come_is_told_as_such_or_as_a_duration(told: str, found: str) -> None:
+    assert coming(told, datetime(2026, 7, 24, 12, tzinfo=UTC)).isoformat() == found
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ("2026-12-24T18:00", "it names no time zone"),
+        ("2026-12-24", "it names no time zone"),
+        ("tomorrow", "neither an instant nor a duration"),
+        ("-1", "neither an instant nor a duration"),
+        ("P1Y", "neither an instant nor a duration"),
+        ("", "neither an instant nor a duration"),
+        ("x" * 100, r"x{77}\.\.\."),
+    ],
+)
+def test_what_names_no_instant_to_come_is_refused(told: str, problem: str) -> None:
+    with pytest.raises(InvalidInstantError, match=problem):
+        coming(told, datetime(2026, 7, 24, 12, tzinfo=UTC))
+    with pytest.raises(InvalidInstantError):
+        coming("P36500D", datetime(9999, 1, 1, tzinfo=UTC))
 
 
 def test_an_instant_is_told_in_utc() -> None:

@@ -75,6 +75,7 @@ def test_an_unreadable_document_stops_it(tmp_path: Path) -> None:
         reader=shop.reader,
         processes=shop.processes,
         clock=shop.clock,
+        calendar=shop.calendar,
     )
     with pytest.raises(CorruptStateError):
         engine.cleaner.waste()

@@ -171,6 +171,7 @@ def engine(shop: Shop, store: JsonFileStore | MemoryStore, project: str | None =
         reader=shop.reader,
         processes=shop.processes,
         clock=shop.clock,
+        calendar=shop.calendar,
         project=project,
     )
 

@@ -241,5 +241,6 @@ def test_an_engine_that_knows_no_project_takes_any() -> None:
         reader=shop.reader,
         processes=shop.processes,
         clock=shop.clock,
+        calendar=shop.calendar,
     )
     assert anyone.record("staging", shop.leave_run("staging", failing=[test_id("orders")])).failed == (ORDERS,)

@@ -20,6 +20,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.rolling_back import How, Return
 from airflow_dbt_promotion.core.state import Drift, PromotionOutcome, Unfinalized
 from airflow_dbt_promotion.core.stops import InterventionKind
+from airflow_dbt_promotion.core.windows import Window, Windows
 from airflow_dbt_promotion.engine import PromotionRequest, Rollback, RollbackRequest
 from airflow_dbt_promotion.failpoints import Failpoint, arm
 from tests.engine.test_resuming import die, die_in
@@ -202,6 +203,21 @@ def test_a_model_that_came_later_leaves_and_its_relation_stays(shop: KeptShop) -
 def test_a_hold_and_blocks_do_not_stop_it(shop: KeptShop) -> None:
     shop.engine.hold("production", "ann", "stop")
     assert back(shop).outcome is PromotionOutcome.PROMOTED
+
+
+def test_neither_a_freeze_nor_windows_stop_it(shop: KeptShop) -> None:
+    """It is the way out of what went wrong, and that happens at night, and before Christmas."""
+    hours = Windows(allow=(Window(name="business hours", zone="UTC"),))
+    closed = opened(KeptShop(defined(), path(windows=hours)))
+    closed.calendar.never = True
+    for one in (shop, closed):
+        one.engine.freeze("production", "ben", "year end")
+        assert one.engine.promote(PromotionRequest(target="production")).outcome is PromotionOutcome.REFUSED
+        told = back(one)
+        assert told.promotion.outcome is PromotionOutcome.PROMOTED
+        assert told.rebuild is not None
+        assert told.rebuild.outcome is PromotionOutcome.PROMOTED
+        assert one.state(PRODUCTION).freeze is not None
 
 
 def test_a_dry_run_tells_all_and_writes_nothing(shop: KeptShop) -> None:

@@ -14,6 +14,7 @@ import airflow_dbt_promotion.core.incoherence
 import airflow_dbt_promotion.core.planning
 import airflow_dbt_promotion.core.rolling_back
 import airflow_dbt_promotion.core.weighing
+import airflow_dbt_promotion.core.window_gate
 import airflow_dbt_promotion.dbt.publish.checks
 import airflow_dbt_promotion.dbt.publish.swapping
 import airflow_dbt_promotion.engine.planner
@@ -30,6 +31,7 @@ MODULES = (
     airflow_dbt_promotion.core.incoherence,
     airflow_dbt_promotion.core.rolling_back,
     airflow_dbt_promotion.core.weighing,
+    airflow_dbt_promotion.core.window_gate,
     airflow_dbt_promotion.core.planning,
     airflow_dbt_promotion.dbt.publish.checks,
     airflow_dbt_promotion.dbt.publish.swapping,

@@ -91,6 +91,7 @@ class Owner:
             reader=shop.reader,
             processes=processes,
             clock=shop.clock,
+            calendar=shop.calendar,
             project=PACKAGE,
         )
 

@@ -23,7 +23,7 @@ from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.processes import LocalProcesses
 from airflow_dbt_promotion.stores import open_store
 from tests.core.definitions import definition, generic_test, node
-from tests.fakes import FakeReader, FakeReleases, FakeWorkshop
+from tests.fakes import FakeCalendar, FakeReader, FakeReleases, FakeWorkshop
 from tests.scenarios import DAY, NOON, dbt_run, empty_state, path, recorded
 
 PRODUCTION = EnvironmentName("production")
@@ -64,6 +64,7 @@ def engine(store: StateStore, models: int) -> Engine:
         reader=FakeReader(),
         processes=LocalProcesses(),
         clock=clock,
+        calendar=FakeCalendar(),
         lease=timedelta(minutes=10),
     )
 

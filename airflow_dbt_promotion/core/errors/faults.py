@@ -104,6 +104,17 @@ class NotHeldError(InputError):
         super().__init__(f"{environment} is not held; there is nothing to release")
 
 
+class NotFrozenError(InputError):
+    """A freeze that was to be lifted, where none holds."""
+
+    code = "not_frozen"
+
+    def __init__(self, environment: str) -> None:
+        """Take the environment."""
+        self.environment = environment
+        super().__init__(f"{environment} is not frozen; there is nothing to thaw")
+
+
 class NotBlockedError(InputError):
     """Blocks that were to be lifted, where there are none."""
 

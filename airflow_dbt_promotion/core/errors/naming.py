@@ -152,6 +152,21 @@ class ReasonRequiredError(InputError):
         super().__init__(f"{bypass} is recorded for good; say why with a reason (`--reason TEXT`, reason=...)")
 
 
+class InvalidInstantError(InputError):
+    """A text that names no instant to come."""
+
+    code = "bad_instant"
+
+    def __init__(self, value: str, why: str) -> None:
+        """Take the text as given and the complaint."""
+        self.value = value
+        shown = value if len(value) <= SHOWN else value[: SHOWN - 3] + "..."
+        super().__init__(
+            f"{shown!r} is not a usable end: {why}. Give an instant with its zone (2026-12-24T18:00+01:00, "
+            f"2026-12-24T17:00Z), or how long in ISO 8601 (PT4H, P2D)"
+        )
+
+
 class InvalidDurationError(InputError):
     """A number of days or an ISO 8601 duration that is none."""
 
