@@ -20,10 +20,10 @@ from benchmarks.rows import Report, Row, document, growth, table
 
 _ROUNDS = 5
 _QUICK_ROUNDS = 3
-_UNPREPARED = {"imports", "publish"}
+_UNPREPARED = {"imports", "dag", "publish"}
 """Parts that ask for no project of those that are kept in the cache."""
 
-_PARTS = ("load", "changes", "plan", "released", "stores", "status", "imports", "publish")
+_PARTS = ("load", "changes", "plan", "released", "stores", "status", "imports", "dag", "publish")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
     if "imports" in said.only:
         rows += _told(beside.imports(rounds))
+    if "dag" in said.only:
+        rows += _told(beside.dag(rounds))
     notes += growth(rows)
     if "publish" in said.only:
         publishing = Publishing(sizes, quick=said.quick)

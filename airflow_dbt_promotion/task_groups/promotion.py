@@ -36,9 +36,8 @@ class DbtPromotionTaskGroup(TaskGroup):
 
     With `models` or `select` it waits until all of them have soaked, and plans again then: people are asked about just
     that plan, and just that plan goes. Without, all that may go now goes, and nothing is waited for unless `wait`: then
-    until anything may go, for `soak_timeout` at the most (20 hours). Where policy asks people about some models only,
-    the others go first, and wait for nobody. Whether it is verified and taken back, policy says, or `verify` and
-    `rollback_on_failure`; the promotion does both in its own task.
+    until anything may go, for `soak_timeout` at the most (20 hours). Whether it is verified and taken back, policy
+    says, or `verify` and `rollback_on_failure`; the promotion does both in its own task.
 
     All arguments of `PromoteOperator` are taken, but for `plan`, and `approvers`, `on_rejected`, `on_timeout`,
     `notifiers` of `PromotionApprovalOperator`; they can be templated as they can there. `approval_timeout` is for how

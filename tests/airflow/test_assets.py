@@ -201,7 +201,9 @@ def test_an_airflow_without_partitions_has_plain_events_alone(shop: Shop, monkey
     assert ENVIRONMENT in events.sent
 
 
-def test_a_promotion_of_very_many_models_says_that_it_left_some_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_promotion_of_very_many_models_says_that_it_left_some_out(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     soaked(shop)
     log = LogOfLines()
     monkeypatch.setattr(PromoteOperator, "log", log)

@@ -11,13 +11,17 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
-from airflow_dbt_promotion.core.approvals import Decision, Identity, Vote
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.engine import PromotionRequest
+from airflow_dbt_promotion.failpoints import Failpoint
+from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator
 from airflow_dbt_promotion.operators.plan import PromotionPlanOperator
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.render import planned
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
+from tests.engine.test_resuming import die_in
 from tests.scenarios import DAY, Shop, dashboard, model_id, release
 
 __all__ = ["shop"]
@@ -174,12 +178,7 @@ def test_an_approval_is_of_the_plan_that_is_applied(shop: Shop) -> None:
     handed = plan()
     with pytest.raises(AirflowFailException, match="nobody was asked yet"):
         promoting(plan=handed).execute(a_context())
-    request = planned.request_for(promoting()._request(a_context()), planned.read(handed))
-    from airflow_dbt_promotion.core.approvals import Person  # noqa: PLC0415 - beside its use
-
-    asked = shop.engine.approvals.ask(request, shop.engine.plan(request), Person(name="ann", identity=Identity.AIRFLOW))
-    vote = Vote(decision=Decision.APPROVE, at=shop.clock(), actor="bob", identity=Identity.AIRFLOW)
-    shop.engine.approvals.vote("production", asked.plan_id, vote)
+    say_yes(shop, handed)
     assert promoting(plan=handed).execute(a_context())["outcome"] == "promoted"
 
 
@@ -196,9 +195,7 @@ def test_the_sensor_waits_for_what_is_planned_under_the_conditions_of_the_plan(s
 
 
 def test_a_plan_of_a_thousand_models_has_markdown_that_is_cut_with_a_note(shop: Shop) -> None:
-    shop.change(
-        release({f"int_finance__a_name_as_long_as_teams_give_{number:_>40}": () for number in range(1_000)})
-    )
+    shop.change(release({f"int_finance__a_name_as_long_as_teams_give_{number:_>40}": () for number in range(1_000)}))
     soaked(shop)
     told = plan()
     assert len(told["models"]) == 1_000
@@ -206,3 +203,38 @@ def test_a_plan_of_a_thousand_models_has_markdown_that_is_cut_with_a_note(shop: 
     assert told["markdown"].endswith("the log of the task that planned has all of it._\n")
     assert len(json.dumps(told)) < 1_000_000
     assert promoting(plan=repr(told)).execute(a_context())["outcome"] == "promoted"
+
+
+def test_a_plan_whose_promotion_was_killed_is_carried_on_by_the_retry(shop: Shop) -> None:
+    soaked(shop)
+    handed, ti = plan(), FakeTaskInstance()
+    die_in(shop, Failpoint.MODEL_PUBLISHED, lambda: promoting(plan=handed).execute(a_context(ti)))
+    told: Any = promoting(plan=handed).execute(a_context(ti))
+    assert (told["outcome"], told["plan_id"]) == ("promoted", handed["plan_id"])
+    state = shop.engine.observer.state("production")
+    assert state is not None
+    assert [(record.plan_id, record.attempts) for record in state.history] == [(handed["plan_id"], 2)]
+
+
+def test_nobody_is_asked_again_about_a_plan_that_was_carried_out(shop: Shop) -> None:
+    asks_people(shop)
+    soaked(shop)
+    handed = plan()
+    approval = say_yes(shop, handed)
+    assert promoting(plan=handed).execute(a_context())["outcome"] == "promoted"
+    shop.clock.pass_by(10 * DAY)
+    task = PromotionApprovalOperator(
+        task_id="approve", target_environment="production", plan=handed, dbt_project_dir="/shop"
+    )
+    ti: Any = FakeTaskInstance()
+    ti.try_number = 2
+    told = task.execute(a_context(ti))
+    assert (told["approved"], told["plan_id"]) == (True, approval.plan_id)
+
+
+def say_yes(shop: Shop, handed: Any) -> Approval:
+    """Let bob approve a plan that was handed on."""
+    request = planned.request_for(PromotionRequest(target="production", actor="ann"), planned.read(handed))
+    asked = shop.engine.approvals.ask(request, shop.engine.plan(request), Person(name="ann", identity=Identity.AIRFLOW))
+    vote = Vote(decision=Decision.APPROVE, at=shop.clock(), actor="bob", identity=Identity.AIRFLOW)
+    return shop.engine.approvals.vote("production", asked.plan_id, vote)

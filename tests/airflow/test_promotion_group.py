@@ -86,7 +86,7 @@ def test_a_promotion_that_died_is_tried_again_unless_somebody_says_how_often(tmp
     assert [task.retries for task in a_dag(folder, default_args={"retries": 5}).tasks] == [5, 5]
     assert [task.retries for task in a_dag(folder, operator_args={"retries": 0, "pool": "dbt"}).tasks] == [0, 0]
     assert {task.pool for task in a_dag(folder, operator_args={"pool": "dbt"}).tasks} == {"dbt"}
-    with DAG("by_hand", default_args={"dbt_project_dir": folder}) as dag:
+    with DAG("by_hand", schedule=None, default_args={"dbt_project_dir": folder}) as dag:
         DbtPromotionTaskGroup(target_environment="production", default_args={"retries": 4})
     assert drawn(dag) == ["plan", "promote", "done"]
     assert {task.retries for task in dag.tasks if task.task_id != "promotion.done"} == {4}
