@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 def refuse_backfill(context: Context, *, wanted: bool) -> None:
     """Raise what skips a task of a backfill, unless it is wanted: every run of it would promote what is there now."""
+    if wanted:
+        return
     run_type = getattr(context["dag_run"], "run_type", None)
-    if not wanted and getattr(run_type, "value", run_type) == "backfill":
+    if getattr(run_type, "value", run_type) == "backfill":
         raise skip(
             "this run is a backfill, and a promotion is about now, whatever interval a run is of; "
             "in_backfills=True promotes all the same"

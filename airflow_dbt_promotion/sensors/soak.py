@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_dbt_promotion.hooks.at_project import AtProject
+from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
 from airflow_dbt_promotion.sensors.sleeping import SHORTEST_WAIT, Sleep, SleepingSensor, told
 from airflow_dbt_promotion.sensors.waiting import Waiting
@@ -71,6 +72,7 @@ class StagingSoakSensor(AtProject, SleepingSensor):
 
     def execute(self, context: Context) -> list[str]:
         """Ask; where the answer is not yet, sleep."""
+        refuse_backfill(context, wanted=self.in_backfills)
         began = None if self.deferrable else context["ti"].get_first_reschedule_date(context)
         return self._ask(began)
 

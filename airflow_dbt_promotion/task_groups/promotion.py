@@ -74,6 +74,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         self._where: dict[str, Any] = {"target_environment": target_environment}
         self._asked: dict[str, Any] = {"models": models, "select": select, **asked}
         self._how, self._dry_run = how, dry_run
+        self._now = {"in_backfills": how.get("in_backfills", False)}
         self._named, self._wait = is_named(models, select), wait
         self._soak_timeout, self._approval_timeout = soak_timeout, approval_timeout
         project = cast("ProjectOptions", {name: value for name, value in {**held, **given}.items() if name in _PROJECT})
@@ -88,7 +89,9 @@ class DbtPromotionTaskGroup(TaskGroup):
             tasks.append(self._soaked())
         if steps.routine:
             tasks += [self._window("window_for_routine")] if steps.window else []
-            tasks.append(self._promote("promote_routine", f"Promote{into} what needs nobody's approval"))
+            tasks.append(
+                self._promote("promote_routine", f"Promote{into} what needs nobody's approval", dry_run=self._dry_run)
+            )
         plan = self._plan("plan", f"Plan what goes{into}")
         tasks.append(plan)
         if self._named:
@@ -119,7 +122,7 @@ class DbtPromotionTaskGroup(TaskGroup):
             least = self._asked.get("min_days_in_staging")
             waits = {"min_days_in_staging": least, "mode_of_waiting": "any", "soft_fail": True}
             waits["timeout"] = self._soak_timeout or _DAYTIME
-        told = {**self._where, **waits, **self._every}
+        told = {**self._where, **waits, **self._now, **self._every}
         return StagingSoakSensor(task_id="soaked", task_display_name="Wait for the soak", **told)
 
     def _approval(self, plan: PromotionPlanOperator) -> BaseOperator:
@@ -137,7 +140,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         """Add the sensor that waits until it is the time."""
         from airflow_dbt_promotion.sensors.window import PromotionWindowSensor  # noqa: PLC0415 - as above
 
-        told = {**self._where, "soft_fail": self._is_soft, **self._every}
+        told = {**self._where, "soft_fail": self._is_soft, **self._now, **self._every}
         return PromotionWindowSensor(task_id=task_id, task_display_name="Wait for the window", **told)
 
     def _promote(self, task_id: str, name: str, **more: Any) -> BaseOperator:  # noqa: ANN401 - as the operator's

@@ -190,10 +190,11 @@ def test_what_cosmos_builds_task_by_task_is_evidence_that_goes_to_production(cof
     assert all(status.validated for name, status in statuses.items() if name != "wrong")
     assert not any((coffee_shop.folder / "target").glob("run_results.json"))
 
-    promoted = coffee_shop.run("scheduled_promotion").told("promotion.promote")
+    run = coffee_shop.run("scheduled_promotion")
+    promoted = run.told("promotion.promote")
     assert promoted["outcome"] == "promoted"
     assert len(promoted["models"]) == IN_PRODUCTION
-    assert promoted["held"] == 1
+    assert run.told("promotion.plan")["held"] == 1
 
 
 def test_the_nightly_dag_builds_what_was_promoted_however_far_the_checkout_has_moved(coffee_shop: CoffeeShop) -> None:

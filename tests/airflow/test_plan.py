@@ -20,6 +20,7 @@ from airflow_dbt_promotion.operators.plan import PromotionPlanOperator
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.render import planned
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
+from airflow_dbt_promotion.sensors.window import PromotionWindowSensor
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.engine.test_resuming import die_in
 from tests.scenarios import DAY, Shop, dashboard, model_id, release
@@ -106,7 +107,11 @@ def test_a_backfill_plans_and_promotes_nothing_unless_it_is_told_to(shop: Shop) 
     soaked(shop)
     context = a_context()
     context["dag_run"].run_type = SimpleNamespace(value="backfill")
-    for task in (planning(), promoting()):
+    sensors = [
+        sensor(task_id="wait", dbt_project_dir="/shop", in_backfills=False)
+        for sensor in (StagingSoakSensor, PromotionWindowSensor)
+    ]
+    for task in (planning(), promoting(), *sensors):
         with pytest.raises(AirflowSkipException, match="a promotion is about now"):
             task.execute(context)
     assert shop.engine.observer.state("production") is None

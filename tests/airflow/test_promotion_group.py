@@ -106,12 +106,17 @@ def test_each_argument_reaches_the_task_that_it_is_for(tmp_path: Path) -> None:
     tasks: Any = {task.task_id.removeprefix("promotion."): task for task in dag.tasks}
     assert (tasks["plan"].models, tasks["plan_again"].include_upstream) == (["orders"], True)
     assert (tasks["plan"].plan_only, tasks["promote"].plan_only) == ("{{ params.dry_run }}", False)
+    assert (tasks["promote"].in_backfills, tasks["soaked"].in_backfills) == (False, False)
     assert (tasks["promote"].verify, tasks["promote"].lock_timeout, tasks["promote"].models) == (True, 5, None)
     assert (tasks["approve"].approvers, tasks["approve"].on_rejected, tasks["soaked"].soft_fail) == (
         ["bob"],
         "skip",
         True,
     )
+    every = a_dag(str(tmp_path / "nowhere"), dry_run=True, in_backfills=True)
+    routine: Any = every.get_task("promotion.promote_routine")
+    window: Any = every.get_task("promotion.window")
+    assert (routine.plan_only, routine.in_backfills, window.in_backfills) == (True, True, True)
     with pytest.raises(TypeError, match="no_such_argument"):
         a_dag(project(tmp_path), no_such_argument=1)
 
@@ -126,6 +131,9 @@ PROJECT = {project!r}
 """
 SCHEDULED = """
 DbtPromotionDag("scheduled", target_environment="production", dbt_project_dir=PROJECT)
+"""
+EVERY_STEP = """
+DbtPromotionDag("every_step", target_environment="{{ 'production' }}", dbt_project_dir=PROJECT)
 """
 BY_HAND = """
 with DAG("by_hand", params={"models": Param([], type="array")}, default_args={"dbt_project_dir": PROJECT}):
@@ -259,8 +267,16 @@ def test_an_approval_that_is_there_already_is_the_plans_and_a_rejection_ends_it(
     pipelines.mill.write("models/lonely.sql", "select 2 as id")
     assert pipelines.mill.build_staging()
     say(pipelines, Decision.REJECT)
-    rejected = pipelines.run("scheduled", SCHEDULED)
-    assert states(rejected) == {"plan": "success", "approve": "failed", "promote": "upstream_failed"}
+    rejected = pipelines.run("every_step", EVERY_STEP)
+    assert states(rejected) == {
+        "window_for_routine": "success",
+        "promote_routine": "success",
+        "plan": "success",
+        "approve": "failed",
+        "window": "upstream_failed",
+        "promote": "upstream_failed",
+    }
+    assert rejected.told("promotion.promote_routine")["outcome"] == "nothing_to_do"
     assert len(pipelines.state().history) == 1
 
 
