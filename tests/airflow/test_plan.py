@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
@@ -15,6 +14,7 @@ from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, P
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.failpoints import Failpoint
+from airflow_dbt_promotion.hooks.endings import exceptions
 from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator
 from airflow_dbt_promotion.operators.plan import PromotionPlanOperator
 from airflow_dbt_promotion.operators.promote import PromoteOperator
@@ -26,6 +26,10 @@ from tests.engine.test_resuming import die_in
 from tests.scenarios import DAY, Shop, dashboard, model_id, release
 
 __all__ = ["shop"]
+
+AirflowFailException: type[Exception] = exceptions().AirflowFailException
+AirflowSkipException: type[Exception] = exceptions().AirflowSkipException
+TaskDeferred: type[BaseException] = exceptions().TaskDeferred
 
 
 def planning(**arguments: Any) -> PromotionPlanOperator:
