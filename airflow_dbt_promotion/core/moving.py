@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core.approvals import AgreedPlan, ApprovedChange
+from airflow_dbt_promotion.core.eligibility import GateName, blocked
 from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -37,6 +40,21 @@ def is_there(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> bool:
         held.get(model) == told.to_version and (told.from_version != told.to_version or model not in left)
         for model, told in agreed.models.items()
     )
+
+
+def held_to(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> Plan:
+    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then.
+
+    Where that was carried out already, nothing is left to do.
+    """
+    if is_there(agreed, plan, target):
+        return replace(plan, changes=())
+    told = what_moved(agreed, plan)
+    if not told:
+        return plan
+    reason = f"the plan {short(agreed.plan_id)} that was agreed to is another one by now: {'; '.join(told)}; plan again"
+    others = (verdict for verdict in plan.verdicts if verdict.gate is not GateName.APPROVAL)
+    return replace(plan, verdicts=(blocked(GateName.SOURCE, "plan_moved", reason), *others))
 
 
 def what_moved(agreed: AgreedPlan, plan: Plan) -> tuple[str, ...]:

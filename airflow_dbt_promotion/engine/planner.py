@@ -24,8 +24,8 @@ from airflow_dbt_promotion.core.errors import (
     SourcesError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, short
-from airflow_dbt_promotion.core.moving import is_there, what_moved
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.moving import held_to
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
@@ -66,10 +66,10 @@ class Planner:
             to_approve=request.to_approve,
         )
         chosen = request.strategy is not None or target.strategy is not None
-        planned = self._able(self._computed(situation, question, shelf), chosen=chosen)
+        planned = self._timed(self._able(self._computed(situation, question, shelf), chosen=chosen))
         if agreed is None:
             return planned
-        return replace(planned, plan=_held_to(agreed, planned.plan, planned.situation.target_state))
+        return replace(planned, plan=held_to(agreed, planned.plan, planned.situation.target_state))
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
@@ -87,7 +87,7 @@ class Planner:
             question = replace(question, models=models, pinned=planned.plan.rests_on)
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
-        return self._able(self._computed(situation, question, planned.shelf), chosen=True)
+        return self._timed(self._able(self._computed(situation, question, planned.shelf), chosen=True))
 
     def resumed(self, target: Environment, journal: Journal) -> Planned:
         """Return the plan of a promotion that broke off, as things stand now; its id is the same if nothing moved."""
@@ -133,6 +133,13 @@ class Planner:
             plan=replace(plan, strategy=default, choices=others),
             question=replace(planned.question, choices=others),
         )
+
+    def _timed(self, planned: Planned) -> Planned:
+        """Ask the target's windows of the instant at which every gate could pass: a soak may end at night."""
+        plan, windows = planned.plan, planned.situation.target.windows
+        if windows.always or (at := plan.all_pass_at) is None:
+            return planned
+        return replace(planned, plan=replace(plan, then=self._calendar.opening(windows, at)))
 
     # --- from kept releases -------------------------------------------------------------------------------------------
 
@@ -238,21 +245,6 @@ def _agreed(request: PromotionRequest, agreed: AgreedPlan) -> tuple[ModelId, ...
     if request.models is not None or request.select is not None:
         raise ConfigError("models, select", "the plan that was agreed to says which models go; leave these out")
     return tuple(agreed.models)
-
-
-def _held_to(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> Plan:
-    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then.
-
-    Where that was carried out already, nothing is left to do.
-    """
-    if is_there(agreed, plan, target):
-        return replace(plan, changes=())
-    told = what_moved(agreed, plan)
-    if not told:
-        return plan
-    reason = f"the plan {short(agreed.plan_id)} that was agreed to is another one by now: {'; '.join(told)}; plan again"
-    others = (verdict for verdict in plan.verdicts if verdict.gate is not GateName.APPROVAL)
-    return replace(plan, verdicts=(blocked(GateName.SOURCE, "plan_moved", reason), *others))
 
 
 def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:

@@ -39,10 +39,10 @@ class DbtPromotionTaskGroup(TaskGroup):
     until anything may go, for `soak_timeout` at the most (20 hours). Whether it is verified and taken back, policy
     says, or `verify` and `rollback_on_failure`; the promotion does both in its own task.
 
-    All arguments of `PromoteOperator` are taken, but for `plan`, and `approvers`, `on_rejected`, `on_timeout`,
-    `notifiers` of `PromotionApprovalOperator`; they can be templated as they can there. `approval_timeout` is for how
-    long people are waited for: without models 20 hours, after which what they were asked about is skipped and the next
-    run asks again; else without end.
+    The arguments of `PromoteOperator` are taken, but for `plan` and `update_state`, and `approvers`, `on_rejected`,
+    `on_timeout`, `notifiers` of `PromotionApprovalOperator`; they can be templated as they can there.
+    `approval_timeout` is for how long people are waited for: without models 20 hours, after which what they were asked
+    about is skipped and the next run asks again; else without end.
 
     What is drawn is decided from promotion.yml where the DAG is parsed; where that cannot be read, every step is drawn.
     Where there is nothing to do, and in a `dry_run`, what comes after the plan is skipped. Tasks after the group run

@@ -14,22 +14,18 @@ from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, P
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.failpoints import Failpoint
-from airflow_dbt_promotion.hooks.endings import exceptions
 from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator
 from airflow_dbt_promotion.operators.plan import PromotionPlanOperator
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.render import planned
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
 from airflow_dbt_promotion.sensors.window import PromotionWindowSensor
+from tests.airflow.spellings import AirflowFailException, AirflowSkipException, TaskDeferred
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.engine.test_resuming import die_in
 from tests.scenarios import DAY, Shop, dashboard, model_id, release
 
 __all__ = ["shop"]
-
-AirflowFailException: type[Exception] = exceptions().AirflowFailException
-AirflowSkipException: type[Exception] = exceptions().AirflowSkipException
-TaskDeferred: type[BaseException] = exceptions().TaskDeferred
 
 
 def planning(**arguments: Any) -> PromotionPlanOperator:

@@ -15,6 +15,7 @@ from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vot
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.task_groups.promotion import DbtPromotionDag, DbtPromotionTaskGroup
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import dag_bag
 from tests.airflow.test_examples import Run
 from tests.integration.warehouse import DuckDb, Mill
 
@@ -169,13 +170,11 @@ class Pipelines:
 
     def run(self, dag_id: str, text: str, at: pendulum.DateTime | None = None, **params: Any) -> Run:
         """Parse a DAG and run it to its end; a run at the same instant is that run cleared."""
-        from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
         for old in (HOME / "dags").iterdir():
             old.unlink()
         file = HOME / "dags" / f"{dag_id}.py"
         file.write_text(DAG_FILE.format(project=str(self.mill.folder)) + dedent(text))
-        bag = DagBag(file)
+        bag = dag_bag(file)
         assert bag.import_errors == {}
         when = {} if at is None else {"logical_date": at}
         return Run(bag.dags[dag_id].test(run_conf=params or None, **when))
