@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+TOLD = {
+    "plan": "Computes what would go, and hands the plan on. Nothing is written, and nothing is run.",
+    "plan_again": "Computes the plan once more, after the soak: the source may have moved. This is the plan that goes.",
+    "soaked": "Waits, without a worker, until versions are tested and have soaked.",
+    "approve": "Puts just this plan before people, and writes down what they say.",
+    "window": "Waits, without a worker, until a window of the environment is open.",
+    "window_for_routine": "Waits, without a worker, until a window of the environment is open.",
+    "promote_routine": "Promotes what may go without anybody's approval; the rest is planned after it.",
+    "promote": "Promotes just the plan that was handed on; it is verified, and taken back, as policy says.",
+    "done": "Is reached unless something failed, so that what comes after goes on where there was nothing to promote.",
+}
+"""What each step does, for whoever looks at its task."""
+
+
 class Steps(NamedTuple):
     """The steps that are drawn, besides planning and promoting.
 

@@ -11,7 +11,7 @@ from airflow.sdk import DAG, TaskGroup
 
 from airflow_dbt_promotion.hooks.settings import ProjectOptions
 from airflow_dbt_promotion.operators.requesting import ASKED
-from airflow_dbt_promotion.task_groups.pipeline import environment_of, is_named, steps_of
+from airflow_dbt_promotion.task_groups.pipeline import TOLD, environment_of, is_named, steps_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -110,7 +110,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         from airflow_dbt_promotion.operators.plan import PromotionPlanOperator  # noqa: PLC0415 - only where one is made
 
         told = {**self._where, **self._asked, **self._how, "dry_run": self._dry_run, **more, **self._every}
-        return PromotionPlanOperator(task_id=task_id, task_display_name=name, **told)
+        return PromotionPlanOperator(task_id=task_id, task_display_name=name, **{"doc_md": TOLD[task_id], **told})
 
     def _soaked(self, plan: PromotionPlanOperator | None = None) -> BaseOperator:
         """Add the sensor: for all that is planned, or for anything at all."""
@@ -122,7 +122,7 @@ class DbtPromotionTaskGroup(TaskGroup):
             least = self._asked.get("min_days_in_staging")
             waits = {"min_days_in_staging": least, "mode_of_waiting": "any", "soft_fail": True}
             waits["timeout"] = self._soak_timeout or _DAYTIME
-        told = {**self._where, **waits, **self._now, **self._every}
+        told = {"doc_md": TOLD["soaked"], **self._where, **waits, **self._now, **self._every}
         return StagingSoakSensor(task_id="soaked", task_display_name="Wait for the soak", **told)
 
     def _approval(self, plan: PromotionPlanOperator) -> BaseOperator:
@@ -133,14 +133,14 @@ class DbtPromotionTaskGroup(TaskGroup):
         waits: dict[str, Any] = {"response_timeout": self._approval_timeout, **soft}
         if not self._named:
             waits = {"response_timeout": self._approval_timeout or _DAYTIME, "on_timeout": "skip", **soft}
-        told = {**self._where, "plan": plan.output, **waits, **self._approved, **self._every}
+        told = {"doc_md": TOLD["approve"], **self._where, "plan": plan.output, **waits, **self._approved, **self._every}
         return PromotionApprovalOperator(task_id="approve", task_display_name="Ask for approval", **told)
 
     def _window(self, task_id: str) -> BaseOperator:
         """Add the sensor that waits until it is the time."""
         from airflow_dbt_promotion.sensors.window import PromotionWindowSensor  # noqa: PLC0415 - as above
 
-        told = {**self._where, "soft_fail": self._is_soft, **self._now, **self._every}
+        told = {"doc_md": TOLD[task_id], **self._where, "soft_fail": self._is_soft, **self._now, **self._every}
         return PromotionWindowSensor(task_id=task_id, task_display_name="Wait for the window", **told)
 
     def _promote(self, task_id: str, name: str, **more: Any) -> BaseOperator:  # noqa: ANN401 - as the operator's
@@ -149,7 +149,7 @@ class DbtPromotionTaskGroup(TaskGroup):
 
         asked = {} if "plan" in more else self._asked
         told = {**self._where, **asked, **self._how, **self._promoted, **more, **self._every}
-        return PromoteOperator(task_id=task_id, task_display_name=name, **told)
+        return PromoteOperator(task_id=task_id, task_display_name=name, **{"doc_md": TOLD[task_id], **told})
 
     @property
     def _into(self) -> str:
@@ -166,7 +166,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         """Add the end, which is reached unless something failed: what comes after the group is not skipped with it."""
         from airflow.providers.standard.operators.empty import EmptyOperator  # noqa: PLC0415 - only where one is made
 
-        return EmptyOperator(task_id="done", task_display_name="Done", trigger_rule="none_failed")
+        return EmptyOperator(task_id="done", task_display_name="Done", trigger_rule="none_failed", doc_md=TOLD["done"])
 
 
 class DbtPromotionDag(DAG):

@@ -74,6 +74,16 @@ def test_where_promotion_yml_cannot_be_read_every_step_is_drawn(
     assert templated.get_task("promotion.promote").task_display_name == "Promote"
 
 
+def test_each_task_has_a_name_that_people_read_and_says_what_it_does(tmp_path: Path) -> None:
+    every = a_dag(str(tmp_path / "nowhere"), skip_downstream=False, wait=True)
+    named = a_dag(str(tmp_path / "nowhere"), models="orders", operator_args={"doc_md": "ours"})
+    names = {task.task_id: task.task_display_name for task in (*every.tasks, *named.tasks)}
+    assert all(name != id_ and name[0].isupper() for id_, name in names.items())
+    assert names["promotion.promote"] == "Promote to production"
+    assert all(task.doc_md and task.doc_md.endswith(".") for task in every.tasks)
+    assert {task.doc_md for task in named.tasks} == {"ours"}
+
+
 def test_a_dag_runs_once_at_a_time_and_catches_nothing_up_unless_it_is_told_to(tmp_path: Path) -> None:
     dag = a_dag(project(tmp_path), schedule="@daily", start_date=pendulum.datetime(2026, 1, 1, tz="UTC"), tags=["dbt"])
     assert (dag.max_active_runs, dag.catchup, dag.tags) == (1, False, {"dbt"})
