@@ -100,14 +100,15 @@ class PromotionApprovalOperator(AtProject):
         from airflow_dbt_promotion.engine import PromotionRequest  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.hooks import acting  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.operators import approving  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.render import planned  # noqa: PLC0415 - as late
 
         link = acting.answer_link(context)
         request = PromotionRequest(
             target=self.target_environment,
-            agreed=approving.plan_document(self.plan).agreed,
             to_approve=True,
             actor=acting.actor(context),
             link=link,
             run=acting.run(context),
         )
+        request = planned.request_for(request, planned.read(self.plan))
         return approving.Case(request=request, link=link, people=approving.people(self.approvers), until=until)
