@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_dbt_promotion.hooks import assets, display
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
+from airflow_dbt_promotion.links.promotion import ApprovalLink, PromotionLink, RunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,6 +58,7 @@ class PromoteOperator(AtProject):
         "min_successful_runs",
         "lock_timeout",
     )
+    operator_extra_links = (PromotionLink(), ApprovalLink(), RunLink())
     ui_color = "#d5f0dc"
 
     def __init__(  # noqa: PLR0913 - a task's arguments are its interface
@@ -85,7 +88,9 @@ class PromoteOperator(AtProject):
         on_refused: str = "fail",
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
-        super().__init__(**kwargs)
+        kwargs["outlets"] = assets.outlets(target_environment, kwargs.get("outlets"))
+        words = "plan {}for {}" if dry_run is True else "promote {}to {}"
+        super().__init__(**display.named(kwargs, words, display.some(models, select), target_environment))
         self.target_environment, self.models, self.select = target_environment, models, select
         self.min_days_in_staging, self.min_successful_runs = min_days_in_staging, min_successful_runs
         self.require_tests, self.update_state = require_tests, update_state
@@ -106,9 +111,11 @@ class PromoteOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.target_environment, builds=True) as engine:
             told = engine.promote(self._request(context), self._hear)
+            assets.emit(context, self, engine, told)
+            where = acting.promotion_link(engine, told)
         self._warn(told.warnings)
         telling.write(self.log, telling.promotion(told))
-        answer = telling.summary(told, acting.link(context))
+        answer = telling.summary(told, acting.link(context), where)
         return self._ended(context, answer, telling.ending(told, OnRefused(self.on_refused)))
 
     def _request(self, context: Context) -> PromotionRequest:

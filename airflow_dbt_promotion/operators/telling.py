@@ -46,7 +46,8 @@ class SummaryRefusal(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """A promotion as other tasks read it from XCom: small, and the same for every outcome.
 
-    `held` is how many models stay behind; `link` is the run in the UI. The first fifty refusals are told.
+    `held` is how many models stay behind; `link` is the run in the UI, `promotion_link` the run, or CI job, of the
+    newest promotion that went well. The first fifty refusals are told.
     """
 
     outcome: PromotionOutcome
@@ -60,9 +61,10 @@ class Summary(Struct, frozen=True, kw_only=True):
     refusals: tuple[SummaryRefusal, ...]
     held: int
     link: str | None
+    promotion_link: str | None
 
 
-def summary(told: Promotion, link: str | None) -> dict[str, object]:
+def summary(told: Promotion, link: str | None, promotion_link: str | None = None) -> dict[str, object]:
     """Return the XCom of a promotion: a `Summary` as dicts, lists and text."""
     plan = told.plan
     return builtins(
@@ -78,6 +80,7 @@ def summary(told: Promotion, link: str | None) -> dict[str, object]:
             refusals=_refusals(told),
             held=len(plan.held),
             link=link,
+            promotion_link=promotion_link,
         )
     )
 

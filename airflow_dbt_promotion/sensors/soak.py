@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 
+from airflow_dbt_promotion.hooks import display
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.endings import airflow_errors, exceptions, fail, skip
 from airflow_dbt_promotion.sensors.waiting import Waiting
@@ -62,6 +63,8 @@ class StagingSoakSensor(AtProject, BaseSensorOperator):
     ) -> None:
         if timeout is not None:
             kwargs["timeout"] = timeout
+        place = f"for {target_environment}" if target_environment is not None else ""
+        kwargs = display.named(kwargs, "soak {}{}", display.some(models), place)
         super().__init__(mode="poke" if deferrable else "reschedule", **kwargs)
         self.models, self.min_days_in_staging, self.target_environment = models, min_days_in_staging, target_environment
         self.mode_of_waiting = Waiting(mode_of_waiting).value
