@@ -10,7 +10,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_dbt_promotion
-from airflow_dbt_promotion.hooks import assets
+from airflow_dbt_promotion.hooks import acting, assets
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from tests.airflow.conftest import HOME
@@ -224,7 +224,11 @@ def test_addresses_are_stable_and_named_at_the_root() -> None:
 
 @pytest.mark.airflow
 @pytest.mark.slow
-def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
+def test_dags_are_scheduled_on_what_was_promoted(
+    shop: Shop,
+    migrated: Path,  # noqa: ARG001 - an Airflow home
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - needs the home of the fixture
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415 - as late
     from airflow.models.asset import AssetEvent, AssetPartitionDagRun  # noqa: PLC0415 - as late
@@ -239,13 +243,16 @@ def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> 
     DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(consumers, "dags-folder", None)
 
-    first = producer.dags["producer"].test()
-    assert str(first.state) == "success"
-    again = producer.dags["producer"].test()  # nothing to do: no event
-    assert str(again.state) == "success"
+    with monkeypatch.context() as patched:
+        patched.setattr(acting, "run", lambda _: "one run")
+        first = producer.dags["producer"].test()
+        cleared = producer.dags["producer"].test()  # the same run for us, as if its task were cleared: it only tells
+    again = producer.dags["producer"].test()  # nothing to do
+    assert [str(one.state) for one in (first, cleared, again)] == ["success"] * 3
     with create_session() as session:
         found = session.query(AssetEvent).filter_by(source_dag_id="producer").all()
         assert {event.source_run_id for event in found} == {first.run_id}
+        assert {event.extra["run"] for event in found} == {"one run"}
         plain = sorted(event.asset.uri for event in found if event.partition_key is None)
         assert plain == [ENVIRONMENT, *(f"{MODELS}/{name}" for name in NAMES)]
         waiting, _ = DagModel.dags_needing_dagruns(session)[:2]
