@@ -97,17 +97,14 @@ class PromotionApprovalOperator(AtProject):
 
     def _case(self, context: Context, until: datetime | None) -> Case:
         """Return what the rendered arguments put before people. Raises InputError."""
-        from airflow_dbt_promotion.engine import PromotionRequest  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.hooks import acting  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.operators import approving  # noqa: PLC0415 - as late
 
         link = acting.answer_link(context)
-        request = PromotionRequest(
-            target=self.target_environment,
-            agreed=approving.plan_document(self.plan).agreed,
-            to_approve=True,
-            actor=acting.actor(context),
+        plan = approving.plan_document(self.plan)
+        return approving.Case(
+            request=plan.request(self.target_environment, acting.actor(context), link),
             link=link,
-            run=acting.run(context),
+            people=approving.people(self.approvers),
+            until=until,
         )
-        return approving.Case(request=request, link=link, people=approving.people(self.approvers), until=until)

@@ -22,6 +22,7 @@ from airflow_dbt_promotion.core.approvals import (
     Vote,
 )
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict, blocked, passed
+from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.identity import ModelId, PlanId, Version
 from airflow_dbt_promotion.core.plan import Plan
@@ -46,12 +47,27 @@ class PlannedModel(Struct, frozen=True, kw_only=True):
     to_version: str | None
 
 
+class AskedWith(Struct, frozen=True, kw_only=True):
+    """What the plan was asked for with, as far as people agree to it."""
+
+    soak: timedelta | None = None
+    min_successful_runs: int | None = None
+    require_tests: bool = True
+    reason: str | None = None
+    strategy: Strategy | None = None
+    on_incremental_change: IncrementalChange | None = None
+    allow_stale_downstream: bool = False
+    allow_removals: bool = False
+    force: bool = False
+
+
 class PlanDocument(Struct, frozen=True, kw_only=True):
     """The plan that was handed over from another task, as far as it takes to compute it again."""
 
     plan_id: str
     models: tuple[PlannedModel, ...]
     rests_on: dict[str, str]
+    asked_with: AskedWith = AskedWith()
 
     @property
     def agreed(self) -> AgreedPlan:
@@ -65,6 +81,26 @@ class PlanDocument(Struct, frozen=True, kw_only=True):
                 for one in self.models
             },
             rests_on={ModelId(model): Version(version) for model, version in self.rests_on.items()},
+        )
+
+    def request(self, target: str, actor: str, link: str | None) -> PromotionRequest:
+        """Return a request for just this plan, to be put before people."""
+        asked = self.asked_with
+        return PromotionRequest(
+            target=target,
+            agreed=self.agreed,
+            to_approve=True,
+            actor=actor,
+            link=link,
+            soak=asked.soak,
+            min_successful_runs=asked.min_successful_runs,
+            require_tests=asked.require_tests,
+            reason=asked.reason,
+            strategy=asked.strategy,
+            on_incremental_change=asked.on_incremental_change,
+            allow_stale_downstream=asked.allow_stale_downstream,
+            allow_removals=asked.allow_removals,
+            force=asked.force,
         )
 
 
