@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         run_environment,
     )
     from airflow_dbt_promotion.get_provider_info import get_provider_info
+    from airflow_dbt_promotion.hooks.assets import environment_asset, model_asset, models_asset
 
 __all__ = [
     "PromotionResult",
@@ -29,9 +30,12 @@ __all__ = [
     "RunResult",
     "__version__",
     "copy_state",
+    "environment_asset",
     "get_promotion_status",
     "get_provider_info",
     "get_staging_validated_models",
+    "model_asset",
+    "models_asset",
     "promote_to_environment",
     "rollback_environment",
     "run_environment",
@@ -45,9 +49,12 @@ _HOMES = {
     "RollbackResult": "answers",
     "RunResult": "answers",
     "copy_state": "functions",
+    "environment_asset": "hooks.assets",
     "get_promotion_status": "functions",
     "get_provider_info": "get_provider_info",
     "get_staging_validated_models": "functions",
+    "model_asset": "hooks.assets",
+    "models_asset": "hooks.assets",
     "promote_to_environment": "functions",
     "rollback_environment": "functions",
     "run_environment": "functions",

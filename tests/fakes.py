@@ -66,7 +66,7 @@ class FakeClock:
 
 
 class FakeCalendar:
-    """Says of windows what it was told: shut until `opens_at`, or for good (`never`); else open.
+    """Says of windows what it was told: shut until `opens_at`, or for good (`never`, `never_from`); else open.
 
     The first window is the one to blame or to thank; it is not looked at.
     """
@@ -75,13 +75,14 @@ class FakeCalendar:
         """Begin with everything open."""
         self.opens_at: datetime | None = None
         self.never = False
+        self.never_from: datetime | None = None
         self.asked: list[datetime] = []
 
     def opening(self, windows: Windows, at: datetime) -> Opening:
         """Return what was said."""
         self.asked.append(at)
         by, denied = (*windows.deny, *windows.allow)[0], bool(windows.deny)
-        if self.never:
+        if self.never or (self.never_from is not None and at >= self.never_from):
             return Opening(is_open=False, denied=denied, by=by if denied else None)
         if self.opens_at is None or at >= self.opens_at:
             return Opening(is_open=True, by=next(iter(windows.allow), None))

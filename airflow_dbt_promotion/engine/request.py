@@ -87,7 +87,8 @@ class Verification(Struct, frozen=True, kw_only=True):
 class Promotion(Struct, frozen=True, kw_only=True):
     """A plan with its outcome. `models` says what became of each change once it was carried out, and is empty before.
 
-    `words` are dbt's own where something failed. `dry_run` says that nothing was to be carried out.
+    `words` are dbt's own where something failed. `dry_run` says that nothing was to be carried out, `retold` that an
+    earlier attempt of the same run had ended it already.
     """
 
     plan: Plan
@@ -99,6 +100,7 @@ class Promotion(Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+    retold: bool = False
     verification: Verification | None = None
 
 

@@ -43,6 +43,7 @@ def told_again(record: PromotionRecord, target: EnvironmentState, warnings: tupl
         message=AGAIN,
         models=record.models,
         warnings=warnings,
+        retold=True,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_dbt_promotion.hooks import assets
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 
@@ -85,6 +86,7 @@ class PromoteOperator(AtProject):
         on_refused: str = "fail",
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
+        kwargs["outlets"] = assets.outlets(target_environment, kwargs.get("outlets"))
         super().__init__(**kwargs)
         self.target_environment, self.models, self.select = target_environment, models, select
         self.min_days_in_staging, self.min_successful_runs = min_days_in_staging, min_successful_runs
@@ -106,6 +108,7 @@ class PromoteOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.target_environment, builds=True) as engine:
             told = engine.promote(self._request(context), self._hear)
+            assets.emit(context, self, engine, told)
         self._warn(told.warnings)
         telling.write(self.log, telling.promotion(told))
         answer = telling.summary(told, acting.link(context))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_dbt_promotion.hooks import assets
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 
@@ -49,6 +50,7 @@ class RollbackOperator(AtProject):
         on_refused: str = "fail",
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
+        kwargs["outlets"] = assets.outlets(environment, kwargs.get("outlets"))
         super().__init__(**kwargs)
         self.environment, self.reason, self.to = environment, reason, to
         # BaseOperator has a method `dry_run` of its own.
@@ -62,6 +64,7 @@ class RollbackOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.environment, builds=True) as engine:
             told = engine.roll_back(self._request(context), self._hear)
+            assets.emit(context, self, engine, told.promotion)
         self._warn(told.promotion.warnings)
         telling.write(self.log, telling.rollback(told))
         if told.not_rebuilt:

@@ -155,7 +155,7 @@ def notes(place: Place) -> tuple[str, ...]:
 
 def hours_told(hours: Sequence[Verdict]) -> tuple[str, ...]:
     """Return why it is not the time to promote into an environment; nothing where it is."""
-    return tuple(f"{one.reason[0].upper()}{one.reason[1:]}." for one in hours if not one.passed)
+    return tuple(f"Not now: {one.reason}." for one in hours if not one.passed)
 
 
 def drift_told(found: Sequence[Drifted]) -> str:

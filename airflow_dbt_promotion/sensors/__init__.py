@@ -1,3 +1,3 @@
-"""Sensors: wait until a version has earned its way."""
+"""Sensors: wait until a version has earned its way, and until it is the time."""
 
 from __future__ import annotations

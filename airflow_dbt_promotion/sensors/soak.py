@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseSensorOperator
-
 from airflow_dbt_promotion.hooks.at_project import AtProject
-from airflow_dbt_promotion.hooks.endings import airflow_errors, exceptions, fail, skip
+from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
+from airflow_dbt_promotion.sensors.sleeping import SHORTEST_WAIT, Sleep, SleepingSensor, told
 from airflow_dbt_promotion.sensors.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -18,14 +16,12 @@ if TYPE_CHECKING:
 
     from airflow_dbt_promotion.sensors.readiness import Answer, NotYet, Question
 
-SHORTEST_WAIT = timedelta(seconds=10)
-"""A deferral that ends sooner can overtake the news of its own beginning, and Airflow fails the task for it."""
+__all__ = ["SHORTEST_WAIT", "StagingSoakSensor"]
 
 _MARGIN = timedelta(days=1)
-_SHOWN = 20
 
 
-class StagingSoakSensor(AtProject, BaseSensorOperator):
+class StagingSoakSensor(AtProject, SleepingSensor):
     """Waits until models are tested and soaked in the environment that `target_environment` promotes from (default: the
     last of the path).
 
@@ -81,10 +77,10 @@ class StagingSoakSensor(AtProject, BaseSensorOperator):
         """Return the names that are ready; else sleep, or end the task."""
         from airflow_dbt_promotion.sensors.readiness import Never, NotYet  # noqa: PLC0415 - DAG files import this module
 
-        with self._soft():
+        with self.soft():
             answer, question = self._answer()
             if isinstance(answer, Never):
-                raise fail(f"only people can lift this: {_told(answer.reasons)}")
+                raise fail(f"only people can lift this: {told(answer.reasons)}")
             if isinstance(answer, NotYet):
                 self._sleep(answer, began or question.now, question)
         names = question.names(answer.models)
@@ -104,37 +100,8 @@ class StagingSoakSensor(AtProject, BaseSensorOperator):
             return readiness.answer(question, Waiting(self.mode_of_waiting), self.recheck_interval), question
 
     def _sleep(self, answer: NotYet, began: datetime, question: Question) -> NoReturn:
-        """Let the worker go until asking again makes sense, or until time is up."""
+        """Sleep for what is not there yet."""
         patience = timedelta(seconds=self.timeout) if self.has_timeout else 2 * question.soak + _MARGIN
-        deadline, now = began + patience, question.now
-        if now >= deadline:
-            told = f"waited since {began:%Y-%m-%d %H:%M:%S} UTC, and the timeout is {patience}"
-            raise exceptions().AirflowSensorTimeout(f"{told}; still {_told(answer.reasons)}")
-        moment = max(min(answer.ask_at, deadline), now + SHORTEST_WAIT)
-        for reason in answer.reasons[:_SHOWN]:
-            self.log.info("not yet: %s", reason)
-        self.log.info("sleeping until %s; giving up at %s", moment.isoformat(), deadline.isoformat())
-        if not self.deferrable:
-            raise exceptions().AirflowRescheduleException(moment)
-        from airflow_dbt_promotion.triggers.soak import SoakTrigger  # noqa: PLC0415 - as late
-
-        self.defer(
-            trigger=SoakTrigger(moment=moment.isoformat(), began=began.isoformat()), method_name="execute_complete"
+        self.sleep(
+            Sleep(ask_at=answer.ask_at, reasons=answer.reasons, began=began, now=question.now, patience=patience)
         )
-
-    @contextmanager
-    def _soft(self) -> Iterator[None]:
-        """Skip in place of failing where the task says so: `soft_fail`, `never_fail`."""
-        known = exceptions()
-        try:
-            yield
-        except (known.AirflowFailException, known.AirflowSensorTimeout) as error:
-            if self.soft_fail or self.never_fail:
-                raise skip(str(error)) from error
-            raise
-
-
-def _told(reasons: Sequence[str]) -> str:
-    """Return reasons as one text."""
-    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
-    return "; ".join(reasons[:_SHOWN]) + more

@@ -1,0 +1,75 @@
+"""How sensors wait: asleep until the instant at which the answer can be another one, without a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+from airflow.sdk import BaseSensorOperator
+from msgspec import Struct
+
+from airflow_dbt_promotion.hooks.endings import exceptions, skip
+
+SHORTEST_WAIT = timedelta(seconds=10)
+"""A deferral that ends sooner can overtake the news of its own beginning, and Airflow fails the task for it."""
+
+_SHOWN = 20
+
+
+class Sleep(Struct, frozen=True, kw_only=True):
+    """A sleep: until when, for which reasons, since when in all, and for how long in all (None: as long as it takes).
+
+    `now` is the instant of the answer.
+    """
+
+    ask_at: datetime
+    reasons: tuple[str, ...]
+    began: datetime
+    now: datetime
+    patience: timedelta | None
+
+
+class SleepingSensor(BaseSensorOperator):
+    """Sleeps in the triggerer (`deferrable`), or is rescheduled; in both ways no worker is held."""
+
+    deferrable: bool
+
+    def sleep(self, until: Sleep) -> NoReturn:
+        """Let the worker go until asking again makes sense, or until time is up."""
+        deadline = None if until.patience is None else until.began + until.patience
+        if deadline is not None and until.now >= deadline:
+            waited = f"waited since {until.began:%Y-%m-%d %H:%M:%S} UTC, and the timeout is {until.patience}"
+            raise exceptions().AirflowSensorTimeout(f"{waited}; still {told(until.reasons)}")
+        ask_at = until.ask_at if deadline is None else min(until.ask_at, deadline)
+        moment = max(ask_at, until.now + SHORTEST_WAIT)
+        for reason in until.reasons[:_SHOWN]:
+            self.log.info("not yet: %s", reason)
+        gives_up = "never" if deadline is None else f"at {deadline.isoformat()}"
+        self.log.info("sleeping until %s; giving up %s", moment.isoformat(), gives_up)
+        if not self.deferrable:
+            raise exceptions().AirflowRescheduleException(moment)
+        from airflow_dbt_promotion.triggers.soak import SoakTrigger  # noqa: PLC0415 - DAG files import this module
+
+        self.defer(
+            trigger=SoakTrigger(moment=moment.isoformat(), began=until.began.isoformat()),
+            method_name="execute_complete",
+        )
+
+    @contextmanager
+    def soft(self) -> Iterator[None]:
+        """Skip in place of failing where the task says so: `soft_fail`, `never_fail`."""
+        known = exceptions()
+        try:
+            yield
+        except (known.AirflowFailException, known.AirflowSensorTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                raise skip(str(error)) from error
+            raise
+
+
+def told(reasons: Sequence[str]) -> str:
+    """Return reasons as one text."""
+    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    return "; ".join(reasons[:_SHOWN]) + more
