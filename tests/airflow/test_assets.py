@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_dbt_promotion
 from airflow_dbt_promotion.hooks import assets
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import AirflowFailException, newer_than_3_1
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.scenarios import DAY, Shop, defined, model_id
 
@@ -201,7 +201,9 @@ def test_an_airflow_without_partitions_has_plain_events_alone(shop: Shop, monkey
     assert ENVIRONMENT in events.sent
 
 
-def test_a_promotion_of_very_many_models_says_that_it_left_some_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_promotion_of_very_many_models_says_that_it_left_some_out(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     soaked(shop)
     log = LogOfLines()
     monkeypatch.setattr(PromoteOperator, "log", log)
@@ -220,6 +222,7 @@ def test_addresses_are_stable_and_named_at_the_root() -> None:
     assert airflow_dbt_promotion.model_asset("production", "seed.shop.a b").uri == f"{MODELS}/a%20b"
 
 
+@newer_than_3_1
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home

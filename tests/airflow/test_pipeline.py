@@ -17,6 +17,7 @@ from airflow_dbt_promotion.core.approvals import Decision, Identity
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.wiring import Place, engine_for
+from tests.airflow.spellings import PARKED
 from tests.airflow.whole import Airflow, Run, an_airflow
 from tests.integration.warehouse import DuckDb, Mill
 
@@ -82,6 +83,7 @@ PIPELINE = """
             task_id="promote",
             target_environment="production",
             models=soaked.output,
+            strategy="build",
             retries=1,
             retry_delay=timedelta(seconds=1),
             pre_execute=die_once,
@@ -142,7 +144,7 @@ def test_a_promotion_goes_its_way_though_everything_is_killed_on_it(airflow: Air
     built = {status.name: status for status in mill.engine.status("staging")}["late"]
     assert built.since is not None
 
-    run.wait("approved", "awaiting_input")
+    run.wait("approved", PARKED)
     assert run.task("soaked")["try_number"] == 1
     asked_and_answered(airflow, run, mill)
     run.wait("promote", "success")
@@ -173,7 +175,7 @@ def asked_and_answered(airflow: Airflow, run: Run, mill: Mill) -> None:
 
     assert run.answer("alice", "approved", "Approve", comment="mine").status_code == httpx.codes.OK
     airflow.until(lambda: not run.asked("approved")["response_received"])
-    run.wait("approved", "awaiting_input")
+    run.wait("approved", PARKED)
     assert run.answer("bob", "approved", "Approve", comment="fine").status_code == httpx.codes.OK
     run.wait("approved", "success")
     assert (run.told("approved")["approved"], run.told("approved")["by"]) == (True, ["bob"])
