@@ -232,6 +232,9 @@ class StoreContract:
 class SharedStoreContract(StoreContract):
     """Several processes."""
 
+    promotions = 50
+    """How many each of many processes carries out; fewer where one slow server stands in for a service."""
+
     def test_processes_lose_no_write(self, store: StateStore, address: str) -> None:
         store.write(fresh(current=entries(5)), None)
         children = [start("count", address, "25") for _ in range(8)]
@@ -268,8 +271,8 @@ class SharedStoreContract(StoreContract):
             _count(store, 1)  # begins anew where the last that the dead had sent to a service arrives only now
 
     def test_promotions_of_many_processes_are_all_on_record(self, store: StateStore, address: str) -> None:
-        """16 processes, 50 promotions each, into one environment; a reader looks on and sees whole documents."""
-        processes, times = 16, 50
+        """16 processes, many promotions each, into one environment; a reader looks on and sees whole documents."""
+        processes, times = 16, self.promotions
         prepare(store, processes)
         child = subprocess.Popen(
             [sys.executable, "-m", "tests.stores.promoting", address, str(processes), str(times)],

@@ -23,6 +23,8 @@ def address(azure_service: Azurite, ambient: pytest.MonkeyPatch) -> str:
 
 
 class TestAzureStore(SharedStoreContract):
+    promotions = 15
+
     @pytest.fixture
     def store(self, address: str) -> StateStore:
         return open_store(address, Path("/project"))

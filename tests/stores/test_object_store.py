@@ -20,6 +20,8 @@ def address_in(served: Served) -> str:
 
 
 class TestS3Store(SharedStoreContract):
+    promotions = 15
+
     @pytest.fixture
     def address(self, s3_service: Served) -> str:
         s3_service.gate.clear()
