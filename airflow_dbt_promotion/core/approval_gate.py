@@ -119,9 +119,10 @@ def _unasked(asked: Asked, policies: Collection[ApprovalPolicy]) -> str:
 
 
 def unapproved(verdicts: Sequence[Verdict]) -> bool:
-    """Say whether nothing but an approval is missing."""
+    """Say whether nothing but an approval is missing, and perhaps time: people may say yes before a window opens."""
     shut = [verdict for verdict in verdicts if not verdict.passed]
-    return bool(shut) and all(verdict.gate is _GATE for verdict in shut)
+    others = [verdict for verdict in shut if verdict.gate is not _GATE]
+    return len(others) < len(shut) and all(verdict.eligible_at is not None for verdict in others)
 
 
 def _several(count: int) -> str:

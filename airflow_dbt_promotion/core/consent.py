@@ -27,8 +27,9 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     answer = _answer(plan, situation, question, asked)
     if answer.verdict.passed or question.models is not None or question.to_approve:
         return replace(plan, verdicts=(*plan.verdicts, answer.verdict), approved_by=answer.by)
+    yet = replace(answer.verdict, reason=f"people have yet to approve of it ({answer.verdict.code})")
     for model in _policies(situation, weighing.differing()):
-        weighing.withhold(model, answer.verdict)
+        weighing.withhold(model, yet)
     return weighing.plan()
 
 

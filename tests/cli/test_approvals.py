@@ -95,14 +95,14 @@ def test_each_answer_is_a_document(shop: Shop, capsys: pytest.CaptureFixture[str
 
 
 def test_nobody_is_asked_about_what_could_not_go_anyhow(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("ask", *INTO, "--models", "raw_orders", "--min-days-in-staging", "3")
+    words = ("ask", *INTO, "--models", "raw_orders", "--min-successful-runs", "3")
     assert run(shop, *words) == 3
     answer = capsys.readouterr()
     assert "nobody was asked: more than an approval is missing" in answer.err
-    assert "soak: soaking" in answer.out
+    assert "soak: runs" in answer.out
     assert run(shop, *words, *JSON) == 3
     found = document(capsys)
-    assert (found["approvals"], found["verdict"]["code"]) == ([], "soaking")  # type: ignore[index]
+    assert (found["approvals"], found["verdict"]["code"]) == ([], "runs")  # type: ignore[index]
     assert shop.engine.approvals.of("production") == ()
 
 

@@ -167,7 +167,9 @@ def test_how_it_is_built_is_not_agreed_to() -> None:
 def test_only_an_approval_is_missing_where_no_other_gate_is_shut() -> None:
     missing = blocked(GateName.APPROVAL, "approval_needed", "")
     assert unapproved([missing, passed(GateName.TESTS, "passed", "")])
-    assert not unapproved([missing, waiting(GateName.SOAK, "soaking", "")])
+    assert unapproved([missing, waiting(GateName.WINDOW, "window_closed", "", NOON)])
+    assert not unapproved([missing, waiting(GateName.TESTS, "incomplete", "")])
+    assert not unapproved([waiting(GateName.WINDOW, "window_closed", "", NOON)])
     assert not unapproved([])
 
 
