@@ -24,16 +24,19 @@ _UNPREPARED = {"imports", "publish"}
 """Parts that ask for no project of those that are kept in the cache."""
 
 _PARTS = ("load", "changes", "plan", "released", "stores", "status", "imports", "publish")
+_LONG = {"publish"}
+"""Parts that take half an hour and more: they are measured where they are named, or where all is asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure at each size and print the report; with `--strict` return 1 where a goal was missed."""
     said = _parser().parse_args(arguments)
     sizes = [1000] if said.quick else said.sizes
+    only = chosen(said.only, everything=said.all)
     rounds = _QUICK_ROUNDS if said.quick else _ROUNDS
     rows: list[Row] = []
     notes: list[str] = []
-    for size in sizes if set(said.only) - _UNPREPARED else []:
+    for size in sizes if set(only) - _UNPREPARED else []:
         _say(f"{size:,} models: parsing with dbt where the cache in {said.cache} lacks it")
         made = prepared(said.cache, size)
         bench = Bench(made, rounds)
@@ -45,18 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "stores": bench.stores,
         }
         for name, part in parts.items():
-            if name in said.only:
+            if name in only:
                 rows += _told(part())
-        if "status" in said.only:
+        if "status" in only:
             rows += _told(beside.status(made, rounds))
         notes += [
             *bench.notes,
             f"{size:,} models: dbt's own parses took {made.first_parse:,.0f} s of CPU, then {made.second_parse:,.0f} s",
         ]
-    if "imports" in said.only:
+    if "imports" in only:
         rows += _told(beside.imports(rounds))
     notes += growth(rows)
-    if "publish" in said.only:
+    if "publish" in only:
         publishing = Publishing(sizes, quick=said.quick)
         rows += _told(publishing.times())
         publishing.lost()
@@ -66,11 +69,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if said.strict and report.missed else 0
 
 
+def chosen(only: Sequence[str] | None, *, everything: bool) -> tuple[str, ...]:
+    """Return the parts that are measured: those named, else all; the long ones only where everything is asked for."""
+    if only is not None:
+        return tuple(only)
+    return tuple(part for part in _PARTS if everything or part not in _LONG)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--sizes", type=_sizes, default=[1000, 10000], help="models, separated by commas (1000,10000)")
     parser.add_argument("--quick", action="store_true", help="1,000 models, three rounds")
-    parser.add_argument("--only", type=_parts, default=_PARTS, help=f"some of {','.join(_PARTS)}")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--only", type=_parts, help=f"some of {','.join(_PARTS)}; all but publish where none is named")
+    parts.add_argument("--all", action="store_true", help="publish, too: hours; half an hour with --quick")
     parser.add_argument(
         "--cache", type=Path, default=ROOT / ".bench", help="where generated projects are kept (.bench)"
     )

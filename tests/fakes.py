@@ -66,13 +66,15 @@ class FakeClock:
 
 
 class FakeCalendar:
-    """Says of windows what it was told: shut until `opens_at`, or for good (`never`, `never_from`); else open.
+    """Says of windows what it was told: shut from `shuts_at` (None: from ever) until `opens_at`, or for good (`never`,
+    `never_from`); else open.
 
     The first window is the one to blame or to thank; it is not looked at.
     """
 
     def __init__(self) -> None:
         """Begin with everything open."""
+        self.shuts_at: datetime | None = None
         self.opens_at: datetime | None = None
         self.never = False
         self.never_from: datetime | None = None
@@ -84,7 +86,8 @@ class FakeCalendar:
         by, denied = (*windows.deny, *windows.allow)[0], bool(windows.deny)
         if self.never or (self.never_from is not None and at >= self.never_from):
             return Opening(is_open=False, denied=denied, by=by if denied else None)
-        if self.opens_at is None or at >= self.opens_at:
+        early = self.shuts_at is not None and at < self.shuts_at
+        if early or self.opens_at is None or at >= self.opens_at:
             return Opening(is_open=True, by=next(iter(windows.allow), None))
         there = self.opens_at.replace(tzinfo=None)
         return Opening(is_open=False, denied=denied, by=by, opens_at=self.opens_at, opens_there=there)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import publish, publishing, rounds
+from benchmarks.__main__ import chosen
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__main__")
@@ -17,6 +18,13 @@ KINDS = ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)]
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_of_theirs_finds_what_it_measures(module: str) -> None:
     assert import_module(f"benchmarks.{module}").__doc__
+
+
+def test_what_takes_hours_is_measured_where_it_is_asked_for_alone() -> None:
+    assert "publish" not in chosen(None, everything=False)
+    assert {"load", "imports"} < set(chosen(None, everything=False))
+    assert chosen(None, everything=True) == (*chosen(None, everything=False), "publish")
+    assert chosen(["publish"], everything=False) == ("publish",)
 
 
 @pytest.mark.dbt

@@ -24,8 +24,14 @@ class Deed(Struct, frozen=True, kw_only=True):
 
 
 def held(state: EnvironmentState, deed: Deed) -> EnvironmentState:
-    """Return a document of an environment into which nothing is promoted any more, for this reason."""
+    """Return a document of an environment into which nothing is promoted any more, for this reason.
+
+    A person's hold replaces the one before. A rollback's never replaces a person's, but adds its reason: whoever
+    releases the environment has to know both.
+    """
     hold = Hold(at=deed.at, actor=deed.actor, reason=deed.reason, plan_id=deed.plan_id)
+    if deed.plan_id is not None and state.hold is not None and state.hold.plan_id is None:
+        hold = replace(state.hold, reason=f"{state.hold.reason}; and it was taken back by {deed.actor}: {deed.reason}")
     return _noted(replace(state, hold=hold), InterventionKind.HOLD, deed)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.errors import NoCheckpointError, UnknownCheckpointError
@@ -22,6 +23,18 @@ KEPT = 3
 """How many checkpoints are kept where nobody says."""
 
 _ID_CHARACTERS = 8
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """What changed between a checkpoint and the next newer one: `models` came, went or got another version, of
+    `metadata` only tests or descriptions are others.
+
+    A model that only has its sources from another release is in neither: nothing of it would go back.
+    """
+
+    checkpoint: Checkpoint
+    models: tuple[ModelId, ...]
+    metadata: tuple[ModelId, ...]
 
 
 def take(
@@ -140,6 +153,21 @@ def standing_at(state: EnvironmentState, checkpoint: str) -> Mapping[ModelId, En
 def since(state: EnvironmentState, goal: Checkpoint) -> tuple[Checkpoint, ...]:
     """Return a checkpoint with all that are newer, newest first: what going back to it undoes."""
     return state.checkpoints[: state.checkpoints.index(goal) + 1]
+
+
+def turns(state: EnvironmentState) -> Iterator[Turn]:
+    """Yield what changed since each checkpoint, newest first."""
+    standing: dict[ModelId, Entry | None] = dict(state.current)
+    for checkpoint in state.checkpoints:
+        models, metadata = [], []
+        for model, before in sorted(checkpoint.before.items()):
+            after = standing.get(model)
+            if before is None or after is None or before.version != after.version:
+                models += [model] if before is not after else []
+            elif before.tests != after.tests or before.meta != after.meta:
+                metadata.append(model)
+        yield Turn(checkpoint=checkpoint, models=tuple(models), metadata=tuple(metadata))
+        standing |= checkpoint.before
 
 
 def is_whole(state: EnvironmentState) -> bool:

@@ -21,7 +21,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId
 from airflow_dbt_promotion.core.importing import IMPORTED
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
-from airflow_dbt_promotion.core.windows import Hours
+from airflow_dbt_promotion.core.windows import Hours, Opening
 
 PLAN_FORMAT = 2
 
@@ -54,6 +54,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     they saw other models than they will meet. `rests_on` are the candidates of the source over the plan's closure.
     `rollback_to` is the checkpoint that a rollback goes back to, whose source is its target; None for a promotion.
     `approved_by` are those whose approval counts.
+    `then` is what the target's windows say of the instant at which every gate could pass by itself.
     """
 
     plan_id: PlanId
@@ -72,6 +73,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rests_on: Mapping[ModelId, Version] = {}
     rollback_to: str | None = None
     approved_by: tuple[str, ...] = ()
+    then: Opening | None = None
     computed_at: datetime
 
     @property
@@ -93,6 +95,12 @@ class Plan(Struct, frozen=True, kw_only=True):
         """The earliest instant at which the plan could pass, None where it may go now or where time alone does not
         tell.
         """
+        at, then = self.all_pass_at, self.then
+        return at if at is None or then is None or then.is_open else then.opens_at
+
+    @property
+    def all_pass_at(self) -> datetime | None:
+        """The earliest instant at which each shut gate could pass, whatever the windows say of that instant."""
         refusals = [verdict for _, verdict in self.refusals]
         instants = [verdict.eligible_at for verdict in refusals if verdict.eligible_at is not None]
         return max(instants) if instants and len(instants) == len(refusals) else None

@@ -189,6 +189,7 @@ class Workshop(Protocol):
     ) -> Mapping[Place, str]:
         """Return which of these are there, each with its kind (`table`, `view`, `materialized view`, `other`).
 
+        Leaves nothing behind: no parse in the project's target folder, nor in the release store.
         Raises DbtError where the warehouse cannot be asked.
         """
 

@@ -19,7 +19,7 @@ from airflow_dbt_promotion.core.checkpoints import since, standing_at, supersede
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
-from airflow_dbt_promotion.core.identity import ModelId, digest_of
+from airflow_dbt_promotion.core.identity import ModelId, digest_of, short
 from airflow_dbt_promotion.core.plan import Plan, plan_id
 from airflow_dbt_promotion.core.promotion import Ending
 from airflow_dbt_promotion.core.relations import KeptRelation
@@ -79,7 +79,7 @@ def way_back(state: EnvironmentState, goal: Checkpoint, choices: Choices, now: d
         strategy=choices.strategy,
         precondition=condition,
         changes=changes,
-        verdicts=() if goal.whole else (_not_whole(name, goal),),
+        verdicts=() if goal.whole else (_not_whole(state, goal),),
         choices=choices,
         rollback_to=goal.id,
         computed_at=now,
@@ -160,9 +160,15 @@ def _verdicts(kind: ChangeKind, after: Entry | None, choices: Choices) -> tuple[
     return (blocked(GateName.CODE, "checkpoint_not_kept", reason),)
 
 
-def _not_whole(name: str, goal: Checkpoint) -> Verdict:
-    reason = f"checkpoint {goal.id} of {name} is not whole: it held nothing then, or was not finalized"
-    return blocked(GateName.SOURCE, "checkpoint_not_whole", reason)
+def _not_whole(state: EnvironmentState, goal: Checkpoint) -> Verdict:
+    """Refuse what was not whole then; say whether it was empty, or half of something."""
+    what = f"checkpoint {goal.id} is what {state.environment} was until plan {short(goal.by)}"
+    why = (
+        "a promotion had gone only part of the way then, models stood on an older parent, or a rollback was leaving it"
+        if standing_at(state, goal.id)
+        else "it held nothing then, so there is nothing to go back to"
+    )
+    return blocked(GateName.SOURCE, "checkpoint_not_whole", f"{what}: {why}")
 
 
 def _kept(changes: Iterable[Change], undone: Iterable[Checkpoint], strategy: Strategy) -> dict[ModelId, KeptRelation]:

@@ -112,7 +112,7 @@ class DbtWorkshop:
         definition = read_definition(project.target_path, project.project_dir)
         invocation = build_invocation(request, definition, self._target(environment))
         alter = altered(definition, environment, request.mark, request)
-        with self._at_desk(environment) as desk:
+        with self._at_desk(environment, project) as desk:
             fill(desk, definition, environment, request.arrangement)
             manifest = desk.lay(alter(desk.parse)) if alter is not None else None
             outcome = self._runner.invoke(project, replace(invocation, manifest=manifest), on_progress)
@@ -168,7 +168,7 @@ class DbtWorkshop:
         self, environment: Environment, composition: Composition | None, places: Collection[Place]
     ) -> Mapping[Place, str]:
         """Return which of some relations are there; see `ports.Workshop`."""
-        with self._desk(environment, composition) as (desk, definition):
+        with self._desk(environment, composition, dry=True) as (desk, definition):
             found = swapping(desk, definition, environment).kinds(places)
         return {place: kind.value for place, kind in found.items()}
 
@@ -254,21 +254,22 @@ class DbtWorkshop:
             yield served
 
     @contextmanager
-    def _desk(self, environment: Environment, composition: Composition | None) -> Iterator[tuple[Desk, Definition]]:
+    def _desk(
+        self, environment: Environment, composition: Composition | None, *, dry: bool = False
+    ) -> Iterator[tuple[Desk, Definition]]:
         """Yield a desk beside the code of an environment: a composition, else the project at hand."""
         if composition is not None:
-            with self._served(composition, environment, dry=False) as served:
+            with self._served(composition, environment, dry=dry) as served:
                 yield served.desk(self._target(environment)), composition.definition
             return
-        with self._parsed(environment, dry=False) as project:
+        with self._parsed(environment, dry=dry) as project:
             definition = read_definition(project.target_path, project.project_dir)
-            with self._at_desk(environment) as desk:
+            with self._at_desk(environment, project) as desk:
                 yield desk, definition
 
     @contextmanager
-    def _at_desk(self, environment: Environment) -> Iterator[Desk]:
-        """Yield a desk beside the parse of the project at hand that was made last."""
-        project = self._kept(environment)
+    def _at_desk(self, environment: Environment, project: DbtProject) -> Iterator[Desk]:
+        """Yield a desk beside the parse of the project at hand that its target folder has."""
         with tempfile.TemporaryDirectory(prefix="dbt-promote-") as made:
             folder = Path(made)
             yield Desk(

@@ -8,7 +8,6 @@ from functools import partial
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.building import tests_of
-from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import PromotionError, UnservableError, VersionsMovedError
 from airflow_dbt_promotion.core.orders import BuildReport, BuildRequest, OnProgress
@@ -38,7 +37,8 @@ class Aftercare:
     def verified(self, request: PromotionRequest, done: Promotion, on_progress: OnProgress) -> Promotion:
         """Return a promotion with what verifying it came to, where that is asked for and anything was published.
 
-        What does not hold is a failure, and the environment is taken back where policy or the request says so. An
+        What does not hold is a failure, and the environment is taken back where policy or the request says so. What
+        runs there and cannot be put together is not verified, which is told; it stays, for nothing was found wrong. An
         attempt at what an earlier one has promoted verifies it again, and goes on taking it back where that one did.
         """
         target = self._memory.path.get(request.target)
@@ -52,7 +52,10 @@ class Aftercare:
             return done
         if not self._is_newest(target, done):
             return done
-        words = _told_by(asked, done) if callable(asked) else self._tested(target, done, request, on_progress)
+        try:
+            words = _told_by(asked, done) if callable(asked) else self._tested(target, done, request, on_progress)
+        except (UnservableError, VersionsMovedError) as error:
+            return _unverified(done, str(error))
         if not words:
             return replace(done, verification=Verification(passed=True))
         return self._taken_back(request, done, words, on_progress) if goes_back else _failed(done, words)
@@ -68,15 +71,17 @@ class Aftercare:
     def _tested(
         self, target: Environment, done: Promotion, request: PromotionRequest, on_progress: OnProgress
     ) -> tuple[str, ...]:
-        """Run the tests of what was published where it is, record what they prove, and return what failed."""
+        """Run the tests of what was published where it is, record what they prove, and return what failed.
+
+        Raises UnservableError or VersionsMovedError where what the environment runs cannot be put together.
+        """
         state = self._memory.read(target.name)
         if state is None:
             return ()
         with self._locks.hold(target.name, state.project, request.holder, request.lock_timeout) as held:
-            composition = self._composition(target)
-            release = composition.release if composition else self._workshop.release(target, dry=True)
+            composition = self._server.composition(target, dry=False)
             published = [model for model, told in done.models.items() if told.result == "advanced"]
-            tests = tests_of(release, published, unit=False)
+            tests = tests_of(composition.release, published, unit=False)
             if not tests:
                 return ()
             order = BuildRequest(environment=target, models=(), tests=tests, composition=composition)
@@ -88,13 +93,6 @@ class Aftercare:
         """Return a document with what the tests prove."""
         entering = Entering(only=frozenset(), origin=EntryOrigin.PROMOTION, by=report.run.invocation_id)
         return record(state, report.release, report.run, entering, self._memory.others(state.environment))
-
-    def _composition(self, target: Environment) -> Composition | None:
-        """Return what the environment runs, None where that is the project at hand."""
-        try:
-            return self._server.composition(target, dry=False)
-        except (UnservableError, VersionsMovedError):
-            return None
 
     def _taken_back(
         self, request: PromotionRequest, done: Promotion, words: tuple[str, ...], on_progress: OnProgress
@@ -174,6 +172,12 @@ def _failures(report: BuildReport) -> tuple[str, ...]:
         return report.words or ("dbt was not content",)
     shown = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
     return (f"tests failed in place: {shown}", *report.words) if names else ()
+
+
+def _unverified(done: Promotion, why: str) -> Promotion:
+    """Return a promotion that was published, and of which nobody knows whether it holds."""
+    words = (f"not verified: {why}; it stays as it was published",)
+    return replace(done, verification=Verification(passed=False, words=words))
 
 
 def _failed(

@@ -66,7 +66,7 @@ class Planner:
             to_approve=request.to_approve,
         )
         chosen = request.strategy is not None or target.strategy is not None
-        planned = self._able(self._computed(situation, question, shelf), chosen=chosen)
+        planned = self._timed(self._able(self._computed(situation, question, shelf), chosen=chosen))
         return planned if agreed is None else replace(planned, plan=_held_to(agreed, planned.plan))
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
@@ -85,7 +85,7 @@ class Planner:
             question = replace(question, models=models, pinned=planned.plan.rests_on)
         if on_the_spot is not None:
             question = replace(question, requirement=replace(question.requirement, on_the_spot=on_the_spot))
-        return self._able(self._computed(situation, question, planned.shelf), chosen=True)
+        return self._timed(self._able(self._computed(situation, question, planned.shelf), chosen=True))
 
     def resumed(self, target: Environment, journal: Journal) -> Planned:
         """Return the plan of a promotion that broke off, as things stand now; its id is the same if nothing moved."""
@@ -131,6 +131,13 @@ class Planner:
             plan=replace(plan, strategy=default, choices=others),
             question=replace(planned.question, choices=others),
         )
+
+    def _timed(self, planned: Planned) -> Planned:
+        """Ask the target's windows of the instant at which every gate could pass: a soak may end at night."""
+        plan, windows = planned.plan, planned.situation.target.windows
+        if windows.always or (at := plan.all_pass_at) is None:
+            return planned
+        return replace(planned, plan=replace(plan, then=self._calendar.opening(windows, at)))
 
     # --- from kept releases -------------------------------------------------------------------------------------------
 

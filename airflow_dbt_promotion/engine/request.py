@@ -76,6 +76,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
 class Verification(Struct, frozen=True, kw_only=True):
     """What verifying a promotion came to once it was published; `words` say what does not hold.
 
+    One that did not pass, of a promotion that went well, could not be verified: `words` say why, and it stays.
     `rolled_back_to` is the checkpoint that it was taken back to.
     """
 

@@ -26,7 +26,8 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
             "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}; `--baseline` adopts what is there.",
             "not_in_source": f"Build it in {{source}} with dbt, {_RECORD}.",
             "checkpoint_not_whole": (
-                "Name another one by --to; `dbt-promote checkpoints --environment {target}` lists them."
+                "Name another one by --to; `dbt-promote checkpoints --environment {target}` lists them, and says "
+                "which are not whole. Where none is, promote what is right instead."
             ),
             "plan_moved": "Run the same command again: it plans anew.",
         },

@@ -180,8 +180,10 @@ def notes(promotion: Promotion) -> tuple[str, ...]:
         found.append(
             f"{number} saw other versions in {plan.source} than in {plan.target}: the promotion runs them there."
         )
-    if promotion.verification is not None and promotion.verification.passed:
+    if (verified := promotion.verification) is not None and verified.passed:
         found.append("Verified where readers see it.")
+    elif verified is not None and promotion.outcome is PromotionOutcome.PROMOTED:
+        found += [f"{word[:1].upper()}{word[1:]}." for word in verified.words]
     if plan.already_current:
         found.append(f"In {plan.target} already: {count(len(plan.already_current))}.")
     return tuple(found)

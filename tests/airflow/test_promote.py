@@ -162,7 +162,7 @@ def test_importing_the_operators_loads_neither_dbt_nor_the_engine() -> None:
     code = """
 import sys
 import airflow_dbt_promotion.hooks.cosmos, airflow_dbt_promotion.operators.promote
-import airflow_dbt_promotion.operators.record, airflow_dbt_promotion.sensors.soak
+import airflow_dbt_promotion.operators.record, airflow_dbt_promotion.sensors.soak, airflow_dbt_promotion.sensors.window
 print(sorted({"dbt", "airflow_dbt_promotion.engine", "airflow_dbt_promotion.wiring"}
              & set(sys.modules)))
 """

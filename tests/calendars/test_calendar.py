@@ -168,6 +168,12 @@ def test_a_window_over_several_days_and_a_year_end() -> None:
     assert opens(every_year, "2031-12-17 12:00") == "now"
 
 
+def test_a_rule_that_counts_is_over_once_it_has_counted() -> None:
+    twice = Windows(allow=(a_window("09:00", "10:00", "UTC", rule="FREQ=DAILY;COUNT=2", first=date(2026, 7, 24)),))
+    assert opens(twice, "2026-07-24 10:00") == "2026-07-25 09:00"
+    assert opens(twice, "2026-07-25 10:00") is None
+
+
 def test_what_is_not_in_sight_is_none() -> None:
     gone = a_window("09:00", "17:00", "UTC", last=date(2026, 7, 1))
     assert opens(Windows(allow=(gone,)), "2026-07-24 12:00") is None

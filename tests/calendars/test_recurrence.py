@@ -1,9 +1,12 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
-from itertools import islice
+from datetime import date, datetime, time, timedelta
+from itertools import islice, takewhile
 
 import pytest
+from dateutil.rrule import rrulestr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_dbt_promotion.calendars.recurrence import days_of, wrong_with
 
@@ -111,3 +114,38 @@ def test_a_rule_that_names_no_day_between_two_is_found_out() -> None:
 
 def test_a_rare_rule_is_looked_for_as_far_as_it_takes() -> None:
     assert first_days("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO", 1) == ["2044-02-29"]
+
+
+WEEKDAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> str:
+    frequency = draw(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]))
+    ordinal = st.sampled_from(["", "1", "-1", "2"]) if frequency in {"MONTHLY", "YEARLY"} else st.just("")
+    parts = {"FREQ": frequency, "INTERVAL": draw(st.sampled_from(["1", "1", "2", "5"]))}
+    if draw(st.booleans()):
+        days = draw(st.sets(st.tuples(ordinal, st.sampled_from(WEEKDAYS)), min_size=1, max_size=3))
+        parts["BYDAY"] = ",".join(sorted(f"{which}{day}" for which, day in days))
+    if draw(st.booleans()):
+        parts["BYMONTH"] = ",".join(map(str, sorted(draw(st.sets(st.integers(1, 12), min_size=1, max_size=4)))))
+    if frequency != "WEEKLY" and draw(st.booleans()):
+        numbers = st.integers(1, 31) | st.integers(-31, -1)
+        parts["BYMONTHDAY"] = ",".join(map(str, sorted(draw(st.sets(numbers, min_size=1, max_size=4)))))
+    if draw(st.booleans()):
+        parts["WKST"] = draw(st.sampled_from(WEEKDAYS))
+    if draw(st.integers(0, 3)) == 0:
+        parts["COUNT"] = str(draw(st.integers(1, 30)))
+    return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+@given(rules(), st.dates(date(2000, 1, 1), date(2150, 1, 1)), st.integers(0, 900))
+@settings(max_examples=150, deadline=None)
+def test_a_rule_names_the_days_that_dateutil_names_for_the_years_themselves(rule: str, start: date, ahead: int) -> None:
+    """The years that are asked are others, and the days must not be."""
+    since = start + timedelta(days=ahead)
+    until = since + timedelta(days=1500)
+    plain = takewhile(lambda day: day.date() <= until, rrulestr(rule, dtstart=datetime.combine(start, time(0))))
+    expected = [day.date() for day in plain if day.date() >= since]
+    assert list(takewhile(lambda day: day <= until, days_of(rule, since, start))) == expected
+    assert (wrong_with(rule, start, None) is None) or not expected

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.cli import main
 from airflow_dbt_promotion.core.environment import IncrementalChange
 from airflow_dbt_promotion.core.errors import DbtError
+from airflow_dbt_promotion.core.identity import Digest
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.failpoints import Failpoint
 from airflow_dbt_promotion.render import rolling_back, text
@@ -20,7 +21,7 @@ from airflow_dbt_promotion.render.table import Page
 from tests.engine.test_resuming import die_in
 from tests.engine.test_rollback import ASKED, opened
 from tests.kept_shop import KeptShop
-from tests.scenarios import defined, path, test_id
+from tests.scenarios import defined, model_id, path, test_id
 
 REASON = ("--reason", "it doubles rows, INC-42", "--actor", "ann")
 
@@ -79,7 +80,8 @@ def test_refused_failed_and_bad_input_have_their_exit_codes(shop: KeptShop, caps
     assert run(shop, "rollback", *REASON, "--to", oldest) == 3
     refused = told(capsys)
     assert f"Refused: production was not taken back to checkpoint {oldest}." in refused
-    assert "=> Name another one by --to; `dbt-promote checkpoints --environment production` lists them." in refused
+    assert "it held nothing then, so there is nothing to go back to" in refused
+    assert "=> Name another one by --to; `dbt-promote checkpoints --environment production` lists them, and" in refused
     assert run(shop, "rollback", *REASON, "--to", oldest, "--dry-run") == 3
     assert "Refused (dry run): production cannot go back" in told(capsys)
     assert run(shop, "rollback", *REASON, "--to", "nonsense") == 2
@@ -138,6 +140,35 @@ def test_checkpoints_are_listed(shop: KeptShop, capsys: pytest.CaptureFixture[st
         assert "has no checkpoint" in told(capsys)
     assert run(empty, "rollback", *REASON) == 2
     assert "makes one" in capsys.readouterr().err
+
+
+def test_a_checkpoint_tells_apart_what_only_its_description_changed_of(
+    shop: KeptShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = shop.state()
+    newest, revenue = state.checkpoints[0], model_id("revenue")
+    described = replace(state.current[revenue], meta=Digest("other"))
+    sources = replace(state.current[model_id("stg_orders")], release=None)
+    before = {**newest.before, revenue: described, model_id("stg_orders"): sources}
+    changed = (replace(newest, before=before), *state.checkpoints[1:])
+    shop.store.write(replace(state, checkpoints=changed), state.serial)
+    assert run(shop, "checkpoints") == 0
+    assert "orders; tests or descriptions alone: revenue 2" in told(capsys)
+    assert run(shop, "checkpoints", "--output-format", "json") == 0
+    document = json.loads(capsys.readouterr().out)["checkpoints"][0]
+    assert (document["models"], document["metadata"]) == ([model_id("orders")], [revenue])
+
+
+def test_a_checkpoint_of_something_half_is_refused_with_the_reason(
+    shop: KeptShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = shop.state()
+    checkpoints = tuple(replace(one, whole=False) for one in state.checkpoints)
+    shop.store.write(replace(state, checkpoints=checkpoints), state.serial)
+    assert run(shop, "rollback", *REASON, "--to", checkpoints[0].id) == 3
+    assert "a promotion had gone only part of the way then" in told(capsys)
+    assert run(shop, "rollback", *REASON) == 2
+    assert "promote what is right from its source instead" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_rollback_and_one_that_somebody_resumes_are_told_as_such(

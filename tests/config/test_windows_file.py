@@ -206,3 +206,19 @@ def test_the_schema_knows_what_a_window_may_hold(tmp_path: Path) -> None:
         "allows: []",
     ):
         assert not conforms(file_of(tmp_path, wrong).read_text(encoding="utf-8")), wrong
+
+
+def test_what_the_documentation_shows_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "windows.md").read_text(encoding="utf-8")
+    shown = [block.partition("\n```")[0] for block in page.split("```yaml\n")[1:]]
+    whole = [block for block in shown if block.startswith("version: 1\n")]
+    parts = [block.removeprefix("windows:\n") for block in shown if block.startswith("windows:\n")]
+    assert (len(whole), len(parts)) == (1, len(shown) - 1)
+    assert len(parts) >= 4
+    for part in parts:
+        assert not read(tmp_path, "\n".join(line.removeprefix("  ") for line in part.splitlines())).always
+    file = tmp_path / "promotion.yml"
+    file.write_text(whole[0], encoding="utf-8")
+    path = read_promotion_file(file).path
+    assert path is not None
+    assert not path.get("production").windows.always

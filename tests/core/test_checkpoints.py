@@ -17,11 +17,12 @@ from airflow_dbt_promotion.core.checkpoints import (
     since,
     standing_at,
     take,
+    turns,
     with_leftovers,
     without,
 )
 from airflow_dbt_promotion.core.errors import NoCheckpointError, UnknownCheckpointError
-from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, Version
+from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, Version
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover, LeftoverRole
 from airflow_dbt_promotion.core.state import Drift, Entry, EntryOrigin, EnvironmentState, Journal, Unfinalized
@@ -212,5 +213,27 @@ def test_one_that_there_is_not_names_those_that_there_are() -> None:
         checkpoint_of(holding(orders="1"), "nonsense")
     with pytest.raises(NoCheckpointError, match="makes one"):
         checkpoint_of(holding(orders="1"), None)
-    with pytest.raises(NoCheckpointError, match="none of its 1"):
+    with pytest.raises(NoCheckpointError, match="it has 1, and none is whole"):
         checkpoint_of(promoted(holding(), "p", orders="1"), None)
+
+
+def test_a_turn_tells_versions_and_descriptions_apart_and_nothing_of_sources_alone() -> None:
+    before = holding(stg_orders="1", orders="1", revenue="1", customers="1")
+    described = replace(entry("1"), meta=Digest("other"))
+    moved = replace(entry("1"), release=ReleaseId("r"), since=NOON + DAY)
+    stg, customers = model_id("stg_orders"), model_id("customers")
+    current = {stg: moved, ORDERS: entry("2"), REVENUE: described, model_id("payments"): entry("1")}
+    state = take(before, replace(before, current=current), journal("p"), NOON, 3)
+    assert set(state.checkpoints[0].before) == {stg, ORDERS, REVENUE, customers, model_id("payments")}
+    (turn,) = turns(state)
+    assert turn.checkpoint == state.checkpoints[0]
+    assert turn.models == (customers, ORDERS, model_id("payments"))
+    assert turn.metadata == (REVENUE,)
+    tests = promoted(state, "q", stg_orders=None)
+    tested = replace(entry("2"), tests=Digest("other"))
+    after = take(tests, replace(tests, current={**tests.current, ORDERS: tested}), journal("r"), NOON, 3)
+    assert [(one.models, one.metadata) for one in turns(after)] == [
+        ((), (ORDERS,)),
+        ((stg,), ()),
+        ((customers, ORDERS, model_id("payments")), (REVENUE,)),
+    ]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.braking import Deed, held
 from airflow_dbt_promotion.core.checkpoints import noted, standing_at
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import Digest, ModelId
@@ -129,3 +130,20 @@ def test_what_stays_at_its_version_is_not_blocked() -> None:
     again = replace(same, current={ORDERS: replace(entry("1"), tests=Digest("other"))})
     done = rolled_back(noted(same, again), 0)
     assert (done.blocks, done.hold is not None) == ({}, True)
+
+
+def test_the_hold_of_a_person_stays_and_is_told_with_the_rollback() -> None:
+    twice = promoted(promoted(holding(orders="1"), "p", orders="2"), "q", orders="3")
+    closed = held(twice, Deed(at=NOON, actor="ben", reason="the books are closed"))
+    once = rolled_back(closed, 0)
+    assert once.hold is not None
+    assert (once.hold.at, once.hold.actor, once.hold.plan_id) == (NOON, "ben", None)
+    assert once.hold.reason == "the books are closed; and it was taken back by ann: it broke"
+    again = rolled_back(once, 0)
+    assert again.hold is not None
+    assert again.hold.reason.count("the books are closed") == 1
+    assert again.hold.reason.count("taken back by ann") == 2
+    assert again.interventions[-1].reason == "it broke"
+    machine = rolled_back(rolled_back(twice, 0), 0).hold
+    assert machine is not None
+    assert (machine.reason, machine.plan_id is None) == ("it broke", False)

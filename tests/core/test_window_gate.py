@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.eligibility import GateName, Status
+from airflow_dbt_promotion.core.eligibility import GateName, Requirement, Status
 from airflow_dbt_promotion.core.planning import plan
 from airflow_dbt_promotion.core.stops import Freeze
 from airflow_dbt_promotion.core.window_gate import freeze_of, time_to_promote
@@ -124,6 +124,19 @@ def test_no_plan_rests_on_windows_or_a_freeze() -> None:
     assert not shut.allowed
     assert shut.eligible_at == LATER
     assert free.changes
+
+
+def test_a_plan_could_go_when_every_gate_could_pass_and_the_windows_are_open_then() -> None:
+    shut = plan(replace(situation(None), source_state=empty_state()), question("orders"))
+    assert shut.all_pass_at is None
+    assert replace(shut, then=SHUT).eligible_at is None
+    project = release()
+    source = recorded(project, dbt_run(project, NOON))
+    soaking = plan(situation(source, now=NOON), question("raw_orders", requirement=Requirement(soak=DAY)))
+    assert soaking.eligible_at == soaking.all_pass_at == NOON + DAY
+    assert replace(soaking, then=OPEN).eligible_at == NOON + DAY
+    assert replace(soaking, then=SHUT).eligible_at == LATER
+    assert replace(soaking, then=Opening(is_open=False)).eligible_at is None
 
 
 def test_times_are_told_in_utc_whatever_zone_they_come_in() -> None:

@@ -20,6 +20,7 @@ from airflow_dbt_promotion.core.errors import (
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, Version
 from airflow_dbt_promotion.core.orders import BuildRequest, OnProgress, Progress, RunCommand, RunRequest
+from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject
 from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.dbt.workshop import DbtWorkshop
@@ -172,6 +173,18 @@ def test_listing_leaves_nothing_in_the_release_store_either(tmp_path: Path) -> N
     assert "model.shop.customers" in shop.another_workshop().listed(request)
     assert shop.another_workshop().select(PRODUCTION, "orders", composition) == ("model.shop.orders",)
     assert (shop.store.parses, files_below(shop.folder)) == ({}, before)
+
+
+def test_asking_what_is_in_the_warehouse_leaves_nothing_behind(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    composition = shop.mixed(shop.keep(), {})
+    shop.store.parses.clear()
+    place = Place(database=None, schema="main", identifier="orders__was_1f0c22ab")
+    before = files_below(shop.folder)
+    for code in (composition, None):
+        assert shop.another_workshop().present(PRODUCTION, code, [place]) == {}
+    fresh = {path for path in files_below(shop.folder).keys() - before.keys() if ".duckdb" not in path}
+    assert (shop.store.parses, fresh) == ({}, set())
 
 
 def test_a_full_refresh_is_passed_on(kept: Kept) -> None:

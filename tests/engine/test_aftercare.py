@@ -203,6 +203,25 @@ def test_a_way_back_that_died_is_gone_on_with_by_the_retry_and_the_promotion_has
     assert shop.state() == state
 
 
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_what_cannot_be_put_together_is_not_verified_and_stays(goes_back: bool) -> None:
+    shop = shop_with(verify=True, rollback_on_failure=goes_back)
+    promote = shop.engine.promote(replace(ASKED, run="task 1", verify=False, rollback_on_failure=False))
+    orders, state = len(shop.workshop.orders), shop.state()
+    current = {**state.current, REVENUE: replace(state.current[REVENUE], release=None)}
+    shop.store.write(replace(state, current=current), state.serial)
+    told = shop.engine.promote(replace(ASKED, run="task 1"))
+    assert (promote.outcome, told.outcome) == (PromotionOutcome.PROMOTED, PromotionOutcome.PROMOTED)
+    assert told.verification is not None
+    assert (told.verification.passed, told.verification.rolled_back_to) == (False, None)
+    assert "not verified: " in told.verification.words[0]
+    assert "sources of these models were not kept" in told.verification.words[0]
+    assert (len(shop.workshop.orders), shop.state().current, shop.state().lock) == (orders, current, None)
+    for shown in (text.promotion(told), markdown.promotion(told)):
+        assert "Verified where" not in shown
+        assert "Not verified: " in shown
+
+
 def test_models_without_tests_hold() -> None:
     shop = shop_with(verify=True)
     without = {id_: node for id_, node in shop.definition.nodes.items() if node.resource_type != "test"}

@@ -156,7 +156,7 @@ def test_a_second_rollback_goes_one_further_back(shop: KeptShop) -> None:
     assert told.outcome is PromotionOutcome.PROMOTED
     assert built(shop, "orders") is not None
     assert [one.whole for one in shop.state().checkpoints] == [False]
-    with pytest.raises(NoCheckpointError, match="none of its 1"):
+    with pytest.raises(NoCheckpointError, match="it has 1, and none is whole"):
         back(shop)
 
 

@@ -149,7 +149,11 @@ class NoCheckpointError(InputError):
     def __init__(self, environment: str, broken: int) -> None:
         """Take the environment, and how many checkpoints it has that are not whole."""
         self.environment, self.broken = environment, broken
-        why = f"none of its {broken} checkpoints is whole" if broken else "a promotion that changes it makes one"
+        unwhole = (
+            f"it has {broken}, and none is whole, since it held nothing then or a promotion had gone only part of the "
+            "way; promote what is right from its source instead"
+        )
+        why = unwhole if broken else "a promotion that changes it makes one"
         super().__init__(f"{environment} has no checkpoint to go back to: {why}")
 
 
