@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def actor(context: Context) -> str:
-    """Return the person who triggered the run, where Airflow tells (3.2 and later); else `airflow:` and the DAG."""
+    """Return the person who triggered the run, where Airflow tells (not in early 3.1); else `airflow:` and the DAG."""
     run = context["dag_run"]
     return getattr(run, "triggering_user_name", None) or f"airflow:{run.dag_id}"
 
