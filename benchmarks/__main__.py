@@ -20,10 +20,10 @@ from benchmarks.rows import Report, Row, document, growth, table
 
 _ROUNDS = 5
 _QUICK_ROUNDS = 3
-_UNPREPARED = {"imports", "publish"}
+_UNPREPARED = {"imports", "dag", "publish"}
 """Parts that ask for no project of those that are kept in the cache."""
 
-_PARTS = ("load", "changes", "plan", "released", "stores", "status", "imports", "publish")
+_PARTS = ("load", "changes", "plan", "released", "stores", "status", "imports", "dag", "publish")
 _LONG = {"publish"}
 """Parts that take half an hour and more: they are measured where they are named, or where all is asked for."""
 
@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
     if "imports" in only:
         rows += _told(beside.imports(rounds))
+    if "dag" in only:
+        rows += _told(beside.dag(rounds))
     notes += growth(rows)
     if "publish" in only:
         publishing = Publishing(sizes, quick=said.quick)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core.approvals import AgreedPlan, ApprovedChange
+from airflow_dbt_promotion.core.eligibility import GateName, blocked
 from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
 from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.state import EnvironmentState
 
 _TOLD = 8
 """How many of the models that moved are told."""
@@ -23,6 +27,34 @@ def as_approved(plan: Plan) -> dict[ModelId, ApprovedChange]:
 def agreed_of(plan: Plan) -> AgreedPlan:
     """Return a plan as it can be agreed to."""
     return AgreedPlan(plan_id=plan.plan_id, models=as_approved(plan), rests_on=plan.rests_on)
+
+
+def is_there(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> bool:
+    """Say whether a plan was carried out already: the target holds every version that it brings.
+
+    Where it brings no other version (tests and descriptions, a rebuild by force), asking for it again tells.
+    """
+    left = {change.model for change in plan.changes}
+    held = {model: entry.version for model, entry in target.current.items()}
+    return all(
+        held.get(model) == told.to_version and (told.from_version != told.to_version or model not in left)
+        for model, told in agreed.models.items()
+    )
+
+
+def held_to(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> Plan:
+    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then.
+
+    Where that was carried out already, nothing is left to do.
+    """
+    if is_there(agreed, plan, target):
+        return replace(plan, changes=())
+    told = what_moved(agreed, plan)
+    if not told:
+        return plan
+    reason = f"the plan {short(agreed.plan_id)} that was agreed to is another one by now: {'; '.join(told)}; plan again"
+    others = (verdict for verdict in plan.verdicts if verdict.gate is not GateName.APPROVAL)
+    return replace(plan, verdicts=(blocked(GateName.SOURCE, "plan_moved", reason), *others))
 
 
 def what_moved(agreed: AgreedPlan, plan: Plan) -> tuple[str, ...]:

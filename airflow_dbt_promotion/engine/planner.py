@@ -24,8 +24,8 @@ from airflow_dbt_promotion.core.errors import (
     SourcesError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, short
-from airflow_dbt_promotion.core.moving import what_moved
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.moving import held_to
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
@@ -67,7 +67,9 @@ class Planner:
         )
         chosen = request.strategy is not None or target.strategy is not None
         planned = self._timed(self._able(self._computed(situation, question, shelf), chosen=chosen))
-        return planned if agreed is None else replace(planned, plan=_held_to(agreed, planned.plan))
+        if agreed is None:
+            return planned
+        return replace(planned, plan=held_to(agreed, planned.plan, planned.situation.target_state))
 
     def again(self, planned: Planned, *, keep_models: bool, on_the_spot: bool | None = None) -> Planned:
         """Return the plan for the same question over what is remembered now, with the parses that are at hand already.
@@ -243,16 +245,6 @@ def _agreed(request: PromotionRequest, agreed: AgreedPlan) -> tuple[ModelId, ...
     if request.models is not None or request.select is not None:
         raise ConfigError("models, select", "the plan that was agreed to says which models go; leave these out")
     return tuple(agreed.models)
-
-
-def _held_to(agreed: AgreedPlan, plan: Plan) -> Plan:
-    """Return a plan, refused where it is not the one that was agreed to; who approves of this one is no matter then."""
-    told = what_moved(agreed, plan)
-    if not told:
-        return plan
-    reason = f"the plan {short(agreed.plan_id)} that was agreed to is another one by now: {'; '.join(told)}; plan again"
-    others = (verdict for verdict in plan.verdicts if verdict.gate is not GateName.APPROVAL)
-    return replace(plan, verdicts=(blocked(GateName.SOURCE, "plan_moved", reason), *others))
 
 
 def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:

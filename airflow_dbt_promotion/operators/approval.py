@@ -97,14 +97,18 @@ class PromotionApprovalOperator(AtProject):
 
     def _case(self, context: Context, until: datetime | None) -> Case:
         """Return what the rendered arguments put before people. Raises InputError."""
+        from airflow_dbt_promotion.engine import PromotionRequest  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.hooks import acting  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.operators import approving  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.render import planned  # noqa: PLC0415 - as late
 
-        link = acting.answer_link(context)
-        plan = approving.plan_document(self.plan)
-        return approving.Case(
-            request=plan.request(self.target_environment, acting.actor(context), link),
+        link, plan = acting.answer_link(context), planned.read(self.plan)
+        request = PromotionRequest(
+            target=self.target_environment,
+            to_approve=True,
+            actor=acting.actor(context),
             link=link,
-            people=approving.people(self.approvers),
-            until=until,
+        )
+        return approving.Case(
+            request=planned.request_for(request, plan), link=link, people=approving.people(self.approvers), until=until
         )

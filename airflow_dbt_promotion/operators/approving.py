@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.approvals import (
     AgreedPlan,
     Approval,
-    ApprovedChange,
     Decision,
     Identity,
     Person,
     Vote,
 )
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict, blocked, passed
-from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError
-from airflow_dbt_promotion.core.identity import ModelId, PlanId, Version
+from airflow_dbt_promotion.core.identity import Version
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.hooks.asking import Answer, Question
@@ -36,72 +29,6 @@ APPROVE, REJECT = "Approve", "Reject"
 OPTIONS = (APPROVE, REJECT)
 _GATE = GateName.APPROVAL
 _DECISIONS = {APPROVE: Decision.APPROVE, REJECT: Decision.REJECT}
-
-
-class PlannedModel(Struct, frozen=True, kw_only=True):
-    """A change of the plan that was handed over."""
-
-    unique_id: str
-    change: str
-    from_version: str | None
-    to_version: str | None
-
-
-class AskedWith(Struct, frozen=True, kw_only=True):
-    """What the plan was asked for with, as far as people agree to it."""
-
-    soak: timedelta | None = None
-    min_successful_runs: int | None = None
-    require_tests: bool = True
-    reason: str | None = None
-    strategy: Strategy | None = None
-    on_incremental_change: IncrementalChange | None = None
-    allow_stale_downstream: bool = False
-    allow_removals: bool = False
-    force: bool = False
-
-
-class PlanDocument(Struct, frozen=True, kw_only=True):
-    """The plan that was handed over from another task, as far as it takes to compute it again."""
-
-    plan_id: str
-    models: tuple[PlannedModel, ...]
-    rests_on: dict[str, str]
-    asked_with: AskedWith = AskedWith()
-
-    @property
-    def agreed(self) -> AgreedPlan:
-        """The plan that has to come out."""
-        return AgreedPlan(
-            plan_id=PlanId(self.plan_id),
-            models={
-                ModelId(one.unique_id): ApprovedChange(
-                    change=one.change, from_version=_version(one.from_version), to_version=_version(one.to_version)
-                )
-                for one in self.models
-            },
-            rests_on={ModelId(model): Version(version) for model, version in self.rests_on.items()},
-        )
-
-    def request(self, target: str, actor: str, link: str | None) -> PromotionRequest:
-        """Return a request for just this plan, to be put before people."""
-        asked = self.asked_with
-        return PromotionRequest(
-            target=target,
-            agreed=self.agreed,
-            to_approve=True,
-            actor=actor,
-            link=link,
-            soak=asked.soak,
-            min_successful_runs=asked.min_successful_runs,
-            require_tests=asked.require_tests,
-            reason=asked.reason,
-            strategy=asked.strategy,
-            on_incremental_change=asked.on_incremental_change,
-            allow_stale_downstream=asked.allow_stale_downstream,
-            allow_removals=asked.allow_removals,
-            force=asked.force,
-        )
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -148,14 +75,6 @@ class ApprovalSummary(Struct, frozen=True, kw_only=True):
     reason: str
     by: tuple[str, ...]
     link: str | None
-
-
-def plan_document(value: object) -> PlanDocument:
-    """Return the plan that another task handed over, or the text of it. Raises ConfigError."""
-    try:
-        return msgspec.convert(_read(value) if isinstance(value, str) else value, PlanDocument)
-    except msgspec.ValidationError as error:
-        raise ConfigError("plan", f"this is no plan as PromotionPlanOperator hands it over: {error}") from error
 
 
 def people(value: object) -> dict[str, str]:
@@ -302,11 +221,3 @@ def _person(one: object) -> tuple[str, str]:
 
 def _version(value: str | None) -> Version | None:
     return None if value is None else Version(value)
-
-
-def _read(told: str) -> Any:  # noqa: ANN401 - whatever it says
-    """Read the text of a document, as JSON or as Python writes it."""
-    for read in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-            return read(told)
-    raise ConfigError("plan", f"{told[:80]!r} is no plan; give the output of the task that plans")

@@ -11,8 +11,7 @@ from airflow_dbt_promotion.engine import Promotion, Rollback, RunOutcome, Served
 from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
 from airflow_dbt_promotion.render import rolling_back, serving, table, text
 from airflow_dbt_promotion.render.documents import Instant, builtins
-
-_MOST_REFUSALS = 50
+from airflow_dbt_promotion.render.planned import MOST_REFUSALS, SummaryRefusal, closed, refusals
 
 
 class Log(Protocol):
@@ -33,20 +32,11 @@ class SummaryModel(Struct, frozen=True, kw_only=True):
     result: str | None
 
 
-class SummaryRefusal(Struct, frozen=True, kw_only=True):
-    """A gate that is shut; `unique_id` is null where it is about the whole plan."""
-
-    unique_id: str | None
-    gate: str
-    code: str
-    reason: str
-    eligible_at: Instant | None
-
-
 class Summary(Struct, frozen=True, kw_only=True):
     """A promotion as other tasks read it from XCom: small, and the same for every outcome.
 
-    `held` is how many models stay behind; `link` is the run in the UI. The first fifty refusals are told.
+    `held` is how many models stay behind; `link` is the run in the UI, `promotion_link` the run, or CI job, of the
+    newest promotion that went well. The first fifty refusals are told.
     """
 
     outcome: PromotionOutcome
@@ -60,9 +50,10 @@ class Summary(Struct, frozen=True, kw_only=True):
     refusals: tuple[SummaryRefusal, ...]
     held: int
     link: str | None
+    promotion_link: str | None
 
 
-def summary(told: Promotion, link: str | None) -> dict[str, object]:
+def summary(told: Promotion, link: str | None, promotion_link: str | None = None) -> dict[str, object]:
     """Return the XCom of a promotion: a `Summary` as dicts, lists and text."""
     plan = told.plan
     return builtins(
@@ -75,9 +66,10 @@ def summary(told: Promotion, link: str | None) -> dict[str, object]:
             message=told.message,
             eligible_at=plan.eligible_at,
             models=_models(told),
-            refusals=_refusals(told),
+            refusals=refusals(told.plan),
             held=len(plan.held),
             link=link,
+            promotion_link=promotion_link,
         )
     )
 
@@ -94,20 +86,6 @@ def _models(told: Promotion) -> tuple[SummaryModel, ...]:
             result=told.models[change.model].result if change.model in told.models else None,
         )
         for change in told.plan.changes
-    )
-
-
-def _refusals(told: Promotion) -> tuple[SummaryRefusal, ...]:
-    """Return the first gates that are shut."""
-    return tuple(
-        SummaryRefusal(
-            unique_id=model,
-            gate=verdict.gate.value,
-            code=verdict.code,
-            reason=verdict.reason,
-            eligible_at=verdict.eligible_at,
-        )
-        for model, verdict in told.plan.refusals[:_MOST_REFUSALS]
     )
 
 
@@ -148,7 +126,7 @@ def run_summary(told: ServedRun, link: str | None) -> dict[str, object]:
             counts=serving.counts(told),
             failed=tuple(
                 RunFailure(unique_id=one.id, name=one.name, status=one.status.value, message=one.message)
-                for one in told.failed[:_MOST_REFUSALS]
+                for one in told.failed[:MOST_REFUSALS]
             ),
             releases=told.releases,
             warnings=told.warnings,
@@ -190,7 +168,7 @@ def rollback_summary(told: Rollback, link: str | None) -> dict[str, object]:
             dry_run=done.dry_run,
             message=done.message,
             models=_models(done),
-            refusals=_refusals(done),
+            refusals=refusals(done.plan),
             rebuilt=rolling_back.rebuilt(told),
             not_rebuilt=told.not_rebuilt or None,
             link=link,
@@ -240,3 +218,12 @@ def ending(told: Promotion, on_refused: OnRefused) -> Exception | None:
             return None
         case PromotionOutcome.ERRORED:
             return RuntimeError(f"errored: {told.message}")
+
+
+def plan_ending(told: Promotion, on_refused: OnRefused) -> Exception | None:
+    """Return the exception with which a task that plans ends, None for a plan that may go, or has but to wait."""
+    shut = closed(told.plan)
+    if not shut:
+        return None
+    message = f"refused: {shut[0].reason}" + (f" (and {len(shut) - 1} more)" if len(shut) > 1 else "")
+    return skip(message) if on_refused is OnRefused.SKIP else fail(message)

@@ -208,7 +208,7 @@ def promotion_document(promotion: Promotion) -> dict[str, object]:
             verdicts=verdicts(plan.verdicts),
             tests_in_target=plan.tests_in_target,
             stale_after=plan.stale_after,
-            exposures=tuple(_exposure(exposure) for exposure in plan.exposures),
+            exposures=tuple(exposure(one) for one in plan.exposures),
             bypasses=tuple(
                 BypassDocument(kind=kind, reason=plan.choices.reason)
                 for kind in sorted(plan.choices.bypasses, key=lambda kind: kind.value)
@@ -333,13 +333,13 @@ def _changes(changes: Iterable[Change], promotion: Promotion) -> tuple[ChangeDoc
     )
 
 
-def _exposure(exposure: Exposure) -> ExposureDocument:
+def exposure(found: Exposure) -> ExposureDocument:
     """Return an exposure with its owner."""
-    email = exposure.owner.email
+    email = found.owner.email
     return ExposureDocument(
-        unique_id=exposure.unique_id,
-        name=exposure.label or exposure.name,
-        owner=exposure.owner.name,
+        unique_id=found.unique_id,
+        name=found.label or found.name,
+        owner=found.owner.name,
         email=", ".join(email) if isinstance(email, list) else email,
-        url=exposure.url,
+        url=found.url,
     )

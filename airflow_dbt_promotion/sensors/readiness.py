@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.change import Change
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict
@@ -64,17 +65,23 @@ class Question(Struct, frozen=True, kw_only=True):
 
 def question(engine: Engine, target: str | None, models: str | Sequence[str] | None, soak: str | None) -> Question:
     """Return the question for a target environment (None: the last of the path), with at least the soak that its policy
-    asks for.
-
-    It is the plan of `record`, which needs no dbt where the models are known. Raises InputError, MachineError.
+    asks for. Raises InputError, MachineError.
     """
     environment = engine.path.last() if target is None else engine.path.get(target)
     asked = environment.soak if soak is None else max(environment.soak, duration(soak))
-    named = split(models)
-    plan = engine.plan(PromotionRequest(target=environment.name, models=named, soak=asked, strategy=Strategy.RECORD))
+    return question_of(engine, PromotionRequest(target=environment.name, models=split(models), soak=asked))
+
+
+def question_of(engine: Engine, request: PromotionRequest) -> Question:
+    """Return the question of a request.
+
+    It is the plan of `record`, which needs no dbt where the models are known. Raises InputError, MachineError.
+    """
+    plan = engine.plan(replace(request, strategy=Strategy.RECORD))
     states = [engine.observer.state(place.name) for place in engine.path.environments]
     known = frozenset(model for state in states if state is not None for model in state.current)
-    return Question(plan=plan, named=named is not None, soak=asked, now=plan.computed_at, known=known)
+    soak = engine.path.get(request.target).soak if request.soak is None else request.soak
+    return Question(plan=plan, named=request.models is not None, soak=soak, now=plan.computed_at, known=known)
 
 
 def answer(asked: Question, waiting: Waiting, recheck: timedelta) -> Answer:

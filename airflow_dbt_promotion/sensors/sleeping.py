@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 from msgspec import Struct
@@ -32,9 +32,16 @@ class Sleep(Struct, frozen=True, kw_only=True):
 
 
 class SleepingSensor(BaseSensorOperator):
-    """Sleeps in the triggerer (`deferrable`), or is rescheduled; in both ways no worker is held."""
+    """Sleeps in the triggerer (`deferrable`), or is rescheduled; in both ways no worker is held.
+
+    Without `in_backfills` a run that is a backfill is skipped: what would come after is about now.
+    """
 
     deferrable: bool
+
+    def __init__(self, *, in_backfills: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - whatever Airflow takes
+        super().__init__(**kwargs)
+        self.in_backfills = in_backfills
 
     def sleep(self, until: Sleep) -> NoReturn:
         """Let the worker go until asking again makes sense, or until time is up."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_dbt_promotion.hooks import display
 from airflow_dbt_promotion.hooks.at_project import AtProject
+from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
 from airflow_dbt_promotion.sensors.sleeping import SHORTEST_WAIT, Sleep, SleepingSensor, told
 from airflow_dbt_promotion.sensors.waiting import Waiting
@@ -14,6 +16,7 @@ from airflow_dbt_promotion.sensors.waiting import Waiting
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_dbt_promotion.engine import PromotionRequest
     from airflow_dbt_promotion.sensors.readiness import Answer, NotYet, Question
 
 __all__ = ["SHORTEST_WAIT", "StagingSoakSensor"]
@@ -26,7 +29,8 @@ class StagingSoakSensor(AtProject, SleepingSensor):
     last of the path).
 
     `models` are names; None means every model that the source holds and the target lacks. `mode_of_waiting`: `all` of
-    them, or `any` one. `min_days_in_staging` (days or ISO 8601) can ask for more than policy, never for less.
+    them, or `any` one. `min_days_in_staging` (days or ISO 8601) can ask for more than policy, never for less. Or `plan`
+    is the XCom of a `PromotionPlanOperator`: then its models are waited for, under the conditions of the plan.
 
     The sensor sleeps until the instant at which the answer can be another one, and asks again: a version that moved
     meanwhile begins anew, and the sensor sleeps again. It never asks in between. Where nobody knows an instant (tests
@@ -39,6 +43,7 @@ class StagingSoakSensor(AtProject, SleepingSensor):
 
     template_fields: Sequence[str] = (
         *AtProject.template_fields,
+        "plan",
         "models",
         "min_days_in_staging",
         "target_environment",
@@ -47,6 +52,7 @@ class StagingSoakSensor(AtProject, SleepingSensor):
     def __init__(  # noqa: PLR0913 - a task's arguments are its interface
         self,
         *,
+        plan: Mapping[str, object] | str | None = None,
         models: str | Sequence[str] | None = None,
         min_days_in_staging: float | str | None = None,
         target_environment: str | None = None,
@@ -58,14 +64,18 @@ class StagingSoakSensor(AtProject, SleepingSensor):
     ) -> None:
         if timeout is not None:
             kwargs["timeout"] = timeout
+        place = f"for {target_environment}" if target_environment is not None else ""
+        kwargs = display.named(kwargs, "soak {}{}", display.some(models), place)
         super().__init__(mode="poke" if deferrable else "reschedule", **kwargs)
         self.models, self.min_days_in_staging, self.target_environment = models, min_days_in_staging, target_environment
+        self.plan, self.has_plan = plan, plan is not None
         self.mode_of_waiting = Waiting(mode_of_waiting).value
         self.deferrable, self.recheck_interval = deferrable, recheck_interval
         self.has_timeout = timeout is not None
 
     def execute(self, context: Context) -> list[str]:
         """Ask; where the answer is not yet, sleep."""
+        refuse_backfill(context, wanted=self.in_backfills)
         began = None if self.deferrable else context["ti"].get_first_reschedule_date(context)
         return self._ask(began)
 
@@ -94,10 +104,20 @@ class StagingSoakSensor(AtProject, SleepingSensor):
 
         target = rendered.text(self.target_environment)
         with airflow_errors(), self.hook.engine(target) as engine:
-            asked = rendered.text(self.min_days_in_staging)
-            question = readiness.question(engine, target, rendered.names(self.models), asked)
+            if self.has_plan:
+                question = readiness.question_of(engine, self._planned(target or engine.path.last().name))
+            else:
+                asked = rendered.text(self.min_days_in_staging)
+                question = readiness.question(engine, target, rendered.names(self.models), asked)
             self.hook.warn(engine)
             return readiness.answer(question, Waiting(self.mode_of_waiting), self.recheck_interval), question
+
+    def _planned(self, target: str) -> PromotionRequest:
+        """Return what the plan asks for that was handed over. Raises ConfigError."""
+        from airflow_dbt_promotion.engine import PromotionRequest  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.render import planned  # noqa: PLC0415 - as late
+
+        return planned.named_in(PromotionRequest(target=target), planned.read(self.plan))
 
     def _sleep(self, answer: NotYet, began: datetime, question: Question) -> NoReturn:
         """Sleep for what is not there yet."""

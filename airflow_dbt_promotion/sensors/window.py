@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_dbt_promotion.hooks.at_project import AtProject
+from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
 from airflow_dbt_promotion.sensors.sleeping import Sleep, SleepingSensor, told
 
@@ -56,6 +57,7 @@ class PromotionWindowSensor(AtProject, SleepingSensor):
 
     def execute(self, context: Context) -> None:
         """Ask; where it is not the time yet, sleep."""
+        refuse_backfill(context, wanted=self.in_backfills)
         self._ask(None if self.deferrable else context["ti"].get_first_reschedule_date(context))
 
     def execute_complete(self, context: Context, event: Mapping[str, str]) -> None:  # noqa: ARG002 - Airflow's

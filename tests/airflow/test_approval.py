@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vot
 from airflow_dbt_promotion.core.moving import as_approved
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator
-from airflow_dbt_promotion.operators.approving import plan_document
+from airflow_dbt_promotion.render import planned as planned_by
 from tests.airflow.spellings import AirflowFailException, AirflowSkipException
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, lead_to
 from tests.scenarios import DAY, NOON, Shop, dashboard, path, release
@@ -172,7 +172,7 @@ def test_an_approval_is_recorded_and_is_what_the_promotion_asks_for(waiting: Any
 
 
 def a_shown(task: PromotionApprovalOperator) -> Any:
-    return plan_document(task.plan).agreed
+    return planned_by.read(task.plan).agreed
 
 
 def test_where_policy_asks_nobody_or_enough_said_yes_already_it_does_not_ask(waiting: Any, desk: Desk) -> None:

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import Asset
 
 import airflow_dbt_promotion
-from airflow_dbt_promotion.hooks import assets
+from airflow_dbt_promotion.hooks import acting, assets
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from tests.airflow.conftest import HOME
@@ -133,6 +133,8 @@ def test_a_promotion_is_an_event_of_the_environment_and_one_of_each_model(shop: 
 
 
 def test_only_models_that_advanced_have_events_and_a_rollback_tells_what_it_left(shop: Shop) -> None:
+    shop.workshop.swaps = True
+    shop.change(defined())
     soaked(shop)
     run(a_task())
     before = shop.engine.observer.state("production")
@@ -211,9 +213,7 @@ def test_an_airflow_without_partitions_has_plain_events_alone(shop: Shop, monkey
     assert ENVIRONMENT in events.sent
 
 
-def test_a_promotion_of_very_many_models_says_that_it_left_some_out(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_promotion_of_very_many_models_says_what_it_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     soaked(shop)
     log = LogOfLines()
     monkeypatch.setattr(PromoteOperator, "log", log)
@@ -235,7 +235,11 @@ def test_addresses_are_stable_and_named_at_the_root() -> None:
 @newer_than_3_1
 @pytest.mark.airflow
 @pytest.mark.slow
-def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
+def test_dags_are_scheduled_on_what_was_promoted(
+    shop: Shop,
+    migrated: Path,  # noqa: ARG001 - an Airflow home
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - needs the home of the fixture
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415 - as late
     from airflow.models.asset import AssetEvent, AssetPartitionDagRun  # noqa: PLC0415 - as late
@@ -250,13 +254,16 @@ def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> 
     DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(consumers, "dags-folder", None)
 
-    first = producer.dags["producer"].test()
-    assert str(first.state) == "success"
-    again = producer.dags["producer"].test()  # nothing to do: no event
-    assert str(again.state) == "success"
+    with monkeypatch.context() as patched:
+        patched.setattr(acting, "run", lambda _: "one run")
+        first = producer.dags["producer"].test()
+        cleared = producer.dags["producer"].test()  # the same run for us, as if its task were cleared: it only tells
+    again = producer.dags["producer"].test()  # nothing to do
+    assert [str(one.state) for one in (first, cleared, again)] == ["success"] * 3
     with create_session() as session:
         found = session.query(AssetEvent).filter_by(source_dag_id="producer").all()
         assert {event.source_run_id for event in found} == {first.run_id}
+        assert {event.extra["run"] for event in found} == {"one run"}
         plain = sorted(event.asset.uri for event in found if event.partition_key is None)
         assert plain == [ENVIRONMENT, *(f"{MODELS}/{name}" for name in NAMES)]
         waiting, _ = DagModel.dags_needing_dagruns(session)[:2]

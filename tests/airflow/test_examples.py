@@ -21,6 +21,7 @@ from tests.airflow.spellings import AirflowFailException, dag_bag
 pytestmark = [pytest.mark.airflow, pytest.mark.dbt, pytest.mark.slow]
 
 IN_PRODUCTION = 16
+SCHEDULED = ("soaked", "plan", "promote")
 SOAK = """
 version: 1
 environments:
@@ -114,7 +115,7 @@ def test_the_example_dags_import_without_errors_and_cheaply(migrated: Path, monk
     bag = dag_bag(EXAMPLES)
     assert bag.import_errors == {}
     assert set(bag.dags) == {"scheduled_promotion", "manual_promotion", "cosmos_staging", "nightly_production"}
-    assert bag.dags["scheduled_promotion"].task_dict.keys() == {"soaked", "promote"}
+    assert bag.dags["scheduled_promotion"].task_dict.keys() == {f"promotion.{name}" for name in SCHEDULED}
     offered = bag.dags["manual_promotion"].params.get_param("models").schema["items"]["enum"]
     project = EXAMPLES / "dbt" / "coffee_shop"
     assert {"all-validated", "orders", "drinks", "drink_prices"} <= set(offered)
@@ -125,11 +126,11 @@ def test_the_example_dags_import_without_errors_and_cheaply(migrated: Path, monk
 def test_the_scheduled_dag_promotes_what_is_validated(coffee_shop: CoffeeShop) -> None:
     coffee_shop.build_staging()
     run = coffee_shop.run("scheduled_promotion")
-    assert (run.state, run.tasks) == ("success", {"soaked": "success", "promote": "success"})
-    told = run.told("promote")
+    assert (run.state, run.tasks) == ("success", {f"promotion.{name}": "success" for name in SCHEDULED})
+    told = run.told("promotion.promote")
     assert told["outcome"] == "promoted"
     assert told["link"].startswith("https://airflow.example.com/dags/scheduled_promotion/runs/")
-    assert {model["name"] for model in told["models"]} == set(run.told("soaked"))
+    assert {model["name"] for model in told["models"]} == set(run.told("promotion.soaked"))
     state = coffee_shop.engine.observer.state("production")
     assert state is not None
     assert {model["unique_id"]: model["to_version"] for model in told["models"]} == {
@@ -144,7 +145,7 @@ def test_the_scheduled_dag_waits_for_the_soak(coffee_shop: CoffeeShop) -> None:
     coffee_shop.write("promotion.yml", SOAK)
     coffee_shop.build_staging()
     run = coffee_shop.run("scheduled_promotion")
-    assert run.tasks == {"soaked": "success", "promote": "success"}
+    assert run.tasks == {f"promotion.{name}": "success" for name in SCHEDULED}
     state = coffee_shop.engine.observer.state("production")
     assert state is not None
     assert state.history[0].outcome.value == "promoted"
@@ -189,15 +190,16 @@ def test_what_cosmos_builds_task_by_task_is_evidence_that_goes_to_production(cof
     assert all(status.validated for name, status in statuses.items() if name != "wrong")
     assert not any((coffee_shop.folder / "target").glob("run_results.json"))
 
-    promoted = coffee_shop.run("scheduled_promotion").told("promote")
+    run = coffee_shop.run("scheduled_promotion")
+    promoted = run.told("promotion.promote")
     assert promoted["outcome"] == "promoted"
     assert len(promoted["models"]) == IN_PRODUCTION
-    assert promoted["held"] == 1
+    assert run.told("promotion.plan")["held"] == 1
 
 
 def test_the_nightly_dag_builds_what_was_promoted_however_far_the_checkout_has_moved(coffee_shop: CoffeeShop) -> None:
     coffee_shop.build_staging()
-    assert coffee_shop.run("scheduled_promotion").told("promote")["outcome"] == "promoted"
+    assert coffee_shop.run("scheduled_promotion").told("promotion.promote")["outcome"] == "promoted"
     held = coffee_shop.engine.observer.state("production")
     assert held is not None
 

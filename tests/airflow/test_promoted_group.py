@@ -43,7 +43,7 @@ def tasks(dag: object) -> dict[str, set[str]]:
 @pytest.fixture
 def promoted(coffee_shop: CoffeeShop) -> CoffeeShop:
     coffee_shop.build_staging()
-    assert coffee_shop.run("scheduled_promotion").told("promote")["outcome"] == "promoted"
+    assert coffee_shop.run("scheduled_promotion").told("promotion.promote")["outcome"] == "promoted"
     return coffee_shop
 
 

@@ -17,11 +17,12 @@ from airflow_dbt_promotion.engine.approvals import agreed_request
 from airflow_dbt_promotion.failpoints import Failpoint
 from tests.engine.test_resuming import die
 from tests.kept_shop import KeptShop
-from tests.scenarios import DAY, Shop, defined, path, release
+from tests.scenarios import DAY, PARENTS, Shop, defined, path, release
 
 ANN = Person(name="ann", identity=Identity.AIRFLOW)
 ALL = PromotionRequest(target="production", actor="ann")
 TO_APPROVE = replace(ALL, to_approve=True)
+PARENTS_LESS = {name: above for name, above in PARENTS.items() if name != "revenue"}
 
 
 def shop_with(**policy: object) -> Shop:
@@ -160,3 +161,35 @@ def test_a_plan_of_which_nothing_is_known_is_an_error(shop: Shop) -> None:
     with pytest.raises(NotAskedError, match="feedbeef"):
         shop.engine.approvals.named("production", "feedbeef")
     assert shop.engine.approvals.of("staging") == ()
+
+
+def test_a_plan_that_was_carried_out_leaves_nothing_to_do_and_did_not_move() -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    agreed = replace(ALL, agreed=agreed_of(shop.engine.plan(TO_APPROVE)))
+    assert outcome(shop, agreed) is PromotionOutcome.PROMOTED
+    assert outcome(shop, agreed) is PromotionOutcome.NOTHING_TO_DO
+
+    shop.change(release(PARENTS_LESS, code={"orders": "select 2"}))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert outcome(shop, agreed) is PromotionOutcome.NOTHING_TO_DO, "what came to staging since is another plan"
+    assert outcome(shop, replace(agreed, force=True)) is PromotionOutcome.NOTHING_TO_DO
+
+    removal = replace(ALL, models=("revenue",), allow_removals=True)
+    gone = replace(removal, models=None, agreed=agreed_of(shop.engine.plan(removal)))
+    assert outcome(shop, gone) is PromotionOutcome.PROMOTED
+    assert outcome(shop, gone) is PromotionOutcome.NOTHING_TO_DO
+    assert outcome(shop, agreed) is PromotionOutcome.REFUSED, "revenue was in it, and is gone"
+
+
+def test_a_plan_that_brings_no_other_version_is_asked_for_again() -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    shop.engine.promote(ALL)
+    forced = replace(ALL, models=("orders",), force=True)
+    agreed = replace(forced, models=None, agreed=agreed_of(shop.engine.plan(forced)))
+    assert outcome(shop, agreed) is PromotionOutcome.PROMOTED
+    assert outcome(shop, agreed) is PromotionOutcome.PROMOTED
