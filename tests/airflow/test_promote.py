@@ -161,7 +161,8 @@ def test_the_plan_is_a_table_in_the_log(shop: Shop, monkeypatch: pytest.MonkeyPa
 def test_importing_the_operators_loads_neither_dbt_nor_the_engine() -> None:
     code = """
 import sys
-import airflow_dbt_promotion.hooks.cosmos, airflow_dbt_promotion.operators.promote
+import airflow_dbt_promotion.hooks.cosmos, airflow_dbt_promotion.operators.approval
+import airflow_dbt_promotion.operators.promote
 import airflow_dbt_promotion.operators.record, airflow_dbt_promotion.sensors.soak, airflow_dbt_promotion.sensors.window
 import airflow_dbt_promotion.operators.rollback, airflow_dbt_promotion.operators.run
 import airflow_dbt_promotion.hooks.assets, airflow_dbt_promotion.hooks.params
