@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     )
     from airflow_dbt_promotion.get_provider_info import get_provider_info
     from airflow_dbt_promotion.hooks.assets import environment_asset, model_asset, models_asset
+    from airflow_dbt_promotion.hooks.cosmos_assets import cosmos_asset_uri
+    from airflow_dbt_promotion.hooks.params import promotion_arguments, promotion_params
+    from airflow_dbt_promotion.notifications.promotion import PromotionNotifier, promotion_message
 
 __all__ = [
+    "PromotionNotifier",
     "PromotionResult",
     "PromotionStateStore",
     "RollbackResult",
     "RunResult",
     "__version__",
     "copy_state",
+    "cosmos_asset_uri",
     "environment_asset",
     "get_promotion_status",
     "get_provider_info",
@@ -37,6 +42,9 @@ __all__ = [
     "model_asset",
     "models_asset",
     "promote_to_environment",
+    "promotion_arguments",
+    "promotion_message",
+    "promotion_params",
     "rollback_environment",
     "run_environment",
 ]
@@ -44,11 +52,13 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "PromotionNotifier": "notifications.promotion",
     "PromotionResult": "answers",
     "PromotionStateStore": "functions",
     "RollbackResult": "answers",
     "RunResult": "answers",
     "copy_state": "functions",
+    "cosmos_asset_uri": "hooks.cosmos_assets",
     "environment_asset": "hooks.assets",
     "get_promotion_status": "functions",
     "get_provider_info": "get_provider_info",
@@ -56,6 +66,9 @@ _HOMES = {
     "model_asset": "hooks.assets",
     "models_asset": "hooks.assets",
     "promote_to_environment": "functions",
+    "promotion_arguments": "hooks.params",
+    "promotion_message": "notifications.promotion",
+    "promotion_params": "hooks.params",
     "rollback_environment": "functions",
     "run_environment": "functions",
 }

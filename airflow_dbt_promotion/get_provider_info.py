@@ -22,4 +22,11 @@ def get_provider_info() -> dict[str, object]:
                 "hook-name": "dbt promotion",
             }
         ],
+        "extra-links": [
+            "airflow_dbt_promotion.links.promotion.ApprovalLink",
+            "airflow_dbt_promotion.links.promotion.PromotionLink",
+            "airflow_dbt_promotion.links.promotion.RunLink",
+        ],
+        "notifications": ["airflow_dbt_promotion.notifications.promotion.PromotionNotifier"],
+        "cli": ["airflow_dbt_promotion.airflow_cli.get_commands"],
     }

@@ -10,9 +10,11 @@ from airflow_dbt_promotion.hooks.settings import airflow_setting
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_dbt_promotion.engine import Engine, Promotion
+
 
 def actor(context: Context) -> str:
-    """Return the person who triggered the run, where Airflow tells (3.2 and later); else `airflow:` and the DAG."""
+    """Return the person who triggered the run, where Airflow tells (not in early 3.1); else `airflow:` and the DAG."""
     run = context["dag_run"]
     return getattr(run, "triggering_user_name", None) or f"airflow:{run.dag_id}"
 
@@ -28,6 +30,20 @@ def answer_link(context: Context) -> str | None:
     instance, run = context["ti"], link(context)
     place = f"tasks/{quote(instance.task_id)}/required_actions?map_index={instance.map_index}"
     return None if run is None else f"{run}/{place}"
+
+
+def promotion_link(engine: Engine, told: Promotion) -> str | None:
+    """Return where what the target holds was promoted: the newest promotion on record that went well.
+
+    None where this one did not go well, for then it is not the place to look.
+    """
+    from airflow_dbt_promotion.core.state import PromotionOutcome  # noqa: PLC0415 - DAG files import this module
+
+    if told.dry_run or told.outcome not in {PromotionOutcome.PROMOTED, PromotionOutcome.NOTHING_TO_DO}:
+        return None
+    state = engine.observer.state(told.plan.target)
+    went = [one for one in (state.history if state is not None else ()) if one.outcome is PromotionOutcome.PROMOTED]
+    return went[0].link if went else None
 
 
 def run(context: Context) -> str:

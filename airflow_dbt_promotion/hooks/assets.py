@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 # Airflow leaves URIs whose scheme begins with x- as they are, and asks no provider about them.
 _ROOT = "x-dbt-promotion://"
 
-MOST_MODELS = 500
-"""How many models of one promotion have events; Airflow writes them all while the task waits to end."""
+MOST_MODELS = 200
+"""How many models of one promotion have events.
+
+Airflow writes them all while the task waits to end, for five seconds by default: 500 took it 3.7 seconds on SQLite.
+"""
 
 
 def environment_asset(environment: str) -> Asset:
@@ -109,7 +112,7 @@ def _was_sent(environment: str, plan_id: str, run: str) -> bool:
     from airflow.sdk.execution_time.context import InletEventsAccessors  # noqa: PLC0415 - only where one is told again
 
     asset = environment_asset(environment)
-    sent = [event.extra for event in InletEventsAccessors([asset])[asset]]
+    sent = [event.extra or {} for event in InletEventsAccessors([asset])[asset]]
     return any((extra.get("plan_id"), extra.get("run")) == (plan_id, run) for extra in sent)
 
 

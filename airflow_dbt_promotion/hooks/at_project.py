@@ -84,7 +84,14 @@ class AtProject(BaseOperator):
             self.log.warning(warning)
 
     def _ended(self, context: Context, answer: dict[str, object], ending: Exception | None) -> dict[str, object]:
-        """Return the answer of a task; where it does not end well, leave it as the XCom all the same, and raise."""
+        """Return the answer of a task; where it does not end well, leave it as the XCom all the same, and raise.
+
+        What it came to is left for the note of the run, which the scheduler writes (`plugin/notes.py`).
+        """
+        from airflow_dbt_promotion.render import messaging  # noqa: PLC0415 - DAG files import this module
+
+        if (told := messaging.summary_of(answer)) is not None:
+            context["ti"].xcom_push(key="dbt_promotion_note", value=messaging.title(told))
         if ending is not None:
             context["ti"].xcom_push(key="return_value", value=answer)
             raise ending

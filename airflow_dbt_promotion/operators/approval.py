@@ -102,13 +102,13 @@ class PromotionApprovalOperator(AtProject):
         from airflow_dbt_promotion.operators import approving  # noqa: PLC0415 - as late
         from airflow_dbt_promotion.render import planned  # noqa: PLC0415 - as late
 
-        link = acting.answer_link(context)
+        link, plan = acting.answer_link(context), planned.read(self.plan)
         request = PromotionRequest(
             target=self.target_environment,
             to_approve=True,
             actor=acting.actor(context),
             link=link,
-            run=acting.run(context),
         )
-        request = planned.request_for(request, planned.read(self.plan))
-        return approving.Case(request=request, link=link, people=approving.people(self.approvers), until=until)
+        return approving.Case(
+            request=planned.request_for(request, plan), link=link, people=approving.people(self.approvers), until=until
+        )

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_dbt_promotion.core.errors import ConfigError
-from airflow_dbt_promotion.hooks import assets
+from airflow_dbt_promotion.hooks import assets, display
 from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
+from airflow_dbt_promotion.links.promotion import ApprovalLink, PromotionLink, RunLink
 from airflow_dbt_promotion.operators.requesting import RequestingPromotion
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class PromoteOperator(RequestingPromotion):
         "update_state",
         "lock_timeout",
     )
+    operator_extra_links = (PromotionLink(), ApprovalLink(), RunLink())
     ui_color = "#d5f0dc"
 
     def __init__(  # noqa: PLR0913 - a task's arguments are its interface
@@ -59,6 +61,10 @@ class PromoteOperator(RequestingPromotion):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         kwargs["outlets"] = assets.outlets(target_environment, kwargs.get("outlets"))
+        words = "plan {}for {}" if dry_run is True else "promote {}to {}"
+        kwargs = display.named(
+            kwargs, words, display.some(kwargs.get("models"), kwargs.get("select")), target_environment
+        )
         super().__init__(target_environment=target_environment, **kwargs)
         self.plan, self.has_plan = plan, plan is not None
         if self.has_plan and not (self.models is None and self.select is None):
@@ -77,9 +83,10 @@ class PromoteOperator(RequestingPromotion):
         with airflow_errors(), self.hook.engine(self.target_environment, builds=True) as engine:
             told = engine.promote(self._request(context), self._hear)
             assets.emit(context, self, engine, told)
+            where = acting.promotion_link(engine, told)
         self._warn(told.warnings)
         telling.write(self.log, telling.promotion(told))
-        answer = telling.summary(told, acting.link(context))
+        answer = telling.summary(told, acting.link(context), where)
         return self._ended(context, answer, telling.ending(told, OnRefused(self.on_refused)))
 
     def _request(self, context: Context) -> PromotionRequest:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_dbt_promotion.hooks import display
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.drift import drift_alias
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
@@ -44,7 +45,8 @@ class RecordRunOperator(AtProject):
         outlets = _listed(kwargs.pop("outlets", None))
         if "{" not in str(environment):  # what a template, or another task, makes of it is not known yet
             outlets.append(drift_alias(environment))
-        super().__init__(outlets=outlets, **kwargs)
+        words = "adopt {}" if baseline is True else "record {}"
+        super().__init__(outlets=outlets, **display.named(kwargs, words, environment))
         self.environment, self.target_path, self.baseline = environment, target_path, baseline
 
     def execute(self, context: Context) -> dict[str, object]:

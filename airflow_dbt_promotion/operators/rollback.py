@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_dbt_promotion.hooks import assets
+from airflow_dbt_promotion.hooks import assets, display
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
+from airflow_dbt_promotion.links.promotion import RunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,6 +37,7 @@ class RollbackOperator(AtProject):
         "plan_only",
         "lock_timeout",
     )
+    operator_extra_links = (RunLink(),)
     ui_color = "#f0d9d5"
 
     def __init__(  # noqa: PLR0913 - a task's arguments are its interface
@@ -51,7 +53,7 @@ class RollbackOperator(AtProject):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         kwargs["outlets"] = assets.outlets(environment, kwargs.get("outlets"))
-        super().__init__(**kwargs)
+        super().__init__(**display.named(kwargs, "roll back {}", environment))
         self.environment, self.reason, self.to = environment, reason, to
         # BaseOperator has a method `dry_run` of its own.
         self.rebuild, self.plan_only, self.lock_timeout = rebuild, dry_run, lock_timeout

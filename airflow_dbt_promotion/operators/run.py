@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_dbt_promotion.hooks import display
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.endings import airflow_errors
+from airflow_dbt_promotion.links.promotion import RunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,6 +37,7 @@ class PromotedBuildOperator(AtProject):
         "full_refresh",
         "lock_timeout",
     )
+    operator_extra_links = (RunLink(),)
     ui_color = "#d5ecf0"
 
     def __init__(
@@ -48,7 +51,8 @@ class PromotedBuildOperator(AtProject):
         lock_timeout: float | str = 60.0,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
-        super().__init__(**kwargs)
+        chosen = display.some(None, select)
+        super().__init__(**display.named(kwargs, "{} {}in {}", command, chosen, environment))
         self.environment, self.select, self.exclude = environment, select, exclude
         self.command, self.full_refresh, self.lock_timeout = command, full_refresh, lock_timeout
 

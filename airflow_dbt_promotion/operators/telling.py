@@ -35,7 +35,8 @@ class SummaryModel(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """A promotion as other tasks read it from XCom: small, and the same for every outcome.
 
-    `held` is how many models stay behind; `link` is the run in the UI. The first fifty refusals are told.
+    `held` is how many models stay behind; `link` is the run in the UI, `promotion_link` the run, or CI job, of the
+    newest promotion that went well. The first fifty refusals are told.
     """
 
     outcome: PromotionOutcome
@@ -49,9 +50,10 @@ class Summary(Struct, frozen=True, kw_only=True):
     refusals: tuple[SummaryRefusal, ...]
     held: int
     link: str | None
+    promotion_link: str | None
 
 
-def summary(told: Promotion, link: str | None) -> dict[str, object]:
+def summary(told: Promotion, link: str | None, promotion_link: str | None = None) -> dict[str, object]:
     """Return the XCom of a promotion: a `Summary` as dicts, lists and text."""
     plan = told.plan
     return builtins(
@@ -67,6 +69,7 @@ def summary(told: Promotion, link: str | None) -> dict[str, object]:
             refusals=refusals(told.plan),
             held=len(plan.held),
             link=link,
+            promotion_link=promotion_link,
         )
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_dbt_promotion.hooks import display
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
@@ -63,6 +64,8 @@ class StagingSoakSensor(AtProject, SleepingSensor):
     ) -> None:
         if timeout is not None:
             kwargs["timeout"] = timeout
+        place = f"for {target_environment}" if target_environment is not None else ""
+        kwargs = display.named(kwargs, "soak {}{}", display.some(models), place)
         super().__init__(mode="poke" if deferrable else "reschedule", **kwargs)
         self.models, self.min_days_in_staging, self.target_environment = models, min_days_in_staging, target_environment
         self.plan, self.has_plan = plan, plan is not None

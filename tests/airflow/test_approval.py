@@ -308,6 +308,22 @@ def test_a_plan_that_could_not_go_anyway_is_put_before_nobody(waiting: Any, desk
     assert (desk.asked, shop.engine.approvals.of("production")) == (0, ())
 
 
+def test_what_the_plan_was_asked_with_is_told_and_agreed_to(waiting: Any, desk: Desk) -> None:
+    shop = waiting()
+    asked_with = {"require_tests": False, "reason": "a hot fix", "allow_removals": True, "soak": "PT12H"}
+    task, context = a_task(shop, plan={**planned(shop), "asked_with": asked_with}), a_context(user="alice")
+    parked = ask(task, context)
+    assert desk.shown.subject.startswith(
+        "Promote 4 models from staging to production, soak shorter than policy asks and"
+    )
+    assert "- Bypass: tests skipped.\n- Reason: a hot fix\n- Removals are allowed." in desk.shown.body
+    assert say(task, context, parked, "Approve", "bob")["approved"] is True
+
+    as_asked = PromotionRequest(target="production", agreed=a_shown(task), actor="alice")
+    (verdict,) = [one for _, one in shop.engine.plan(as_asked).refusals]
+    assert verdict.code == "approved_otherwise"
+
+
 def test_what_was_answered_to_other_choices_is_not_recorded(waiting: Any, desk: Desk) -> None:
     shop = waiting()
     task, context = a_task(shop), a_context(user="alice")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException
 
 import airflow_dbt_promotion
-from airflow_dbt_promotion.hooks import assets
+from airflow_dbt_promotion.hooks import acting, assets
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import AirflowFailException, newer_than_3_1
 from tests.airflow.tasks import FakeTaskInstance, LogOfLines, a_context, shop
 from tests.scenarios import DAY, Shop, defined, model_id
 
@@ -49,6 +49,13 @@ for dag_id, schedule in SCHEDULES.items():
         EmptyOperator(task_id="work")
     globals()[dag_id] = dag
 """
+
+
+class Sent(list[Any]):
+    """What Airflow tells a task of the events of one asset."""
+
+    def __getitem__(self, asset: Any) -> Any:
+        return list(self)
 
 
 class Accessor:
@@ -97,6 +104,7 @@ def soaked(shop: Shop) -> None:
     shop.clock.pass_by(DAY)
 
 
+@newer_than_3_1
 def test_a_promotion_is_an_event_of_the_environment_and_one_of_each_model(shop: Shop) -> None:
     soaked(shop)
     ti = FakeTaskInstance()
@@ -125,6 +133,8 @@ def test_a_promotion_is_an_event_of_the_environment_and_one_of_each_model(shop: 
 
 
 def test_only_models_that_advanced_have_events_and_a_rollback_tells_what_it_left(shop: Shop) -> None:
+    shop.workshop.swaps = True
+    shop.change(defined())
     soaked(shop)
     run(a_task())
     before = shop.engine.observer.state("production")
@@ -142,6 +152,7 @@ def test_only_models_that_advanced_have_events_and_a_rollback_tells_what_it_left
     assert told["rolled_back_to"] is not None
 
 
+@newer_than_3_1
 def test_nothing_is_sent_of_a_dry_run_or_where_nothing_was_to_do(shop: Shop) -> None:
     soaked(shop)
     for task in (a_task(dry_run=True), a_task(update_state=False)):
@@ -159,7 +170,7 @@ def test_what_is_only_told_again_is_sent_unless_it_was_sent(shop: Shop, monkeypa
     ti = FakeTaskInstance()
     first = run(a_task(), ti)
     sent: list[Any] = []
-    monkeypatch.setattr("airflow.sdk.execution_time.context.InletEventsAccessors", lambda inlets: {inlets[0]: sent})
+    monkeypatch.setattr("airflow.sdk.execution_time.context.InletEventsAccessors", lambda _: Sent(sent))
     died_before_it_was_sent = run(a_task(), ti)
     plain = {uri: extra["version"] for uri, extra in first.sent.items() if "version" in extra}
     assert {uri: extra["version"] for uri, extra in died_before_it_was_sent.sent.items() if "version" in extra} == plain
@@ -183,6 +194,7 @@ def test_a_refused_promotion_sends_nothing(shop: Shop) -> None:
     assert events == {}
 
 
+@newer_than_3_1
 def test_an_environment_that_is_a_template_has_its_outlets_once_it_is_known(shop: Shop) -> None:
     soaked(shop)
     task = PromoteOperator(task_id="promote", target_environment="{{ params.to }}", dbt_project_dir="/shop")
@@ -201,9 +213,7 @@ def test_an_airflow_without_partitions_has_plain_events_alone(shop: Shop, monkey
     assert ENVIRONMENT in events.sent
 
 
-def test_a_promotion_of_very_many_models_says_that_it_left_some_out(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_promotion_of_very_many_models_says_what_it_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     soaked(shop)
     log = LogOfLines()
     monkeypatch.setattr(PromoteOperator, "log", log)
@@ -222,9 +232,14 @@ def test_addresses_are_stable_and_named_at_the_root() -> None:
     assert airflow_dbt_promotion.model_asset("production", "seed.shop.a b").uri == f"{MODELS}/a%20b"
 
 
+@newer_than_3_1
 @pytest.mark.airflow
 @pytest.mark.slow
-def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
+def test_dags_are_scheduled_on_what_was_promoted(
+    shop: Shop,
+    migrated: Path,  # noqa: ARG001 - an Airflow home
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 - needs the home of the fixture
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db  # noqa: PLC0415 - as late
     from airflow.models.asset import AssetEvent, AssetPartitionDagRun  # noqa: PLC0415 - as late
@@ -239,13 +254,16 @@ def test_dags_are_scheduled_on_what_was_promoted(shop: Shop, migrated: Path) -> 
     DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(consumers, "dags-folder", None)
 
-    first = producer.dags["producer"].test()
-    assert str(first.state) == "success"
-    again = producer.dags["producer"].test()  # nothing to do: no event
-    assert str(again.state) == "success"
+    with monkeypatch.context() as patched:
+        patched.setattr(acting, "run", lambda _: "one run")
+        first = producer.dags["producer"].test()
+        cleared = producer.dags["producer"].test()  # the same run for us, as if its task were cleared: it only tells
+    again = producer.dags["producer"].test()  # nothing to do
+    assert [str(one.state) for one in (first, cleared, again)] == ["success"] * 3
     with create_session() as session:
         found = session.query(AssetEvent).filter_by(source_dag_id="producer").all()
         assert {event.source_run_id for event in found} == {first.run_id}
+        assert {event.extra["run"] for event in found} == {"one run"}
         plain = sorted(event.asset.uri for event in found if event.partition_key is None)
         assert plain == [ENVIRONMENT, *(f"{MODELS}/{name}" for name in NAMES)]
         waiting, _ = DagModel.dags_needing_dagruns(session)[:2]

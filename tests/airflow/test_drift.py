@@ -32,22 +32,22 @@ with DAG("drifting", start_date=datetime(2026, 1, 1), schedule=None):
 """
 
 
-class Events(dict[AssetAlias, "Events"]):
+class Events(dict[str, "Events"]):
     """What Airflow has in a context: an accessor for each alias, which takes events."""
 
     def __init__(self) -> None:
         super().__init__()
         self.added: list[tuple[str, Any]] = []
 
-    def __missing__(self, alias: AssetAlias) -> Events:
-        return self.setdefault(alias, Events())
+    def __getitem__(self, alias: Any) -> Events:
+        return self.setdefault(alias.name, Events())
 
     def add(self, asset: Any, extra: Any) -> None:
         self.added.append((asset.name, extra))
 
     @property
     def all(self) -> dict[str, list[tuple[str, Any]]]:
-        return {alias.name: found.added for alias, found in self.items()}
+        return {name: found.added for name, found in self.items()}
 
     __hash__ = object.__hash__
 

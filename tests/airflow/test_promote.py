@@ -163,7 +163,10 @@ def test_importing_the_operators_loads_neither_dbt_nor_the_engine() -> None:
 import sys
 import airflow_dbt_promotion.hooks.cosmos, airflow_dbt_promotion.operators.promote
 import airflow_dbt_promotion.operators.record, airflow_dbt_promotion.sensors.soak, airflow_dbt_promotion.sensors.window
-print(sorted({"dbt", "airflow_dbt_promotion.engine", "airflow_dbt_promotion.wiring"}
+import airflow_dbt_promotion.operators.rollback, airflow_dbt_promotion.operators.run
+import airflow_dbt_promotion.hooks.assets, airflow_dbt_promotion.hooks.params
+import airflow_dbt_promotion.notifications.promotion, airflow_dbt_promotion.task_groups.promoted
+print(sorted({"dbt", "airflow_dbt_promotion.engine", "airflow_dbt_promotion.render", "airflow_dbt_promotion.wiring"}
              & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

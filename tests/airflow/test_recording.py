@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dbt_promotion.hooks.cosmos import record_run
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.record import RecordRunOperator
 from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
-from tests.airflow.spellings import AirflowFailException
+from tests.airflow.spellings import AirflowFailException, reserialized
 from tests.airflow.tasks import shop
 from tests.scenarios import Shop, test_id
 
@@ -78,6 +77,6 @@ def test_tasks_take_default_args_can_be_mapped_and_survive_serialization() -> No
         PromoteOperator.partial(task_id="each", target_environment="production").expand(models=[["a"], ["b"]])
         soaked >> RecordRunOperator(task_id="record", environment="staging", trigger_rule="all_done")
     assert (soaked.dbt_project_dir, soaked.state) == ("/shop", "/states")
-    again = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    again = reserialized(dag)
     assert again.task_dict.keys() == {"soaked", "each", "record"}
     assert again.get_task("soaked").reschedule is True

@@ -88,7 +88,7 @@ def test_a_refused_rollback_fails_or_skips_and_tells_all_the_same(opened: Shop) 
     assert state is not None
     oldest = state.checkpoints[-1].id
     ti = FakeTaskInstance()
-    with pytest.raises(AirflowFailException, match="not whole"):
+    with pytest.raises(AirflowFailException, match="nothing to go back to"):
         a_task(to=oldest).execute(a_context(ti))
     told: Any = ti.pushed["return_value"]
     assert [one["code"] for one in told["refusals"]] == ["checkpoint_not_whole"]

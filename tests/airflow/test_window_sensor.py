@@ -4,18 +4,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
+
+from airflow_dbt_promotion.core.windows import Window, Windows
+from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.sensors.sleeping import SHORTEST_WAIT
+from airflow_dbt_promotion.sensors.window import PromotionWindowSensor
+from tests.airflow.spellings import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-
-from airflow_dbt_promotion.core.windows import Window, Windows
-from airflow_dbt_promotion.engine import Engine
-from airflow_dbt_promotion.sensors.sleeping import SHORTEST_WAIT
-from airflow_dbt_promotion.sensors.window import PromotionWindowSensor
 from tests.airflow.tasks import FakeTaskInstance, a_context, shop
 from tests.airflow.test_sensor import moment_of
 from tests.scenarios import DAY, NOON, PACKAGE, Shop, path

@@ -1,0 +1,3 @@
+"""Telling people through Airflow's notifiers."""
+
+from __future__ import annotations
