@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 
 from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vote
 from airflow_dbt_promotion.engine import PromotionRequest
+from airflow_dbt_promotion.hooks.params import promotion_arguments, promotion_params
 from airflow_dbt_promotion.task_groups.promotion import DbtPromotionDag, DbtPromotionTaskGroup
 from tests.airflow.conftest import HOME
 from tests.airflow.spellings import dag_bag
@@ -82,6 +83,16 @@ def test_each_task_has_a_name_that_people_read_and_says_what_it_does(tmp_path: P
     assert names["promotion.promote"] == "Promote to production"
     assert all(task.doc_md and task.doc_md.endswith(".") for task in every.tasks)
     assert {task.doc_md for task in named.tasks} == {"ours"}
+
+
+def test_what_people_chose_in_a_form_reaches_the_pipeline(tmp_path: Path) -> None:
+    folder = project(tmp_path, ASKS)
+    chosen = {**promotion_arguments(), "target_environment": "production"}
+    form = promotion_params(target_environment="production", dbt_project_dir=folder)
+    dag = DbtPromotionDag("by_form", schedule=None, dbt_project_dir=folder, params=form, **chosen)
+    assert drawn(dag) == ["plan", "soaked", "plan_again", "approve", "promote"]
+    plan: Any = dag.get_task("promotion.plan")
+    assert (plan.models, plan.plan_only) == ("{{ params.models | tojson }}", "{{ params.dry_run }}")
 
 
 def test_a_dag_runs_once_at_a_time_and_catches_nothing_up_unless_it_is_told_to(tmp_path: Path) -> None:
@@ -268,7 +279,7 @@ def test_named_models_are_waited_for_and_planned_again_or_refused_at_once_and_gr
 def test_an_approval_that_is_there_already_is_the_plans_and_a_rejection_ends_it(pipelines: Pipelines) -> None:
     pipelines.policy(ASKS)
     say(pipelines, Decision.APPROVE)
-    done = pipelines.run("scheduled", SCHEDULED)
+    done = pipelines.run("asking", SCHEDULED.replace("scheduled", "asking"))  # Airflow 3.1 keeps DAGs by their id
     assert states(done) == {"plan": "success", "approve": "success", "promote": "success"}
     assert done.told("promotion.approve")["by"] == ["bob"]
     assert pipelines.state().history[0].approved_by == ("bob",)
