@@ -18,6 +18,7 @@ from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import Names, split
 from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.policy import policy_for
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.sensors.waiting import Waiting
 
@@ -48,7 +49,9 @@ Answer = Ready | NotYet | Never
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked, and the plan that knows the answer. `known` are all models that are remembered anywhere."""
+    """What is asked, and the plan that knows the answer. `soak` is the longest that is asked of any model, `known` are
+    all models that are remembered anywhere.
+    """
 
     plan: Plan
     named: bool
@@ -69,12 +72,14 @@ def question(engine: Engine, target: str | None, models: str | Sequence[str] | N
     It is the plan of `record`, which needs no dbt where the models are known. Raises InputError, MachineError.
     """
     environment = engine.path.last() if target is None else engine.path.get(target)
-    asked = environment.soak if soak is None else max(environment.soak, duration(soak))
+    more = None if soak is None else duration(soak)
     named = split(models)
-    plan = engine.plan(PromotionRequest(target=environment.name, models=named, soak=asked, strategy=Strategy.RECORD))
+    asked = PromotionRequest(target=environment.name, models=named, soak=more, at_least=True, strategy=Strategy.RECORD)
+    plan = engine.plan(asked)
+    longest = max(policy_for(environment, None).soak, more or timedelta(0))
     states = [engine.observer.state(place.name) for place in engine.path.environments]
     known = frozenset(model for state in states if state is not None for model in state.current)
-    return Question(plan=plan, named=named is not None, soak=asked, now=plan.computed_at, known=known)
+    return Question(plan=plan, named=named is not None, soak=longest, now=plan.computed_at, known=known)
 
 
 def answer(asked: Question, waiting: Waiting, recheck: timedelta) -> Answer:
