@@ -112,7 +112,12 @@ def find_promotion_file(project_dir: Path) -> Path | None:
 
 def read_promotion_file(path: Path) -> Promotions:
     """Return what a promotion file says; raise ConfigError with file, line and key, or CyclicPathError."""
-    document = read_yaml(path)
+    return promotions_of(read_yaml(path))
+
+
+def promotions_of(document: YamlFile) -> Promotions:
+    """Return what a promotion file says that was read; raises as `read_promotion_file` does."""
+    path = document.path
     if document.value is None:
         raise ConfigError(str(path), f"is empty; begin with `version: {FILE_VERSION}`")
     top = text_keyed(document, document.value, ())

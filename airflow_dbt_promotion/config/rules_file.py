@@ -62,8 +62,6 @@ def _rule(document: YamlFile, entry: object, keys: tuple[object, ...]) -> Rule:
     fields = typed_fields(document, written, keys, RuleEntry, skip=("approval",))
     if "select" not in fields:
         raise ConfigError(document.place(*keys), "says not which models are meant; write select: tag:critical")
-    if not written.keys() - _TELLING:
-        raise ConfigError(document.place(*keys), "asks for nothing; write what holds for these models, or leave it out")
     if "name" in fields and not str(fields["name"]).strip():
         raise ConfigError(document.place(*keys, "name"), "is empty; leave it out to be called by what it selects")
     for key in ("select", "exclude"):
@@ -77,6 +75,8 @@ def _rule(document: YamlFile, entry: object, keys: tuple[object, ...]) -> Rule:
     if "approval" in written:
         asked = approval_of(document, written["approval"], (*keys, "approval"))
         fields["approvals"] = () if asked is None else (asked,)
+    if not written.keys() - _TELLING:
+        raise ConfigError(document.place(*keys), "asks for nothing; write what holds for these models, or leave it out")
     return Rule(**fields)  # type: ignore[arg-type]  # each was converted to its type
 
 

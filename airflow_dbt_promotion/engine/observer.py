@@ -13,6 +13,7 @@ from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.names import Names
+from airflow_dbt_promotion.core.policy import Policy, policy_for
 from airflow_dbt_promotion.core.ports import Calendar, Clock, Workshop
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionRecord
 from airflow_dbt_promotion.core.status import Drifted, Following, ModelStatus, drifted, statuses
@@ -124,6 +125,16 @@ class Observer:
             known.update(state.current if state is not None else ())
         names = Names(known)
         return {one.model: names.shortest(one.model) for one in found}
+
+    def policies(self, environment: str, models: Sequence[str]) -> dict[ModelId, Policy]:
+        """Return what an environment asks of some models, by unique id. Raises UnknownModelError."""
+        path = self._memory.path
+        place = path.get(environment)
+        states = {other.name: self._memory.read(other.name) for other in path.environments}
+        source = states.get(place.promotes_from) if place.promotes_from is not None else None
+        wanted = sorted(_resolved(models, states.values()))
+        found = policies_of(place, source, states[place.name], Shelf(self._workshop, place, dry=True))
+        return {model: found.get(model) or policy_for(place, None) for model in wanted}
 
     def history(self, environment: str | None) -> tuple[tuple[str, PromotionRecord], ...]:
         """Return the promotions into one environment, or into all, newest first, each with the environment's name."""
