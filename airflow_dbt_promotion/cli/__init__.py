@@ -54,12 +54,15 @@ def main(argv: Sequence[str] | None = None, *, engine_for: EngineFor | None = No
 def _carry_out(args: Namespace, terminal: Terminal, engine_for: EngineFor | None) -> int:
     """Make the engine and run the command; whatever prints meanwhile prints to standard error."""
     from airflow_dbt_promotion.cli.commands import COMMANDS  # noqa: PLC0415 - `--help` needs none of it
+    from airflow_dbt_promotion.cli.configuration import configuration  # noqa: PLC0415
     from airflow_dbt_promotion.functions import place_of  # noqa: PLC0415
     from airflow_dbt_promotion.wiring import engine_for as wired  # noqa: PLC0415
 
     place = place_of(cast("PlaceOptions", vars(args)))
     with redirect_stdout(terminal.err):
         make = engine_for or wired
+        if args.command == "config":
+            return configuration(args, lambda: make(place), terminal)
         return COMMANDS[args.command](args, make(place), terminal)
 
 

@@ -62,6 +62,13 @@ examples:
   dbt-promote state copy target/promotion_states s3://acme-dbt/promotion
   dbt-promote state import old_promotions.json --environment production
 """
+_CONFIG = """\
+examples:
+  dbt-promote config check
+  dbt-promote config show --environment production
+  dbt-promote config show --models orders,customers
+  dbt-promote config schema > promotion.schema.json
+"""
 _HISTORY = """\
 examples:
   dbt-promote history --environment production
@@ -151,6 +158,13 @@ def state(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def config(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `config`."""
+    parser.add_argument("verb", choices=("check", "show", "schema"), help="what to do with it")
+    parser.add_argument("--environment", metavar="ENV", help="show: this one alone; whose policy, with --models")
+    models(parser, "show: what is asked of these models, by the end of the path or --environment")
+
+
 def exclude(parser: argparse.ArgumentParser) -> None:
     """Add the options of `exclude`."""
     parser.add_argument(
@@ -194,6 +208,7 @@ COMMANDS = (
     ("thaw", "lift the freeze of an environment", recovery.THAW, recovery.thaw),
     ("unblock", "let versions go again that were blocked", recovery.UNBLOCK, recovery.unblock),
     ("state", "show, verify or copy the state itself, or import what was before it", _STATE, state),
+    ("config", "check promotion.yml, show what holds and why, or print its schema", _CONFIG, config),
     ("clean", "delete kept releases, and drop relations of ours, that nobody needs any more", _CLEAN, clean),
 )
 """Name, what it does, examples, and what adds its options."""

@@ -103,6 +103,9 @@ def config_schema() -> dict[str, object]:
     definitions = made["$defs"]
     assert isinstance(definitions, dict)  # noqa: S101 - for the type checker; msgspec documents it
     definitions["PromotionFile"]["properties"]["version"] = {"const": FILE_VERSION}
+    for told in definitions.values():
+        # Python 3.13 takes the indentation out of docstrings, earlier ones leave it in.
+        told["description"] = " ".join(told.get("description", "").split())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 

@@ -30,7 +30,7 @@ class ApprovalEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     approvers: tuple[str, ...] = ()
 
 
-def approval_of(document: YamlFile, value: object, keys: tuple[str, ...]) -> ApprovalPolicy | None:
+def approval_of(document: YamlFile, value: object, keys: tuple[object, ...]) -> ApprovalPolicy | None:
     """Return the policy that `approval` stands for: true for one yes, false or null for none.
 
     Raises ConfigError with file, line and key.

@@ -10,13 +10,13 @@ from typing import Annotated, Any, cast
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from airflow_dbt_promotion.config.approval_file import ApprovalEntry, approval_of
+from airflow_dbt_promotion.config.rules_file import RuleEntry, Runs, rules_of
 from airflow_dbt_promotion.config.typed import kind_of, near, text_keyed, typed_fields
 from airflow_dbt_promotion.config.windows_file import WindowsEntry, windows_of
 from airflow_dbt_promotion.config.yaml_file import YamlFile, read_yaml
 from airflow_dbt_promotion.core.environment import (
     MOST_CHECKPOINTS,
     MOST_HISTORY,
-    MOST_RUNS,
     BypassKind,
     Candidate,
     DeployedBy,
@@ -35,7 +35,6 @@ from airflow_dbt_promotion.core.instants import duration
 FILE_VERSION = 1
 WORKING_NAMES = frozenset({"development", "dev"})
 
-Runs = Annotated[int, Meta(ge=0, le=MOST_RUNS)]
 History = Annotated[int, Meta(ge=1, le=MOST_HISTORY)]
 Checkpoints = Annotated[int, Meta(ge=0, le=MOST_CHECKPOINTS)]
 
@@ -53,7 +52,8 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back. `verify`:
     whether a promotion's tests are run again in place once it is published. `rollback_on_failure`: whether it is taken
     back where they fail. `windows`: when something may be promoted into it (default: whenever). `approval`:
-    what is asked of people before that (true for one yes; default: nothing).
+    what is asked of people before that (true for one yes; default: nothing). `rules`: what is asked of some models in
+    place of the values above.
     """
 
     target: str | UnsetType = UNSET
@@ -78,6 +78,7 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep_checkpoints: Checkpoints = 3
     windows: WindowsEntry | UnsetType = UNSET
     approval: ApprovalEntry | bool | UnsetType | None = UNSET
+    rules: tuple[RuleEntry, ...] = ()
 
 
 class PromotionFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,7 +112,12 @@ def find_promotion_file(project_dir: Path) -> Path | None:
 
 def read_promotion_file(path: Path) -> Promotions:
     """Return what a promotion file says; raise ConfigError with file, line and key, or CyclicPathError."""
-    document = read_yaml(path)
+    return promotions_of(read_yaml(path))
+
+
+def promotions_of(document: YamlFile) -> Promotions:
+    """Return what a promotion file says that was read; raises as `read_promotion_file` does."""
+    path = document.path
     if document.value is None:
         raise ConfigError(str(path), f"is empty; begin with `version: {FILE_VERSION}`")
     top = text_keyed(document, document.value, ())
@@ -172,11 +178,14 @@ def _path(document: YamlFile, entries: Mapping[str, object]) -> PromotionPath:
         except InvalidNameError as error:
             raise ConfigError(document.place(*keys), str(error)) from None
         entered = text_keyed(document, {} if entry is None else entry, keys)
-        written[environment] = typed_fields(document, entered, keys, EnvironmentEntry, skip=("windows", "approval"))
+        apart = ("windows", "approval", "rules")
+        written[environment] = typed_fields(document, entered, keys, EnvironmentEntry, skip=apart)
         if "windows" in entered:
             written[environment]["windows"] = windows_of(document, entered["windows"], (*keys, "windows"))
         if "approval" in entered:
             written[environment]["approval"] = approval_of(document, entered["approval"], (*keys, "approval"))
+        if "rules" in entered:
+            written[environment]["rules"] = rules_of(document, entered["rules"], (*keys, "rules"))
     sources = _sources(document, written)
     made = [_environment(document, name, fields, sources) for name, fields in written.items()]
     return PromotionPath(tuple(made))

@@ -6,12 +6,12 @@ One invocation is enough, but for incremental models that must be built anew bes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind
-from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
+from airflow_dbt_promotion.core.change import BUILT, ChangeKind
+from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import ModelId, TestId
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.release import Model, Release, Test
@@ -31,7 +31,8 @@ def segments(plan: Plan, release: Release) -> tuple[Segment, ...]:
     Unit tests are left out: they prove the same everywhere, and they were asked for by the tests gate.
     """
     building = {change.model: change for change in plan.changes if change.kind in BUILT}
-    turns = _turns(building, _refreshed(building, plan), release)
+    refreshed = {model for model, change in building.items() if plan.builds_anew(change)}
+    turns = _turns(building, refreshed, release)
     when = {model: turn for turn, (models, _) in enumerate(turns) for model in models}
     tests: dict[int, list[Test]] = {}
     last = max(len(turns) - 1, 0)
@@ -63,17 +64,6 @@ def _tests(plan: Plan, release: Release) -> tuple[Test, ...]:
     return tests_of(
         release, [change.model for change in plan.changes if change.kind is not ChangeKind.REMOVED], unit=False
     )
-
-
-def _refreshed(building: Mapping[ModelId, Change], plan: Plan) -> set[ModelId]:
-    """Return the incremental models whose rows are built anew."""
-    if plan.choices.on_incremental_change is not IncrementalChange.FULL_REFRESH:
-        return set()
-    return {
-        model
-        for model, change in building.items()
-        if change.kind is ChangeKind.MODIFIED and change.after is not None and change.after.incremental
-    }
 
 
 def _turns(

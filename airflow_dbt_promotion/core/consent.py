@@ -33,14 +33,13 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     return weighing.plan()
 
 
-def _policies(situation: Situation, models: Iterable[ModelId]) -> Mapping[ModelId, ApprovalPolicy]:
+def _policies(situation: Situation, models: Iterable[ModelId]) -> Mapping[ModelId, tuple[ApprovalPolicy, ...]]:
     """Return what policy asks people of some models, without those of which it asks nothing."""
-    policy = situation.target.approval
-    return {} if policy is None else dict.fromkeys(models, policy)
+    return {model: asked for model in models if (asked := situation.policy(model).approvals)}
 
 
 def _answer(
-    plan: Plan, situation: Situation, question: Question, policies: Mapping[ModelId, ApprovalPolicy]
+    plan: Plan, situation: Situation, question: Question, policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]
 ) -> Approved:
     """Return what people said of a plan."""
     asked = Asked(
@@ -51,4 +50,4 @@ def _answer(
         promoter=question.promoter,
         now=question.agreed_at or situation.now,
     )
-    return approved(asked, set(policies.values()))
+    return approved(asked, {policy for asked_of in policies.values() for policy in asked_of})

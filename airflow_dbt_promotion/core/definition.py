@@ -36,9 +36,10 @@ class Checksum(Struct, frozen=True, gc=False):
 
 
 class NodeConfig(Struct, frozen=True, gc=False):
-    """The rendered config, as far as it decides what kind of thing a node is."""
+    """The rendered config, as far as it decides what kind of thing a node is; `meta` as JSON."""
 
     materialized: str | None = None
+    meta: Raw = field(default_factory=lambda: Raw(b"{}"))
 
 
 class Column(Struct, frozen=True, gc=False):
@@ -59,7 +60,10 @@ class TestMetadata(Struct, frozen=True, gc=False):
 
 
 class Node(Struct, frozen=True, gc=False):
-    """A model, seed, snapshot, function or data test (and whatever else a manifest lists among its nodes)."""
+    """A model, seed, snapshot, function or data test (and whatever else a manifest lists among its nodes).
+
+    `tags` are JSON: only `core.labels` asks for them.
+    """
 
     unique_id: str
     name: str
@@ -84,6 +88,7 @@ class Node(Struct, frozen=True, gc=False):
     test_metadata: TestMetadata | None = None
     column_name: str | None = None
     attached_node: str | None = None
+    tags: Raw = field(default_factory=lambda: Raw(b"[]"))
 
     @property
     def is_ephemeral(self) -> bool:

@@ -16,6 +16,8 @@ from airflow_dbt_promotion.core.errors import (
     UnknownEnvironmentError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
+from airflow_dbt_promotion.core.labels import Labels
+from airflow_dbt_promotion.core.selector import Selector
 from airflow_dbt_promotion.core.windows import Windows
 
 
@@ -99,6 +101,34 @@ MOST_HISTORY = 1_000
 MOST_CHECKPOINTS = 100
 
 
+class Rule(Struct, frozen=True, kw_only=True):
+    """What an environment asks of the models that a selector means, in place of its own values; None says nothing.
+
+    `exclude` are those that are not meant after all. `approvals` are what is asked of people: nothing where it is
+    empty. A rule may ask for less than the environment does.
+    """
+
+    select: Selector
+    exclude: Selector | None = None
+    name: str | None = None
+    soak: timedelta | None = None
+    min_successful_runs: int | None = None
+    soak_scope: SoakScope | None = None
+    zero_tests: Leniency | None = None
+    warnings: Leniency | None = None
+    on_incremental_change: IncrementalChange | None = None
+    approvals: tuple[ApprovalPolicy, ...] | None = None
+
+    @property
+    def called(self) -> str:
+        """What people call it: its name, or what it selects."""
+        return self.name or self.select.text
+
+    def means(self, labels: Labels) -> bool:
+        """Say whether a model is meant."""
+        return self.select.selects(labels) and not (self.exclude is not None and self.exclude.selects(labels))
+
+
 class Environment(Struct, frozen=True, kw_only=True):
     """A named place that dbt builds into, with the policy for entering it.
 
@@ -107,6 +137,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     the warehouse: BLUE_GREEN where that was run, else BUILD. `keep_checkpoints` is before how many promotions it can be
     gone back. `verify` runs the tests again in place once a promotion is published, `rollback_on_failure` goes back
     where they fail. `approval` is what is asked of people, None for nothing; `windows` are when it may be promoted.
+    `rules` ask something else of some models; see `core.policy`.
     """
 
     name: EnvironmentName
@@ -132,6 +163,7 @@ class Environment(Struct, frozen=True, kw_only=True):
     keep_checkpoints: int = 3
     approval: ApprovalPolicy | None = None
     windows: Windows = Windows()
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""

@@ -7,7 +7,7 @@ lock and refuses if `plan_id` came out otherwise.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -15,10 +15,12 @@ from airflow_dbt_promotion.core.change import Change, ChangeKind
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import Code
 from airflow_dbt_promotion.core.definition import Exposure
+from airflow_dbt_promotion.core.demand import demanded
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
-from airflow_dbt_promotion.core.environment import Environment, Strategy
+from airflow_dbt_promotion.core.environment import BypassKind, Environment, IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.importing import IMPORTED
+from airflow_dbt_promotion.core.policy import Policy, policy_for
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.windows import Hours, Opening
@@ -32,7 +34,8 @@ class Situation(Struct, frozen=True, kw_only=True):
 
     `source_state` is None where the source was never recorded. `project` is what the project is now, None where that is
     not known. `code` are the kept releases that are built from, None where the project at hand is (`project` then), or
-    nothing is built. `hours` is what the target's windows say of `now`.
+    nothing is built. `hours` is what the target's windows say of `now`. `policies` are what the target's rules make of
+    its policy, by model.
     """
 
     source: Environment
@@ -44,6 +47,11 @@ class Situation(Struct, frozen=True, kw_only=True):
     now: datetime
     code: Code | None = None
     hours: Hours = Hours()
+    policies: Mapping[ModelId, Policy] = {}
+
+    def policy(self, model: ModelId) -> Policy:
+        """Return what the target asks of a model; the strictest where its rules were not asked about it."""
+        return self.policies.get(model) or policy_for(self.target, None)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -53,8 +61,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     nothing. `verdicts` are about the plan as a whole. `tests_in_target` have to run in the target, since in the source
     they saw other models than they will meet. `rests_on` are the candidates of the source over the plan's closure.
     `rollback_to` is the checkpoint that a rollback goes back to, whose source is its target; None for a promotion.
-    `approved_by` are those whose approval counts.
-    `then` is what the target's windows say of the instant at which every gate could pass by itself.
+    `approved_by` are those whose approval counts. `then` is what the target's windows say of the instant at which every
+    gate could pass by itself. `rows` is what becomes of the rows of incremental models whose own code changed, where
+    the choices do not say it for all.
     """
 
     plan_id: PlanId
@@ -74,12 +83,20 @@ class Plan(Struct, frozen=True, kw_only=True):
     rollback_to: str | None = None
     approved_by: tuple[str, ...] = ()
     then: Opening | None = None
+    rows: Mapping[ModelId, IncrementalChange] = {}
     computed_at: datetime
 
     @property
     def allowed(self) -> bool:
         """Whether every gate is open for the plan and all of its changes."""
         return all(verdict.passed for verdict in self.verdicts) and all(change.allowed for change in self.changes)
+
+    def builds_anew(self, change: Change) -> bool:
+        """Say whether a change is of an incremental model whose rows are all built anew."""
+        if change.kind is not ChangeKind.MODIFIED or change.after is None or not change.after.incremental:
+            return False
+        chosen = self.rows.get(change.model, self.choices.on_incremental_change)
+        return chosen is IncrementalChange.FULL_REFRESH
 
     @property
     def refusals(self) -> tuple[tuple[ModelId | None, Verdict], ...]:
@@ -181,8 +198,9 @@ def exposures_reached(project: Release | None, changes: Mapping[ModelId, Change]
 class Question(Struct, frozen=True, kw_only=True):
     """What is asked for: these models (None: all that may go), under this requirement, with these choices.
 
-    `pinned` are models of which no other version than this may go, as where a plan is computed again. `promoter` is
-    who would promote it. `to_approve` asks for the plan that people are to approve: all that may go but for that.
+    `requirement` is by the target's own values; `soak` and `runs` are what the caller asks for in addition, of each
+    model. `pinned` are models of which no other version than this may go, as where a plan is computed again. `promoter`
+    is who would promote it. `to_approve` asks for the plan that people are to approve: all that may go but for that.
     `agreed_at` is when a promotion that is carried on began: it was approved then.
     """
 
@@ -193,3 +211,12 @@ class Question(Struct, frozen=True, kw_only=True):
     promoter: str | None = None
     to_approve: bool = False
     agreed_at: datetime | None = None
+    soak: timedelta | None = None
+    runs: int | None = None
+
+    def asked_of(self, model: ModelId, situation: Situation) -> Requirement:
+        """Return what is asked of a version of a model."""
+        if not situation.target.rules:
+            return self.requirement
+        short = BypassKind.SHORT_SOAK in self.choices.bypasses
+        return demanded(situation.policy(model), self.requirement, self.soak, self.runs, short=short)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.demand import explained
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict, blocked_version, held_environment, judge
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version, bare_name
+from airflow_dbt_promotion.core.policy import Policy
 from airflow_dbt_promotion.core.state import Bypass, EnvironmentState, PromotionOutcome, PromotionRecord
 
 
@@ -86,12 +88,19 @@ class Drifted(Struct, frozen=True, kw_only=True):
 
 class Following(Struct, frozen=True, kw_only=True):
     """The environment that promotes from another one: what it asks for, what it holds, and whether it is the time to
-    promote into it.
+    promote into it. `requirements` are what it asks of some models instead, since its rules say so, and `policies` why.
     """
 
     requirement: Requirement
     state: EnvironmentState | None
     hours: tuple[Verdict, ...] = ()
+    requirements: Mapping[ModelId, Requirement] = {}
+    policies: Mapping[ModelId, Policy] = {}
+
+    def told(self, model: ModelId, verdict: Verdict) -> Verdict:
+        """Return a verdict; where a rule is why, it says so."""
+        policy = self.policies.get(model)
+        return verdict if policy is None else explained(verdict, policy)
 
 
 def statuses(
@@ -102,13 +111,14 @@ def statuses(
     only: Collection[ModelId] | None = None,
 ) -> tuple[ModelStatus, ...]:
     """Return the status of every model that an environment holds (or of `only` some), by unique id."""
-    requirement = following.requirement if following is not None else Requirement(runs=0)
+    own = following.requirement if following is not None else Requirement(runs=0)
+    special = following.requirements if following is not None else {}
     next_state = following.state if following is not None else None
     last = _last_promotions(state.history)
     found = []
     for model in sorted(state.current if only is None else set(only) & set(state.current)):
         entry = state.current[model]
-        tests, soak = judge(model, state, requirement, now, others)
+        tests, soak = judge(model, state, special.get(model, own), now, others)
         held = next_state.current.get(model) if next_state is not None else None
         drift = state.drift.get(model)
         found.append(
@@ -120,8 +130,8 @@ def statuses(
                 since=entry.since,
                 origin=entry.origin.value,
                 stale=entry.stale_since is not None,
-                tests=tests,
-                soak=soak if following is not None else None,
+                tests=tests if following is None else following.told(model, tests),
+                soak=None if following is None else following.told(model, soak),
                 stops=_stops(model, entry.version, state, following),
                 hours=following.hours if following is not None else (),
                 pending=following is not None

@@ -10,6 +10,7 @@ from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
 from airflow_dbt_promotion.core.code_gate import of_checkout, of_kept
 from airflow_dbt_promotion.core.coherence import Direction, Needs, largest
+from airflow_dbt_promotion.core.demand import explained, rows_of, unlabelled
 from airflow_dbt_promotion.core.eligibility import (
     GateName,
     Status,
@@ -25,6 +26,7 @@ from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
+from airflow_dbt_promotion.core.row_gate import has_rows, of_rows
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.window_gate import time_to_promote
 
@@ -104,6 +106,7 @@ class Weighing:
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
             choices=self._choices,
+            rows={change.model: self._rows(change.model) for change in changes if has_rows(change)},
             rests_on={model: self._source.current[model].version for model in closure if model in self._source.current},
             computed_at=situation.now,
         )
@@ -234,35 +237,21 @@ class Weighing:
                 "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
             )
             return (blocked(GateName.CHANGE, "removal", reason),)
-        tests, soak = judge(
-            model, self._held, self._question.requirement, self._situation.now, self._situation.others, change.after
-        )
+        policy, asked = self._situation.policy(model), self._question.asked_of(model, self._situation)
+        tests, soak = judge(model, self._held, asked, self._situation.now, self._situation.others, change.after)
         if change.kind is ChangeKind.METADATA:
             soak = passed(
                 GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
             )
         stops = blocked_version(model, change.after.version, self._held, self._target)
-        return (*stops, tests, soak, *self._changing(change), *self._code(change))
+        rows = of_rows(change, self._rows(model), self._choices.strategy)
+        told = tuple(explained(verdict, policy) for verdict in (tests, soak, *rows))
+        return (*stops, *told, *unlabelled(policy), *self._code(change))
 
-    def _changing(self, change: Change) -> tuple[Verdict, ...]:
-        """Ask what becomes of the data of an incremental model whose own code changed."""
-        if change.kind is not ChangeKind.MODIFIED or not (change.after and change.after.incremental and change.before):
-            return ()
-        if self._choices.strategy is Strategy.RECORD:
-            return ()
-        match self._choices.on_incremental_change:
-            case IncrementalChange.BLOCK:
-                reason = (
-                    "an incremental model changed: choose what becomes of its rows with on_incremental_change "
-                    "(full_refresh, forward_only)"
-                )
-                return (blocked(GateName.CHANGE, "incremental_change", reason),)
-            case IncrementalChange.FULL_REFRESH:
-                return (passed(GateName.CHANGE, "full_refresh", "an incremental model that is built anew"),)
-            case IncrementalChange.FORWARD_ONLY:  # pragma: no branch - the last one
-                return (
-                    passed(GateName.CHANGE, "forward_only", "an incremental model whose old rows stay as they are"),
-                )
+    def _rows(self, model: ModelId) -> IncrementalChange:
+        """Return what becomes of the rows of a model, should it be an incremental one that changed."""
+        own = self._situation.target.on_incremental_change
+        return rows_of(self._situation.policy(model), own, self._choices.on_incremental_change)
 
     def _code(self, change: Change) -> tuple[Verdict, ...]:
         """Ask whether the code that soaked is at hand (`build` needs it), and tell where the source has moved on."""
@@ -279,9 +268,10 @@ class Weighing:
         now = self._held.current.get(change.model)
         if change.after is None or now is None or now.version == change.after.version:
             return ()
+        asked = self._question.asked_of(change.model, self._situation)
         held = (
             *blocked_version(change.model, now.version, self._held, self._target),
-            *judge(change.model, self._held, self._question.requirement, self._situation.now, self._situation.others),
+            *judge(change.model, self._held, asked, self._situation.now, self._situation.others),
         )
         why = next((verdict.reason for verdict in held if not verdict.passed), "it cannot go with the others yet")
         reason = f"{self._held.environment} holds a newer version by now: {why}"

@@ -109,7 +109,7 @@ class Engine:
         self.cleaner = Cleaner(memory, self._locks, releases, clock)
         self.sweeper = Sweeper(memory, self._locks, workshop, self.server, clock)
         self.approvals = Approvals(memory, self._planner, clock)
-        self.observer, self._brakes = Observer(memory, clock, calendar), Brakes(memory, clock)
+        self.observer, self._brakes = Observer(memory, workshop, clock, calendar), Brakes(memory, clock)
 
     def plan(self, request: PromotionRequest) -> Plan:
         """Return the plan for a request as things stand; writes and runs nothing."""

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Fill, Obstacle, made_by_us, token_of
 from airflow_dbt_promotion.core.building import segments
-from airflow_dbt_promotion.core.change import BUILT, ChangeKind
-from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.change import BUILT
+from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import NotSwappedError
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId, bare_name
@@ -168,13 +168,7 @@ class Swap:
 
 def _anew(planned: Planned) -> frozenset[ModelId]:
     """Return the incremental models whose rows are built anew."""
-    if planned.plan.choices.on_incremental_change is not IncrementalChange.FULL_REFRESH:
-        return frozenset()
-    return frozenset(
-        change.model
-        for change in planned.plan.changes
-        if change.kind is ChangeKind.MODIFIED and change.after is not None and change.after.incremental
-    )
+    return frozenset(change.model for change in planned.plan.changes if planned.plan.builds_anew(change))
 
 
 def _rows_at(state: EnvironmentState, model: ModelId, now: datetime) -> datetime:

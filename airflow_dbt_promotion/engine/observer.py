@@ -7,26 +7,30 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.demand import demanded
 from airflow_dbt_promotion.core.eligibility import Verdict
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.names import Names
-from airflow_dbt_promotion.core.ports import Calendar, Clock
+from airflow_dbt_promotion.core.policy import Policy, policy_for
+from airflow_dbt_promotion.core.ports import Calendar, Clock, Workshop
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionRecord
 from airflow_dbt_promotion.core.status import Drifted, Following, ModelStatus, drifted, statuses
 from airflow_dbt_promotion.core.window_gate import time_to_promote
+from airflow_dbt_promotion.engine.asking import policy_of
 from airflow_dbt_promotion.engine.hours import hours_of
 from airflow_dbt_promotion.engine.memory import Memory
-from airflow_dbt_promotion.engine.planner import policy_of
+from airflow_dbt_promotion.engine.policies import policies_of
+from airflow_dbt_promotion.engine.shelf import Shelf
 
 
 class Observer:
     """Reads, and only reads."""
 
-    def __init__(self, memory: Memory, clock: Clock, calendar: Calendar) -> None:
-        """Take what is remembered, the clock, and the calendar."""
-        self._memory, self._clock, self._calendar = memory, clock, calendar
+    def __init__(self, memory: Memory, workshop: Workshop, clock: Clock, calendar: Calendar) -> None:
+        """Take what is remembered, what parses (where rules ask for it), the clock, and the calendar."""
+        self._memory, self._workshop, self._clock, self._calendar = memory, workshop, clock, calendar
 
     def status(
         self, environment: str | None, models: Sequence[str] | None, soak: timedelta | None = None
@@ -93,7 +97,9 @@ class Observer:
         if state is None:
             return ()
         if soak is not None:
-            following = replace(following, requirement=replace(following.requirement, soak=soak))
+            special = {model: replace(asked, soak=soak) for model, asked in following.requirements.items()}
+            own = replace(following.requirement, soak=soak)
+            following = replace(following, requirement=own, requirements=special)
         others = tuple(other for name, other in states.items() if name != source.name and other is not None)
         found = statuses(state, following, others, self._clock())
         return tuple(
@@ -120,6 +126,16 @@ class Observer:
         names = Names(known)
         return {one.model: names.shortest(one.model) for one in found}
 
+    def policies(self, environment: str, models: Sequence[str]) -> dict[ModelId, Policy]:
+        """Return what an environment asks of some models, by unique id. Raises UnknownModelError."""
+        path = self._memory.path
+        place = path.get(environment)
+        states = {other.name: self._memory.read(other.name) for other in path.environments}
+        source = states.get(place.promotes_from) if place.promotes_from is not None else None
+        wanted = sorted(_resolved(models, states.values()))
+        found = policies_of(place, source, states[place.name], Shelf(self._workshop, place, dry=True))
+        return {model: found.get(model) or policy_for(place, None) for model in wanted}
+
     def history(self, environment: str | None) -> tuple[tuple[str, PromotionRecord], ...]:
         """Return the promotions into one environment, or into all, newest first, each with the environment's name."""
         path = self._memory.path
@@ -141,7 +157,10 @@ class Observer:
             return None
         state = states.get(following.name)
         hours = self._hours(following, state, self._clock())
-        return Following(requirement=policy_of(following, soak), state=state, hours=hours)
+        policies = policies_of(following, states[place.name], state, Shelf(self._workshop, following, dry=True))
+        own = policy_of(following, soak)
+        special = {model: demanded(policy, own, soak, None, short=False) for model, policy in policies.items()}
+        return Following(requirement=own, state=state, hours=hours, requirements=special, policies=policies)
 
     def _hours(self, place: Environment, state: EnvironmentState | None, now: datetime) -> tuple[Verdict, ...]:
         """Return the verdicts of the window gate."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import candidates
 from airflow_dbt_promotion.core.approvals import AgreedPlan
-from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import composed
 from airflow_dbt_promotion.core.composition import Composition, whole
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.eligibility import GateName, Requirement, Verdict, blocked
+from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, Strategy
 from airflow_dbt_promotion.core.errors import (
     ConfigError,
     EmptySelectionError,
     InputError,
-    ReasonRequiredError,
     ReleaseError,
     SourcesError,
 )
@@ -32,9 +30,11 @@ from airflow_dbt_promotion.core.planning import plan as make_plan
 from airflow_dbt_promotion.core.ports import Calendar, Clock, Workshop
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState, Journal
+from airflow_dbt_promotion.engine.asking import choices_of, requirement_of, strategy_of
 from airflow_dbt_promotion.engine.hours import hours_of
 from airflow_dbt_promotion.engine.memory import Memory, working_state
 from airflow_dbt_promotion.engine.planned import Planned
+from airflow_dbt_promotion.engine.policies import concerned, policies_of
 from airflow_dbt_promotion.engine.request import PromotionRequest
 from airflow_dbt_promotion.engine.returning import Returning
 from airflow_dbt_promotion.engine.shelf import Shelf
@@ -53,17 +53,21 @@ class Planner:
         path = self._memory.path
         target = path.get(request.target)
         source = path.source_of(target, request.source)
-        choices, requirement = choices_of(request, target), requirement_of(request, source, target)
-        situation = self._situation(source, target, choices.strategy)
+        if not target.rules:
+            choices_of(request, target)  # a reason that is missing is told before anything is read
         shelf = Shelf(self._workshop, target, dry=dry)
+        situation = self._situation(source, target, strategy_of(request, target), shelf)
         agreed = request.agreed
+        models = self._models(request, situation, shelf) if agreed is None else _agreed(request, agreed)
         question = Question(
-            models=self._models(request, situation, shelf) if agreed is None else _agreed(request, agreed),
-            requirement=requirement,
-            choices=choices,
+            models=models,
+            requirement=requirement_of(request, source, target),
+            choices=choices_of(request, target, concerned(situation, models) if target.rules else None),
             pinned={} if agreed is None else agreed.rests_on,
             promoter=request.actor,
             to_approve=request.to_approve,
+            soak=request.soak,
+            runs=request.min_successful_runs,
         )
         chosen = request.strategy is not None or target.strategy is not None
         planned = self._timed(self._able(self._computed(situation, question, shelf), chosen=chosen))
@@ -79,7 +83,7 @@ class Planner:
         """
         before = planned.situation
         situation = self._situation(
-            before.source, before.target, planned.question.choices.strategy, project=before.project
+            before.source, before.target, planned.question.choices.strategy, planned.shelf, project=before.project
         )
         question = planned.question
         if keep_models:
@@ -106,9 +110,12 @@ class Planner:
             pinned=journal.rests_on,
             promoter=journal.actor,
             agreed_at=journal.started_at,
+            soak=journal.soak,
+            runs=journal.runs,
         )
-        situation = self._situation(source, target, journal.choices.strategy)
-        return self._able(self._computed(situation, question, Shelf(self._workshop, target, dry=False)), chosen=True)
+        shelf = Shelf(self._workshop, target, dry=False)
+        situation = self._situation(source, target, journal.choices.strategy, shelf)
+        return self._able(self._computed(situation, question, shelf), chosen=True)
 
     def _able(self, planned: Planned, *, chosen: bool) -> Planned:
         """Return a plan by a strategy that the warehouse can carry out, refused with the reason where it cannot.
@@ -164,7 +171,13 @@ class Planner:
         return _composed(planned) if found.allowed and builds else planned
 
     def _situation(
-        self, source: Environment, target: Environment, strategy: Strategy, *, project: Release | None = None
+        self,
+        source: Environment,
+        target: Environment,
+        strategy: Strategy,
+        shelf: Shelf,
+        *,
+        project: Release | None = None,
     ) -> Situation:
         """Gather what a plan is computed from."""
         memory = self._memory
@@ -187,6 +200,7 @@ class Planner:
             project=project,
             now=now,
             hours=hours_of(self._calendar, target, target_state, now),
+            policies=policies_of(target, source_state, target_state, shelf),
         )
 
     def _at_hand_for(self, target: Environment) -> Release:
@@ -291,51 +305,3 @@ def _composed(planned: Planned) -> Planned:
         return replace(planned, plan=replace(plan, verdicts=(*plan.verdicts, found)))
     reached = exposures_reached(found.release, {change.model: change for change in plan.changes})
     return replace(planned, plan=replace(plan, exposures=reached), composition=found)
-
-
-def requirement_of(request: PromotionRequest, source: Environment, target: Environment) -> Requirement:
-    """Return what is asked of a source version: the target's policy, more where the request asks for more, less as a
-    bypass.
-    """
-    return Requirement(
-        soak=target.soak if request.soak is None else request.soak,
-        runs=target.min_successful_runs
-        if request.min_successful_runs is None
-        else max(request.min_successful_runs, target.min_successful_runs),
-        scope=target.soak_scope,
-        zero_tests=target.zero_tests,
-        warnings=target.warnings,
-        skip_tests=not request.require_tests,
-        on_the_spot=source.working,
-    )
-
-
-def policy_of(target: Environment, soak: timedelta | None = None) -> Requirement:
-    """Return what a target asks of its source, with at least `soak` where given."""
-    request = PromotionRequest(target=target.name, soak=None if soak is None else max(soak, target.soak))
-    return requirement_of(request, target, target)
-
-
-def choices_of(request: PromotionRequest, target: Environment) -> Choices:
-    """Return the choices of a request over the target's policy; raise ReasonRequiredError for a bypass without a
-    reason.
-    """
-    bypasses = {
-        *((BypassKind.SKIP_TESTS,) if not request.require_tests else ()),
-        *((BypassKind.SHORT_SOAK,) if request.soak is not None and request.soak < target.soak else ()),
-    }
-    reason = (request.reason or "").strip()
-    if bypasses and not reason:
-        raise ReasonRequiredError(" and ".join(sorted(kind.value for kind in bypasses)))
-    return Choices(
-        include_upstream=request.include_upstream,
-        include_downstream=request.include_downstream,
-        include_macro_users=request.include_macro_users,
-        allow_stale_downstream=request.allow_stale_downstream,
-        allow_removals=request.allow_removals,
-        force=request.force,
-        strategy=request.strategy or target.strategy or Strategy.BLUE_GREEN,
-        on_incremental_change=request.on_incremental_change or target.on_incremental_change,
-        bypasses=frozenset(bypasses),
-        reason=reason or None,
-    )

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.code_gate import Code
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.errors import ReleaseError
+from airflow_dbt_promotion.core.errors import PromotionError, ReleaseError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.ports import Workshop
@@ -27,6 +27,9 @@ class Shelf:
         self._releases: dict[ReleaseId, Release] = {}
         self._lost: dict[ReleaseId, str] = {}
         self._code: Code | None = None
+        self._refused: set[ReleaseId] = set()
+        self._checkout: Definition | None = None
+        self._looked = False
 
     @property
     def definitions(self) -> Mapping[ReleaseId, Definition]:
@@ -47,6 +50,26 @@ class Shelf:
                     self._lost[release] = str(error)
         definitions = {release: self._definitions[release] for release in asked if release in self._definitions}
         return definitions, {release: self._lost[release] for release in asked if release in self._lost}
+
+    def found(self, release: ReleaseId) -> Definition | None:
+        """Return a release, None where it cannot be had, or dbt refuses it: for a question that can do without."""
+        if release in self._refused:
+            return None
+        try:
+            return self.read([release])[0].get(release)
+        except PromotionError:
+            self._refused.add(release)
+            return None
+
+    def checkout(self) -> Definition | None:
+        """Return the project at hand, parsed once; None where it cannot be had, or dbt refuses it."""
+        if not self._looked:
+            self._looked = True
+            try:
+                self._checkout = self._workshop.at_hand(self._environment, dry=True).definition
+            except PromotionError:
+                self._checkout = None
+        return self._checkout
 
     def code(self, wanted: Iterable[ReleaseId]) -> Code:
         """Return some releases with their fingerprints; raises as `read` does."""

@@ -15,9 +15,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from airflow_dbt_promotion.config import config_schema
 from airflow_dbt_promotion.render.approvals import ApprovalsDocument
 from airflow_dbt_promotion.render.braking import InterventionDocument
+from airflow_dbt_promotion.render.checked import CheckedDocument
 from airflow_dbt_promotion.render.checkpoints import CheckpointsDocument
+from airflow_dbt_promotion.render.configuration import ConfigurationDocument
 from airflow_dbt_promotion.render.documents import FailureDocument, PromotionDocument, StatusDocument
 from airflow_dbt_promotion.render.exclusion import ExclusionDocument
 from airflow_dbt_promotion.render.history import HistoryDocument
@@ -34,6 +37,7 @@ from airflow_dbt_promotion.render.waste import WasteDocument
 from airflow_dbt_promotion.render.why import WhyDocument
 
 FOLDER = Path(__file__).parent.parent / "schemas"
+PROMOTION_FILE = "promotion_file.json"
 
 DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
     {
@@ -55,6 +59,8 @@ DOCUMENTS: Mapping[str, type[Struct]] = MappingProxyType(
         "moved": MovedDocument,
         "verified": VerifiedDocument,
         "imported": ImportedDocument,
+        "checked": CheckedDocument,
+        "configuration": ConfigurationDocument,
         "failure": FailureDocument,
     }
 )
@@ -74,11 +80,17 @@ def rendered(name: str) -> str:
     return json.dumps(schema(name), indent=2, sort_keys=True) + "\n"
 
 
+def rendered_file_schema() -> str:
+    """Return the JSON Schema of `promotion.yml` as it is published."""
+    return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
+
+
 def main() -> None:
     """Write every schema."""
     FOLDER.mkdir(exist_ok=True)
     for name in DOCUMENTS:
         (FOLDER / f"{name}.json").write_text(rendered(name), encoding="utf-8")
+    (FOLDER / PROMOTION_FILE).write_text(rendered_file_schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

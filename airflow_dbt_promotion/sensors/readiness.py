@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import Names, split
 from airflow_dbt_promotion.core.plan import Plan
+from airflow_dbt_promotion.core.policy import policy_for
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.sensors.waiting import Waiting
 
@@ -49,7 +50,9 @@ Answer = Ready | NotYet | Never
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What is asked, and the plan that knows the answer. `known` are all models that are remembered anywhere."""
+    """What is asked, and the plan that knows the answer. `soak` is the longest that is asked of any model, `known` are
+    all models that are remembered anywhere.
+    """
 
     plan: Plan
     named: bool
@@ -68,8 +71,10 @@ def question(engine: Engine, target: str | None, models: str | Sequence[str] | N
     asks for. Raises InputError, MachineError.
     """
     environment = engine.path.last() if target is None else engine.path.get(target)
-    asked = environment.soak if soak is None else max(environment.soak, duration(soak))
-    return question_of(engine, PromotionRequest(target=environment.name, models=split(models), soak=asked))
+    more = None if soak is None else duration(soak)
+    return question_of(
+        engine, PromotionRequest(target=environment.name, models=split(models), soak=more, at_least=True)
+    )
 
 
 def question_of(engine: Engine, request: PromotionRequest) -> Question:
@@ -80,8 +85,17 @@ def question_of(engine: Engine, request: PromotionRequest) -> Question:
     plan = engine.plan(replace(request, strategy=Strategy.RECORD))
     states = [engine.observer.state(place.name) for place in engine.path.environments]
     known = frozenset(model for state in states if state is not None for model in state.current)
-    soak = engine.path.get(request.target).soak if request.soak is None else request.soak
-    return Question(plan=plan, named=request.models is not None, soak=soak, now=plan.computed_at, known=known)
+    return Question(
+        plan=plan, named=request.models is not None, soak=_longest(engine, request), now=plan.computed_at, known=known
+    )
+
+
+def _longest(engine: Engine, request: PromotionRequest) -> timedelta:
+    """Return the longest soak that a request asks of any model."""
+    policy = policy_for(engine.path.get(request.target), None).soak
+    if request.soak is None or request.at_least:
+        return max(policy, request.soak or timedelta(0))
+    return request.soak
 
 
 def answer(asked: Question, waiting: Waiting, recheck: timedelta) -> Answer:

@@ -43,14 +43,16 @@ class Steps(NamedTuple):
 
 
 def steps_of(environment: Environment | None, *, named: bool) -> Steps:
-    """Return the steps into an environment; all that there are where nobody knows it yet."""
+    """Return the steps into an environment; all that there are where nobody knows it yet.
+
+    Where people are asked about some models alone, those that need nobody's approval go before.
+    """
     if environment is None:
         return Steps(approval=True, window=True, routine=not named)
-    return Steps(
-        approval=environment.approval is not None,
-        window=not environment.windows.always,
-        routine=False,
-    )
+    said = {bool(rule.approvals) for rule in environment.rules if rule.approvals is not None}
+    asked = {environment.approval is not None, *said}
+    window = not environment.windows.always
+    return Steps(approval=True in asked, window=window, routine=not named and asked == {True, False})
 
 
 def is_named(models: str | Sequence[str] | None, select: str | None) -> bool:

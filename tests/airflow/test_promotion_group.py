@@ -61,6 +61,23 @@ def test_what_is_drawn_is_what_promotion_yml_asks_for(tmp_path: Path) -> None:
     assert drawn(a_dag(project(tmp_path, ASKS))) == ["plan", "approve", "promote"]
 
 
+def test_where_people_are_asked_about_some_models_alone_the_others_go_before(tmp_path: Path) -> None:
+    routine = ["promote_routine", "plan", "approve", "promote"]
+    some = ", rules: [{select: 'tag:critical', approval: true}]"
+    assert drawn(a_dag(project(tmp_path, some))) == routine
+    all_but = f"{ASKS}, rules: [{{select: 'tag:routine', approval: false}}]"
+    assert drawn(a_dag(project(tmp_path, all_but))) == routine
+    assert drawn(a_dag(project(tmp_path, some), models=["orders"])) == [
+        "plan",
+        "soaked",
+        "plan_again",
+        "approve",
+        "promote",
+    ]
+    none = ", rules: [{select: 'tag:slow', min_days_in_staging: 2}]"
+    assert drawn(a_dag(project(tmp_path, none))) == ["plan", "promote"]
+
+
 def test_where_promotion_yml_cannot_be_read_every_step_is_drawn(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,6 +13,7 @@ import airflow_dbt_promotion.core.eligibility
 import airflow_dbt_promotion.core.incoherence
 import airflow_dbt_promotion.core.planning
 import airflow_dbt_promotion.core.rolling_back
+import airflow_dbt_promotion.core.row_gate
 import airflow_dbt_promotion.core.weighing
 import airflow_dbt_promotion.core.window_gate
 import airflow_dbt_promotion.dbt.publish.checks
@@ -30,6 +31,7 @@ MODULES = (
     airflow_dbt_promotion.core.eligibility,
     airflow_dbt_promotion.core.incoherence,
     airflow_dbt_promotion.core.rolling_back,
+    airflow_dbt_promotion.core.row_gate,
     airflow_dbt_promotion.core.weighing,
     airflow_dbt_promotion.core.window_gate,
     airflow_dbt_promotion.core.planning,

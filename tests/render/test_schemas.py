@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from airflow_dbt_promotion.render.schemas import DOCUMENTS, FOLDER, rendered
+from airflow_dbt_promotion.render.schemas import DOCUMENTS, FOLDER, PROMOTION_FILE, rendered, rendered_file_schema
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -21,6 +21,14 @@ def test_the_schema_is_one_and_asks_for_every_field(name: str) -> None:
     for told in schema["$defs"].values():
         if told.get("type") == "object":
             assert sorted(told["required"]) == sorted(told["properties"])
+
+
+def test_the_published_schema_of_the_file_is_what_the_code_reads() -> None:
+    path = FOLDER / PROMOTION_FILE
+    jsonschema.Draft202012Validator.check_schema(json.loads(rendered_file_schema()))
+    assert path.read_text(encoding="utf-8") == rendered_file_schema(), (
+        "run python -m airflow_dbt_promotion.render.schemas"
+    )
 
 
 def test_no_other_schema_lies_about() -> None:
