@@ -38,9 +38,10 @@ NOBODY, FOUR_EYES = "false", "{four_eyes: true}"
 PIPELINE = """
     import os, signal
     from datetime import timedelta
-    from airflow.sdk import DAG, Param, task
+    from airflow.sdk import DAG, Param
     from airflow_dbt_promotion.failpoints import Failpoint, arm
     from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator
+    from airflow_dbt_promotion.operators.plan import PromotionPlanOperator
     from airflow_dbt_promotion.operators.promote import PromoteOperator
     from airflow_dbt_promotion.sensors.soak import StagingSoakSensor
 
@@ -51,20 +52,6 @@ PIPELINE = """
 
         arm(happen)
 
-    @task
-    def plan(models):
-        from airflow_dbt_promotion.core.moving import as_approved
-        from airflow_dbt_promotion.engine import PromotionRequest
-        from airflow_dbt_promotion.hooks.promotion import PromotionHook
-
-        with PromotionHook(dbt_project_dir=PROJECT).engine("production") as engine:
-            found = engine.plan(PromotionRequest(target="production", models=tuple(models), to_approve=True))
-        changes = [
-            {"unique_id": model, "change": one.change, "from_version": one.from_version, "to_version": one.to_version}
-            for model, one in as_approved(found).items()
-        ]
-        return {"plan_id": found.plan_id, "models": changes, "rests_on": dict(found.rests_on)}
-
     with DAG("pipeline", params={"models": Param([], type="array")}, default_args={"dbt_project_dir": PROJECT}):
         soaked = StagingSoakSensor(
             task_id="soaked",
@@ -72,9 +59,12 @@ PIPELINE = """
             recheck_interval=timedelta(seconds=10),
             timeout=timedelta(minutes=30),
         )
+        plan = PromotionPlanOperator(
+            task_id="plan", target_environment="production", models=soaked.output, strategy="build"
+        )
         approved = PromotionApprovalOperator(
             task_id="approved",
-            plan=plan(soaked.output),
+            plan=plan.output,
             target_environment="production",
             approvers=["alice", "bob"],
             response_timeout=timedelta(minutes=30),
@@ -82,8 +72,7 @@ PIPELINE = """
         approved >> PromoteOperator(
             task_id="promote",
             target_environment="production",
-            models=soaked.output,
-            strategy="build",
+            plan=plan.output,
             retries=1,
             retry_delay=timedelta(seconds=1),
             pre_execute=die_once,
