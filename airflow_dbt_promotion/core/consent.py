@@ -26,7 +26,8 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
         return plan
     answer = _answer(plan, situation, question, asked)
     if answer.verdict.passed or question.models is not None or question.to_approve:
-        return replace(plan, verdicts=(*plan.verdicts, answer.verdict), approved_by=answer.by)
+        verdicts = (*plan.verdicts, answer.verdict)
+        return replace(plan, verdicts=verdicts, approved_by=answer.by, approvals=_distinct(asked))
     yet = replace(answer.verdict, reason=f"people have yet to approve of it ({answer.verdict.code})")
     for model in _policies(situation, weighing.differing()):
         weighing.withhold(model, yet)
@@ -36,6 +37,11 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
 def _policies(situation: Situation, models: Iterable[ModelId]) -> Mapping[ModelId, tuple[ApprovalPolicy, ...]]:
     """Return what policy asks people of some models, without those of which it asks nothing."""
     return {model: asked for model in models if (asked := situation.policy(model).approvals)}
+
+
+def _distinct(policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]) -> tuple[ApprovalPolicy, ...]:
+    """Return every policy once, in an order that is always the same."""
+    return tuple(sorted({policy for asked in policies.values() for policy in asked}, key=repr))
 
 
 def _answer(
@@ -50,4 +56,4 @@ def _answer(
         promoter=question.promoter,
         now=question.agreed_at or situation.now,
     )
-    return approved(asked, {policy for asked_of in policies.values() for policy in asked_of})
+    return approved(asked, _distinct(policies))

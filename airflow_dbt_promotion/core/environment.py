@@ -165,6 +165,11 @@ class Environment(Struct, frozen=True, kw_only=True):
     windows: Windows = Windows()
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def asks_people(self) -> bool:
+        """Whether people are asked about some models at least, by its own policy or by a rule."""
+        return self.approval is not None or any(rule.approvals for rule in self.rules)
+
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""
         environment_name(self.name)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.change import Change, ChangeKind
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import Code
@@ -61,9 +62,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     nothing. `verdicts` are about the plan as a whole. `tests_in_target` have to run in the target, since in the source
     they saw other models than they will meet. `rests_on` are the candidates of the source over the plan's closure.
     `rollback_to` is the checkpoint that a rollback goes back to, whose source is its target; None for a promotion.
-    `approved_by` are those whose approval counts. `then` is what the target's windows say of the instant at which every
-    gate could pass by itself. `rows` is what becomes of the rows of incremental models whose own code changed, where
-    the choices do not say it for all.
+    `approved_by` are those whose approval counts, `approvals` what policy asks of people about it. `then` is what the
+    target's windows say of the instant at which every gate could pass by itself. `rows` is what becomes of the rows of
+    incremental models whose own code changed, where the choices do not say it for all.
     """
 
     plan_id: PlanId
@@ -83,6 +84,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rollback_to: str | None = None
     approved_by: tuple[str, ...] = ()
     then: Opening | None = None
+    approvals: tuple[ApprovalPolicy, ...] = ()
     rows: Mapping[ModelId, IncrementalChange] = {}
     computed_at: datetime
 

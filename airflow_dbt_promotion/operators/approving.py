@@ -108,7 +108,7 @@ def opened(engine: Engine, case: Case, *, again: bool = False) -> Standing:
     waits = None if case.until is None else max(case.until - engine.clock(), timedelta(0))
     around = asking.Around(
         requester=approval.requested_by,
-        counts_for=_counts_for(engine, plan),
+        counts_for=_counts_for(plan),
         waits=waits,
         moved=moved[1] if moved else (),
     )
@@ -186,10 +186,9 @@ def _requester(case: Case) -> Person:
     return Person(name=case.request.actor, identity=Identity.AIRFLOW)
 
 
-def _counts_for(engine: Engine, plan: Plan) -> timedelta | None:
+def _counts_for(plan: Plan) -> timedelta | None:
     """Return for how long an approval of a plan counts."""
-    policy = engine.path.get(plan.target).approval
-    return None if policy is None else policy.expires_after
+    return min((policy.expires_after for policy in plan.approvals), default=None)
 
 
 def _unanswered(verdict: Verdict) -> Verdict:

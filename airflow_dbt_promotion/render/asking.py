@@ -23,6 +23,12 @@ from airflow_dbt_promotion.render.telling import BYPASSES, answers, count, liste
 
 _MOST_ROWS = 50
 
+_ROWS = {
+    IncrementalChange.BLOCK: "block it",
+    IncrementalChange.FORWARD_ONLY: "stay as they are, and new ones come by the new code",
+    IncrementalChange.FULL_REFRESH: "are built anew",
+}
+
 
 class Around(Struct, frozen=True, kw_only=True):
     """What people should know besides the plan: who asks, for how long an approval counts, for how long the task waits
@@ -49,6 +55,7 @@ def terms(plan: Plan) -> str:
     said += [f"Reason: {choices.reason}"] if choices.bypasses else []
     if choices.on_incremental_change is not IncrementalChange.BLOCK:
         said.append(f"Incremental models whose code changed: {choices.on_incremental_change.value}.")
+    said += [f"{bare_name(model)}: its rows {_ROWS[rows]}." for model, rows in sorted(plan.rows.items())]
     if choices.allow_removals:
         said.append("Removals are allowed.")
     if choices.allow_stale_downstream:

@@ -50,9 +50,12 @@ def steps_of(environment: Environment | None, *, named: bool) -> Steps:
     if environment is None:
         return Steps(approval=True, window=True, routine=not named)
     said = {bool(rule.approvals) for rule in environment.rules if rule.approvals is not None}
-    asked = {environment.approval is not None, *said}
-    window = not environment.windows.always
-    return Steps(approval=True in asked, window=window, routine=not named and asked == {True, False})
+    differs = len({environment.approval is not None, *said}) > 1
+    return Steps(
+        approval=environment.asks_people,
+        window=not environment.windows.always,
+        routine=not named and differs,
+    )
 
 
 def is_named(models: str | Sequence[str] | None, select: str | None) -> bool:

@@ -163,6 +163,21 @@ def test_what_is_asked_of_a_model_is_shown_with_the_rule_that_asks(run: Run, hom
     assert "no rule means it" in out
 
 
+def test_a_gate_says_which_rule_asked_by_the_code_that_was_kept(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    at = ("--dbt-project-dir", str(home))
+    assert main(["record", "--environment", "staging", "--baseline", *at]) == 0
+    (home / "models" / "orders.sql").write_text("select 1 as id", encoding="utf-8")  # a checkout opens no gate
+    capsys.readouterr()
+
+    main(["why", "orders", "--target-environment", "production", *at])
+
+    assert "more (since" in (out := capsys.readouterr().out)
+    assert "(asked for by the rule 'tag:critical')" in out
+
+
 def test_models_have_to_be_named(run: Run) -> None:
     code, _, err = run("show", "--models", "all-validated")
 

@@ -89,6 +89,9 @@ def test_the_strictest_rule_has_its_way_in_any_order() -> None:
         rule("marts", name="marts", approvals=()),
     )
 
+    assert production(*rules).asks_people
+    assert not production(*rules[:1]).asks_people
+    assert production(approval=ONE).asks_people
     for order in permutations(rules):
         found = policy_for(production(*order, soak=7 * DAY), ORDERS)
         assert (found.soak, found.runs, found.scope) == (2 * DAY, 5, SoakScope.LINEAGE)

@@ -89,6 +89,8 @@ def test_people_are_asked_about_some_models_and_the_routine_ones_go() -> None:
     assert {change.model for change in shown.changes} == {RAW, STG, ORDERS, REVENUE}
     (verdict,) = [verdict for verdict in shown.verdicts if verdict.gate is GateName.APPROVAL]
     assert "2 approvals" in verdict.reason
+    assert set(shown.approvals) == set(asked.approvals)
+    assert routine.approvals == ()
 
 
 def test_what_becomes_of_rows_is_asked_of_each_model() -> None:

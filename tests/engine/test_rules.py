@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
+from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import BypassKind, Rule, Strategy
 from airflow_dbt_promotion.core.errors import DbtProjectError, ReasonRequiredError
@@ -16,7 +18,10 @@ from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.selector import selector
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest
+from airflow_dbt_promotion.engine.approvals import agreed_request
+from airflow_dbt_promotion.failpoints import Failpoint
 from tests.core.definitions import definition, generic_test, node
+from tests.engine.test_resuming import die
 from tests.kept_shop import KeptShop, with_text
 from tests.scenarios import DAY, path
 
@@ -98,6 +103,39 @@ def test_less_than_a_named_model_s_policy_is_a_bypass() -> None:
     done = promote(found, models=("b",), soak=DAY, reason="asked for")
     assert gone(done) == {"b"}
     assert done.plan.choices.bypasses == {BypassKind.SHORT_SOAK}
+
+
+def test_a_promotion_that_broke_off_goes_on_by_the_bypass_that_it_began_with() -> None:
+    found = shop(days=1)
+    die(
+        found,
+        Failpoint.MODEL_PUBLISHED,
+        PromotionRequest(target="production", models=("b",), soak=DAY, reason="asked for"),
+    )
+
+    found.clock.pass_by(timedelta(minutes=3, seconds=1))  # as long as the lock of a process that died holds
+    done = found.engine.resume(PromotionRequest(target="production", actor="ann", lock_timeout=0))
+
+    assert gone(done) == {"b"}
+    assert done.plan.choices.bypasses == {BypassKind.SHORT_SOAK}
+
+
+def test_what_a_rule_asks_people_about_goes_by_their_word_and_the_rest_without() -> None:
+    found = shop(replace(CRITICAL, soak=None, approvals=(ApprovalPolicy(four_eyes=True),)), days=1)
+    shown = PromotionRequest(target="production", actor="ann", to_approve=True, models=("b",))
+    assert gone(promote(found)) == {"a", "c"}
+
+    approval = found.engine.approvals.ask(
+        shown, found.engine.plan(shown), Person(name="ann", identity=Identity.AIRFLOW)
+    )
+    agreed = agreed_request(PromotionRequest(target="production", actor="ann"), approval)
+    refused = found.engine.promote(agreed)
+    vote = Vote(decision=Decision.APPROVE, at=found.clock(), actor="bob", identity=Identity.AIRFLOW)
+    found.engine.approvals.vote("production", approval.plan_id, vote)
+
+    assert refused.outcome is PromotionOutcome.REFUSED
+    assert refused.plan.approvals == (ApprovalPolicy(four_eyes=True),)
+    assert gone(found.engine.promote(agreed)) == {"b"}
 
 
 def test_more_is_asked_for_where_it_is_more() -> None:
