@@ -13,6 +13,7 @@ from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from airflow_dbt_promotion.operators.run import PromotedBuildOperator
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import dag_bag, reserialized
 from tests.airflow.tasks import FakeTaskInstance, a_context, shop
 from tests.scenarios import DAY, Shop
 
@@ -73,19 +74,17 @@ def test_tasks_have_the_links_that_make_sense_of_them() -> None:
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_airflow_shows_them(shop: Shop, migrated: Path) -> None:  # noqa: ARG001 - an Airflow home
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
     from airflow.models.taskinstancekey import TaskInstanceKey  # noqa: PLC0415 - as late
-    from airflow.serialization.serialized_objects import DagSerialization  # noqa: PLC0415 - as late
 
     shop.run("staging")
     shop.clock.pass_by(DAY)
     file = HOME / "dags" / "linked.py"
     file.write_text(DAG, encoding="utf-8")
-    dag = DagBag(file).dags["linked"]
+    dag = dag_bag(file).dags["linked"]
     ended = dag.test()
     file.unlink()
     assert str(ended.state) == "success"
-    task = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task("promote")
+    task = reserialized(dag).get_task("promote")
     assert set(task.extra_links) == {"Promotion", "Approval", "Run"}
     ti = ended.get_task_instance("promote")
     assert ti is not None

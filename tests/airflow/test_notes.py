@@ -9,6 +9,7 @@ import pytest
 
 from airflow_dbt_promotion.plugin import PromotionPlugin, notes
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import dag_bag, reserialized
 from tests.airflow.tasks import shop
 from tests.scenarios import DAY, Shop
 
@@ -38,9 +39,7 @@ def test_a_run_is_noted_beside_what_people_wrote(
     shop: Shop,
     migrated: Path,  # noqa: ARG001 - an Airflow home
 ) -> None:
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
     from airflow.listeners.listener import get_listener_manager  # noqa: PLC0415 - as late
-    from airflow.serialization.serialized_objects import DagSerialization  # noqa: PLC0415 - as late
     from airflow.utils.session import create_session  # noqa: PLC0415 - as late
     from airflow.utils.state import DagRunState  # noqa: PLC0415 - as late
 
@@ -48,7 +47,7 @@ def test_a_run_is_noted_beside_what_people_wrote(
     shop.clock.pass_by(DAY)
     file = HOME / "dags" / "noted.py"
     file.write_text(DAG, encoding="utf-8")
-    bag = DagBag(file)
+    bag = dag_bag(file)
     ended = {name: bag.dags[name].test().id for name in ("noted", "not_noted")}
     file.unlink()
     manager = get_listener_manager()
@@ -57,7 +56,7 @@ def test_a_run_is_noted_beside_what_people_wrote(
         with create_session() as session:
             for name, found in runs(session, ended).items():
                 # As the scheduler does when the last task of a run has ended.
-                found.dag = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags[name]))
+                found.dag = reserialized(bag.dags[name])
                 found.state = DagRunState.RUNNING
                 found.update_state(session=session, execute_callbacks=False)
     finally:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.sdk import BaseNotifier, BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_dbt_promotion.notifications.promotion import PromotionNotifier, promotion_message
 from airflow_dbt_promotion.operators.promote import PromoteOperator
 from airflow_dbt_promotion.operators.rollback import RollbackOperator
 from tests.airflow.conftest import HOME
+from tests.airflow.spellings import AirflowFailException, dag_bag
 from tests.airflow.tasks import FakeTaskInstance, a_context, shop
 from tests.scenarios import DAY, Shop, model_id
 
@@ -208,12 +208,10 @@ def test_a_notifier_without_a_known_field_has_to_name_it() -> None:
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_airflow_calls_it(shop: Shop, migrated: Path, tmp_path: Path) -> None:  # noqa: ARG001 - an Airflow home
-    from airflow.dag_processing.dagbag import DagBag  # noqa: PLC0415 - needs the home of the fixture
-
     sent = tmp_path / "sent"
     file = HOME / "dags" / "notifying.py"
     file.write_text(DAG.format(file=str(sent)), encoding="utf-8")
-    bag = DagBag(file)
+    bag = dag_bag(file)
     assert bag.import_errors == {}
     shop.run("staging")
     bag.dags["notifying"].get_task("promote").models = ["orders", "stg_orders", "raw_orders"]

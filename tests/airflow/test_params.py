@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 from msgspec.structs import replace
 
 import airflow_dbt_promotion
 from airflow_dbt_promotion.core.environment import BypassKind, PromotionPath
 from airflow_dbt_promotion.hooks import params
 from airflow_dbt_promotion.operators.promote import PromoteOperator
+from tests.airflow.spellings import AirflowFailException
 from tests.airflow.tasks import a_context, shop
 from tests.scenarios import DAY, Shop, defined, model_id
 
