@@ -12,9 +12,10 @@ from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, ApprovedChange, Decision, Identity, Vote
 from airflow_dbt_promotion.core.approving import KEPT, asked, found, named, voted
 from airflow_dbt_promotion.core.choices import Choices
+from airflow_dbt_promotion.core.codec import encode
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, waiting
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
-from airflow_dbt_promotion.core.errors import ConfigError, NotAskedError
+from airflow_dbt_promotion.core.errors import ConfigError, CorruptStateError, NotAskedError
 from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId, Version
 from airflow_dbt_promotion.core.moving import agreed_of, what_moved
 from airflow_dbt_promotion.core.planning import plan
@@ -289,3 +290,9 @@ def test_each_thing_that_moved_is_told() -> None:
     many = {model_id(f"m{number}"): SHOWN for number in range(12)}
     assert what_moved(replace(agreed, models={**agreed.models, **many}), moved)[-1] == "and 4 more"
     assert revenue in agreed.models
+
+
+def test_a_document_in_which_people_were_asked_about_one_plan_twice_is_not_written() -> None:
+    twice = replace(empty_state("production"), approvals=(approval(), approval(yes("bob"))))
+    with pytest.raises(CorruptStateError, match=r"asked about one plan twice - at `\$\.approvals`"):
+        encode(twice)

@@ -14,6 +14,7 @@ from airflow_dbt_promotion.core.checkpoints import (
     checkpoint_of,
     is_whole,
     noted,
+    replaced,
     since,
     standing_at,
     take,
@@ -236,4 +237,13 @@ def test_a_turn_tells_versions_and_descriptions_apart_and_nothing_of_sources_alo
         ((), (ORDERS,)),
         ((stg,), ()),
         ((customers, ORDERS, model_id("payments")), (REVENUE,)),
+    ]
+
+
+def test_what_an_attempt_put_aside_is_left_over_once_it_was_replaced() -> None:
+    kept, aside = {model_id("orders"): old("orders__was_1")}, {model_id("shown"): place("shown__was_1")}
+    found = replaced(empty_state("production"), journal(kept=kept, aside=aside), NOON)
+    assert [(one.place.identifier, one.role) for one in found.leftovers] == [
+        ("orders__was_1", LeftoverRole.SUPERSEDED),
+        ("shown__was_1", LeftoverRole.SUPERSEDED),
     ]
