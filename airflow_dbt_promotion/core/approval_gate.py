@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
-from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote, person_of
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
 from airflow_dbt_promotion.core.identity import EnvironmentName, short
@@ -79,7 +79,7 @@ def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Approved:
     """Return the answer to one policy."""
     said = [vote for vote in approval.words if vote.decision is Decision.APPROVE]
     against = [(vote, _void(vote, asked, approval, policy)) for vote in said]
-    counted = tuple(sorted(vote.actor for vote, why in against if why is None))
+    counted = tuple(sorted({person_of(vote.actor): vote.actor for vote, why in against if why is None}.values()))
     if len(counted) >= policy.min_approvals:
         return Approved(verdict=passed(_GATE, "approved", ""), by=counted)
     void = [(vote, why) for vote, why in against if why is not None]
@@ -97,7 +97,10 @@ def _void(vote: Vote, asked: Asked, approval: Approval, policy: ApprovalPolicy) 
         return blocked(_GATE, "not_an_approver", "policy names others as approvers")
     if vote.identity is Identity.CLAIMED and not policy.trust_claimed:
         return blocked(_GATE, "claimed_only", "the name is only claimed, and policy does not trust that")
-    if policy.four_eyes and vote.actor in {approval.requested_by, asked.promoter}:
+    if policy.four_eyes and person_of(vote.actor) in {
+        person_of(approval.requested_by),
+        person_of(asked.promoter or ""),
+    }:
         return blocked(_GATE, "four_eyes", "who asks, or promotes, cannot approve")
     if vote.at + policy.expires_after < asked.now:
         return blocked(_GATE, "approval_expired", f"it expired at {_minute(vote.at + policy.expires_after)}")

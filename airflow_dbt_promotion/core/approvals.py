@@ -56,6 +56,18 @@ class ApprovedChange(Struct, frozen=True, kw_only=True, gc=False):
     to_version: Version | None
 
 
+def person_of(name: str) -> str:
+    """Return a name as it is compared: `Ann ` and `ann` are one person."""
+    return name.strip().casefold()
+
+
+def _takes_back(later: Vote, vote: Vote) -> bool:
+    """Say whether a later word stands in place of an earlier one."""
+    return person_of(later.actor) == person_of(vote.actor) and (
+        later.identity is Identity.AIRFLOW or vote.identity is Identity.CLAIMED
+    )
+
+
 class AgreedPlan(Struct, frozen=True, kw_only=True):
     """A plan that was shown, as far as it takes to compute it again and to say what moved since."""
 
@@ -92,6 +104,9 @@ class Approval(Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> tuple[Vote, ...]:
-        """The newest word of each person, oldest first."""
-        newest = {vote.actor: vote for vote in self.votes}
-        return tuple(vote for vote in self.votes if newest[vote.actor] is vote)
+        """The newest word of each person, oldest first; who only claims a name takes back nobody's word but that."""
+        return tuple(
+            vote
+            for index, vote in enumerate(self.votes)
+            if not any(_takes_back(later, vote) for later in self.votes[index + 1 :])
+        )

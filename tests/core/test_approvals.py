@@ -102,6 +102,21 @@ def test_a_no_shuts_it_until_that_person_says_yes() -> None:
     assert "cy (a claimed name) at" in answer(approval(claimed)).verdict.reason
 
 
+def test_who_only_claims_a_name_takes_back_nobodys_word() -> None:
+    claimed = replace(yes("cy"), identity=Identity.CLAIMED)
+    assert code(answer(approval(yes("bob"), no("cy"), claimed), ApprovalPolicy(trust_claimed=True))) == "rejected"
+    said_no = replace(no("cy"), identity=Identity.CLAIMED)
+    assert code(answer(approval(yes("cy"), said_no))) == "rejected"
+    assert answer(approval(said_no, yes("cy"))).by == ("cy",)
+
+
+def test_one_person_is_one_however_the_name_is_written() -> None:
+    policy = ApprovalPolicy(min_approvals=2, trust_claimed=True)
+    twice = approval(yes("bob"), replace(yes("Bob "), identity=Identity.CLAIMED))
+    assert code(answer(twice, policy)) == "approval_needed"
+    assert code(answer(approval(yes("Ann")), ApprovalPolicy(four_eyes=True))) == "four_eyes"
+
+
 def test_with_four_eyes_neither_who_asks_nor_who_promotes_counts() -> None:
     policy = ApprovalPolicy(four_eyes=True)
     assert code(answer(approval(yes("ann")), policy)) == "four_eyes"
