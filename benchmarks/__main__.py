@@ -87,10 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", type=_sizes, default=[1000, 10000], help="models, separated by commas (1000,10000)")
     parser.add_argument("--quick", action="store_true", help="1,000 models, three rounds")
     parts = parser.add_mutually_exclusive_group()
-    parts.add_argument(
-        "--only", type=_parts, help=f"some of {','.join(_PARTS)}; all but publish and waiting where none is named"
-    )
-    parts.add_argument("--all", action="store_true", help="publish, too: hours; half an hour with --quick")
+    parts.add_argument("--only", type=_parts, help=f"of {','.join(_PARTS)}; all but the last two where none is named")
+    parts.add_argument("--all", action="store_true", help="publish and waiting, too: hours; half an hour with --quick")
     parser.add_argument(
         "--cache", type=Path, default=ROOT / ".bench", help="where generated projects are kept (.bench)"
     )
