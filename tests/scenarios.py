@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.approvals import AgreedPlan
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import (
     Checksum,
@@ -28,7 +29,8 @@ from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment, PromotionPath
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, TestId, digest_of
-from airflow_dbt_promotion.core.plan import Question, Situation
+from airflow_dbt_promotion.core.moving import as_approved
+from airflow_dbt_promotion.core.plan import Plan, Question, Situation
 from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.release import NO_TESTS, Release, Test
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
@@ -222,6 +224,11 @@ def question(*models: str, requirement: Requirement | None = None, **choices: ob
         requirement=requirement or Requirement(),
         choices=Choices(**choices),  # type: ignore[arg-type]  # passed on
     )
+
+
+def agreed_of(plan: Plan) -> AgreedPlan:
+    """Return a plan as people agree to it."""
+    return AgreedPlan(plan_id=plan.plan_id, models=as_approved(plan), rests_on=plan.rests_on)
 
 
 def dashboard(*models: str) -> Exposure:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from airflow_dbt_promotion.config.typed import kind_of, text_keyed, typed_fields
+from airflow_dbt_promotion.config.typed import duration_at, kind_of, text_keyed, typed_fields
 from airflow_dbt_promotion.config.yaml_file import YamlFile
 from airflow_dbt_promotion.core.approval_policy import MOST_APPROVALS, ApprovalPolicy
-from airflow_dbt_promotion.core.errors import ConfigError, InvalidDurationError
-from airflow_dbt_promotion.core.instants import duration
+from airflow_dbt_promotion.core.errors import ConfigError
 
 Approvals = Annotated[int, Meta(ge=1, le=MOST_APPROVALS)]
 
@@ -43,10 +42,7 @@ def approval_of(document: YamlFile, value: object, keys: tuple[object, ...]) -> 
         raise ConfigError(document.place(*keys), f"must be true, false or a mapping, not {kind_of(value)}")
     fields = typed_fields(document, text_keyed(document, value, keys), keys, ApprovalEntry)
     if "expires_after" in fields:
-        try:
-            fields["expires_after"] = duration(cast("float | str", fields["expires_after"]))
-        except InvalidDurationError as error:
-            raise ConfigError(document.place(*keys, "expires_after"), str(error)) from None
+        fields["expires_after"] = duration_at(document, fields["expires_after"], (*keys, "expires_after"))
     try:
         return ApprovalPolicy(**fields)  # type: ignore[arg-type]  # each was converted to its type
     except ConfigError as error:

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from airflow_dbt_promotion.config.approval_file import ApprovalEntry, approval_of
 from airflow_dbt_promotion.config.rules_file import RuleEntry, Runs, rules_of
-from airflow_dbt_promotion.config.typed import kind_of, near, text_keyed, typed_fields
+from airflow_dbt_promotion.config.typed import duration_at, kind_of, near, text_keyed, typed_fields
 from airflow_dbt_promotion.config.windows_file import WindowsEntry, windows_of
 from airflow_dbt_promotion.config.yaml_file import YamlFile, read_yaml
 from airflow_dbt_promotion.core.environment import (
@@ -28,9 +28,8 @@ from airflow_dbt_promotion.core.environment import (
     SoakScope,
     Strategy,
 )
-from airflow_dbt_promotion.core.errors import ConfigError, InvalidDurationError, InvalidNameError
+from airflow_dbt_promotion.core.errors import ConfigError, InvalidNameError
 from airflow_dbt_promotion.core.identity import EnvironmentName, environment_name
-from airflow_dbt_promotion.core.instants import duration
 
 FILE_VERSION = 1
 WORKING_NAMES = frozenset({"development", "dev"})
@@ -233,10 +232,7 @@ def _environment(
     ends = sources[name] is not None and name not in sources.values()
     values = dict(fields)
     keys = ("environments", name)
-    try:
-        soak = duration(values.pop("min_days_in_staging", 0))
-    except InvalidDurationError as error:
-        raise ConfigError(document.place(*keys, "min_days_in_staging"), str(error)) from None
+    soak = duration_at(document, values.pop("min_days_in_staging", 0), (*keys, "min_days_in_staging"))
     for at, problem in _unsendable(values.get("vars", {}), ()):
         raise ConfigError(document.place(*keys, "vars", *at), problem)
     values["promotes_from"] = sources[name]

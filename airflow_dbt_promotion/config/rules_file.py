@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from airflow_dbt_promotion.config.approval_file import ApprovalEntry, approval_of
-from airflow_dbt_promotion.config.typed import kind_of, text_keyed, typed_fields
+from airflow_dbt_promotion.config.typed import duration_at, kind_of, text_keyed, typed_fields
 from airflow_dbt_promotion.config.yaml_file import YamlFile
 from airflow_dbt_promotion.core.environment import MOST_RUNS, IncrementalChange, Leniency, Rule, SoakScope
-from airflow_dbt_promotion.core.errors import ConfigError, InvalidDurationError
-from airflow_dbt_promotion.core.instants import duration
+from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.selector import Selector, selector
 
 Runs = Annotated[int, Meta(ge=0, le=MOST_RUNS)]
@@ -68,10 +67,8 @@ def _rule(document: YamlFile, entry: object, keys: tuple[object, ...]) -> Rule:
         if key in fields:
             fields[key] = _selector(document.place(*keys, key), str(fields[key]))
     if "min_days_in_staging" in fields:
-        try:
-            fields["soak"] = duration(cast("float | str", fields.pop("min_days_in_staging")))
-        except InvalidDurationError as error:
-            raise ConfigError(document.place(*keys, "min_days_in_staging"), str(error)) from None
+        soak = fields.pop("min_days_in_staging")
+        fields["soak"] = duration_at(document, soak, (*keys, "min_days_in_staging"))
     if "approval" in written:
         asked = approval_of(document, written["approval"], (*keys, "approval"))
         fields["approvals"] = () if asked is None else (asked,)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from difflib import get_close_matches
 from enum import Enum
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.config.yaml_file import YamlFile
-from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.errors import ConfigError, InvalidDurationError
+from airflow_dbt_promotion.core.instants import duration
 
 
 def text_keyed(document: YamlFile, value: object, keys: tuple[object, ...]) -> dict[str, object]:
@@ -44,6 +46,14 @@ def typed_fields(
         if key not in skip:
             values[key] = _converted(document.place(*keys, key), value, known[key])
     return values
+
+
+def duration_at(document: YamlFile, value: object, keys: tuple[object, ...]) -> timedelta:
+    """Return the duration that stands at some keys, in days or ISO 8601; raise ConfigError for anything else."""
+    try:
+        return duration(cast("float | str", value))
+    except InvalidDurationError as error:
+        raise ConfigError(document.place(*keys), str(error)) from None
 
 
 def _converted(place: str, value: object, kind: object) -> object:

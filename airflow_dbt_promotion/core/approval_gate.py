@@ -13,6 +13,7 @@ from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, V
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
 from airflow_dbt_promotion.core.identity import EnvironmentName, short
+from airflow_dbt_promotion.core.instants import minute
 
 _GATE = GateName.APPROVAL
 
@@ -103,7 +104,7 @@ def _void(vote: Vote, asked: Asked, approval: Approval, policy: ApprovalPolicy) 
     }:
         return blocked(_GATE, "four_eyes", "who asks, or promotes, cannot approve")
     if vote.at + policy.expires_after < asked.now:
-        return blocked(_GATE, "approval_expired", f"it expired at {_minute(vote.at + policy.expires_after)}")
+        return blocked(_GATE, "approval_expired", f"it expired at {minute(vote.at + policy.expires_after)}")
     return None
 
 
@@ -136,9 +137,4 @@ def _several(count: int) -> str:
 def _told(vote: Vote) -> str:
     """Return who said something when, and why."""
     name = vote.actor if vote.identity is Identity.AIRFLOW else f"{vote.actor} (a claimed name)"
-    return f"{name} at {_minute(vote.at)}" + (f' ("{vote.comment}")' if vote.comment else "")
-
-
-def _minute(instant: datetime) -> str:
-    """Return an instant for a sentence."""
-    return f"{instant:%Y-%m-%d %H:%M} UTC"
+    return f"{name} at {minute(vote.at)}" + (f' ("{vote.comment}")' if vote.comment else "")

@@ -52,8 +52,7 @@ def frozen(state: EnvironmentState, until: datetime | None, deed: Deed) -> Envir
 
 def thawed(state: EnvironmentState, deed: Deed) -> EnvironmentState:
     """Return a document of an environment that is frozen no more. Raises NotFrozenError, also where time ended it."""
-    freeze = state.freeze
-    if freeze is None or (freeze.until is not None and freeze.until <= deed.at):
+    if state.freeze is None or not state.freeze.holds(deed.at):
         raise NotFrozenError(state.environment)
     return _noted(replace(state, freeze=None), InterventionKind.THAW, deed)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -11,6 +12,7 @@ from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approving import found as approval_of
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation
+from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.weighing import Weighing
 
 
@@ -24,7 +26,13 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     asked = _policies(situation, (change.model for change in plan.changes))
     if not asked:
         return plan
-    answer = _answer(plan, situation, question, asked)
+    answer = standing(
+        plan,
+        _distinct(asked),
+        situation.target_state,
+        promoter=question.promoter,
+        now=question.agreed_at or situation.now,
+    )
     if answer.verdict.passed or question.models is not None or question.to_approve:
         verdicts = (*plan.verdicts, answer.verdict)
         return replace(plan, verdicts=verdicts, approved_by=answer.by, approvals=_distinct(asked))
@@ -44,16 +52,16 @@ def _distinct(policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]) -> tuple[A
     return tuple(sorted({policy for asked in policies.values() for policy in asked}, key=repr))
 
 
-def _answer(
-    plan: Plan, situation: Situation, question: Question, policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]
+def standing(
+    plan: Plan, policies: Collection[ApprovalPolicy], target: EnvironmentState, *, promoter: str | None, now: datetime
 ) -> Approved:
-    """Return what people said of a plan."""
+    """Return what people said of a plan, as the target's document has it; there is at least one policy."""
     asked = Asked(
-        target=situation.target.name,
+        target=plan.target,
         plan_id=plan.plan_id,
         choices=plan.choices,
-        approval=approval_of(situation.target_state, plan.plan_id),
-        promoter=question.promoter,
-        now=question.agreed_at or situation.now,
+        approval=approval_of(target, plan.plan_id),
+        promoter=promoter,
+        now=now,
     )
-    return approved(asked, _distinct(policies))
+    return approved(asked, policies)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.environment import Leniency, SoakScope
 from airflow_dbt_promotion.core.identity import ModelId, TestId, Version, short
-from airflow_dbt_promotion.core.instants import check_past, readable
+from airflow_dbt_promotion.core.instants import check_past, minute, readable
 from airflow_dbt_promotion.core.release import NO_TESTS
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
 
@@ -102,7 +102,7 @@ def blocked_version(model: ModelId, version: Version, *environments: Environment
         blocked(
             GateName.BLOCK,
             "version_blocked",
-            f"{short(version)} is blocked in {state.environment} since {_minute(block.at)} by {block.actor}: "
+            f"{short(version)} is blocked in {state.environment} since {minute(block.at)} by {block.actor}: "
             f"{block.reason}; `dbt-promote unblock --environment {state.environment}` lifts that",
         )
         for state in environments
@@ -117,7 +117,7 @@ def held_environment(target: EnvironmentState) -> tuple[Verdict, ...]:
     if hold is None:
         return ()
     reason = (
-        f"{target.environment} is held since {_minute(hold.at)} by {hold.actor}: {hold.reason}; "
+        f"{target.environment} is held since {minute(hold.at)} by {hold.actor}: {hold.reason}; "
         f"`dbt-promote release --environment {target.environment}` lifts that"
     )
     return (blocked(GateName.HOLD, "held", reason),)
@@ -233,7 +233,7 @@ def _soak(
         if entry.stale_since is not None:
             return waiting(gate, "stay_ended", f"a parent moved in {where} and it was not built since")
         ready = began + asked
-        reason = f"soaks in {where} for {readable(ready - now)} more (since {_minute(began)})"
+        reason = f"soaks in {where} for {readable(ready - now)} more (since {minute(began)})"
         return waiting(gate, "soaking", reason, ready)
     runs = found.runs if found is not None else 0
     if runs < requirement.runs and not requirement.skip_tests:
@@ -282,8 +282,3 @@ def _earned(
         if (stay.code == entry.code if scope is SoakScope.SELF else stay.version == entry.version)
     )
     return [stay.left_at - max(stay.entered_at, floor) for stay in same]
-
-
-def _minute(instant: datetime) -> str:
-    """Return an instant for a sentence."""
-    return f"{instant:%Y-%m-%d %H:%M} UTC"

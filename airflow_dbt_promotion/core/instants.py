@@ -119,3 +119,8 @@ def check_past(what: str, recorded: datetime, now: datetime) -> None:
     """Raise ClockError where a recorded instant lies more than five minutes ahead of `now`."""
     if recorded > now + SKEW:
         raise ClockError(what, recorded, now)
+
+
+def minute(instant: datetime) -> str:
+    """Return an instant in UTC for a sentence, to the minute."""
+    return f"{instant:%Y-%m-%d %H:%M} UTC"

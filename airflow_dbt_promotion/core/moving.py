@@ -24,11 +24,6 @@ def as_approved(plan: Plan) -> dict[ModelId, ApprovedChange]:
     }
 
 
-def agreed_of(plan: Plan) -> AgreedPlan:
-    """Return a plan as it can be agreed to."""
-    return AgreedPlan(plan_id=plan.plan_id, models=as_approved(plan), rests_on=plan.rests_on)
-
-
 def is_there(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> bool:
     """Say whether a plan was carried out already: the target holds every version that it brings.
 

@@ -20,6 +20,11 @@ _BETWEEN = re.compile(r"[, \t]+")
 """A newline parts no names: it is among what no name has, like any other control character."""
 
 
+def means_all(models: object) -> bool:
+    """Say whether models, as somebody wrote them and before any template is rendered, mean all that may go."""
+    return models is None or models in (ALL_VALIDATED, [ALL_VALIDATED])
+
+
 def split(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """Return names from text (separated by commas or spaces) or a list; None, and the word `all-validated` alone, mean
     all that may go.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum
 
 from msgspec import Struct
@@ -42,6 +43,10 @@ class Freeze(Struct, frozen=True, kw_only=True):
     actor: str
     reason: str
     until: Instant | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Say whether its time is not over."""
+        return self.until is None or self.until > now
 
 
 class InterventionKind(Enum):

@@ -28,7 +28,7 @@ def time_to_promote(
 def freeze_of(state: EnvironmentState | None, now: datetime) -> Freeze | None:
     """Return the freeze that holds in a document; one whose time is over does not."""
     freeze = state.freeze if state is not None else None
-    return None if freeze is None or (freeze.until is not None and freeze.until <= now) else freeze
+    return freeze if freeze is not None and freeze.holds(now) else None
 
 
 def _frozen(environment: str, freeze: Freeze, thawed: Opening | None) -> Verdict:

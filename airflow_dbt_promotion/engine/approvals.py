@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import approving
 from airflow_dbt_promotion.core.approvals import Approval, Person, Vote
+from airflow_dbt_promotion.core.consent import standing
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, passed
 from airflow_dbt_promotion.core.environment import BypassKind
@@ -66,6 +67,11 @@ class Approvals:
         said = [verdict for verdict in found.verdicts if verdict.code == "plan_moved"]
         said += [verdict for verdict in found.verdicts if verdict.gate is GateName.APPROVAL]
         return said[0] if said else passed(GateName.APPROVAL, "no_approval_needed", "policy asks nobody about it")
+
+    def standing(self, plan: Plan, promoter: str) -> Verdict:
+        """Return how a plan stands that was just computed and put before people, without computing it again."""
+        state = self._state(plan.target, plan.plan_id)
+        return standing(plan, plan.approvals, state, promoter=promoter, now=self._clock()).verdict
 
     def moved(self, plan: Plan) -> tuple[Approval, tuple[str, ...]] | None:
         """Return the newest plan with some of the same models that people had a word on, and what moved since; None

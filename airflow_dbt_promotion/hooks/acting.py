@@ -21,8 +21,13 @@ def actor(context: Context) -> str:
 
 def link(context: Context) -> str | None:
     """Return the address of the run in the UI, None where `[api] base_url` does not say where that is."""
-    base, run = airflow_setting("api", "base_url"), context["dag_run"]
-    return None if base is None else f"{base.rstrip('/')}/dags/{quote(run.dag_id)}/runs/{quote(run.run_id)}"
+    return run_address(context["dag_run"].dag_id, context["dag_run"].run_id)
+
+
+def run_address(dag_id: str, run_id: str) -> str | None:
+    """Return the address of a run in the UI, None where `[api] base_url` does not say where that is."""
+    base = airflow_setting("api", "base_url")
+    return None if base is None else f"{base.rstrip('/')}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
 
 
 def answer_link(context: Context) -> str | None:

@@ -60,7 +60,7 @@ def has_partitions() -> bool:
 
 def outlets(environment: object, given: object = None) -> list[Any]:
     """Return the outlets of a task that promotes: those it was given, and ours where the environment is known."""
-    found = _listed(given)
+    found = listed(given)
     return found if "{" in str(environment) else [*found, *_ours(str(environment))]
 
 
@@ -134,7 +134,7 @@ def _name(model: str) -> str:
     return rest.partition(".")[2] if kind in {"model", "seed", "snapshot"} and "." in rest else model
 
 
-def _listed(given: object) -> list[Any]:
+def listed(given: object) -> list[Any]:
     """Return outlets as a list: Airflow takes one, or several."""
     if given is None:
         return []

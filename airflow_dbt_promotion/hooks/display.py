@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_dbt_promotion.core.names import means_all
+
 _MOST_NAMED = 3
 _LONGEST = 60
 
@@ -25,7 +27,7 @@ def some(models: str | Sequence[str] | None, select: str | None = None) -> str:
     """Return which models are meant, in a few words with a space at their end; empty for all."""
     if select:
         return _in_short(select)
-    if models is None or models in ("all-validated", ["all-validated"]):
+    if models is None or means_all(models):
         return ""
     if not isinstance(models, (list, tuple)):  # text, or what another task will tell
         return _in_short(str(models))

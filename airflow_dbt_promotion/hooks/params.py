@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
+from airflow_dbt_promotion.core.names import ALL_VALIDATED
+
 if TYPE_CHECKING:
     from airflow.sdk import Param
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALL = "all-validated"
 CACHED_FOR = 30.0
 """Seconds for which the forms of one process share what was read."""
 
@@ -117,14 +118,16 @@ def _models(offer: Offer | None, also: Sequence[str]) -> Param:
     labels = dict(sorted({**{name: name for name in also}, **(offer.models if offer is not None else {})}.items()))
     if len(labels) > MOST_MODELS or (not also and (offer is None or offer.open)):
         items = {"type": "string", "pattern": _NAME}
-        return Param([ALL], type="array", items=items, minItems=1, title="Models", description="One name a line")
-    names = [ALL, *labels]
+        return Param(
+            [ALL_VALIDATED], type="array", items=items, minItems=1, title="Models", description="One name a line"
+        )
+    names = [ALL_VALIDATED, *labels]
     return Param(
-        [ALL],
+        [ALL_VALIDATED],
         type="array",
         items={"type": "string", "enum": names},
         examples=names,
-        values_display={ALL: "everything that may go", **labels},
+        values_display={ALL_VALIDATED: "everything that may go", **labels},
         minItems=1,
         title="Models",
         description="With what is tested and soaked since this DAG was parsed, ask for everything that may go",

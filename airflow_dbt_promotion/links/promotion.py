@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_dbt_promotion.hooks.settings import airflow_setting
+from airflow_dbt_promotion.hooks import acting
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -43,10 +42,10 @@ class ApprovalLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's
         """Return the address, empty where no approval is asked for."""
         refusals = _told(ti_key).get("refusals") or []
-        base = airflow_setting("api", "base_url")
-        if base is None or not any(one.get("gate") == "approval" for one in refusals):
+        run = acting.run_address(ti_key.dag_id, ti_key.run_id)
+        if run is None or not any(one.get("gate") == "approval" for one in refusals):
             return ""
-        return f"{base.rstrip('/')}/dags/{quote(ti_key.dag_id)}/runs/{quote(ti_key.run_id)}/required_actions"
+        return f"{run}/required_actions"
 
 
 def _told(ti_key: TaskInstanceKey) -> Mapping[str, Any]:

@@ -15,15 +15,15 @@ from airflow_dbt_promotion.core.approvals import (
     Person,
     Vote,
 )
-from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict, blocked, passed
+from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
 from airflow_dbt_promotion.core.errors import ConfigError
-from airflow_dbt_promotion.core.identity import Version
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.hooks.asking import Answer, Question
 from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
 from airflow_dbt_promotion.render import asking
 from airflow_dbt_promotion.render.documents import builtins
+from airflow_dbt_promotion.render.planned import closed
 
 APPROVE, REJECT = "Approve", "Reject"
 OPTIONS = (APPROVE, REJECT)
@@ -177,7 +177,7 @@ def ending(standing: Standing, on_rejected: OnRefused, on_timeout: OnRefused) ->
 
 def _hopeless(plan: Plan) -> Verdict | None:
     """Return why a plan could not go if people said yes, None where it could, be it later."""
-    shut = [one for _, one in plan.refusals if one.gate is not _GATE and one.status is Status.BLOCKED]
+    shut = closed(plan)
     return next((one for one in shut if one.code == "plan_moved"), shut[0] if shut else None)
 
 
@@ -216,7 +216,3 @@ def _person(one: object) -> tuple[str, str]:
     if isinstance(one, Mapping) and one.get("id"):
         return str(one["id"]), str(one.get("name") or one["id"])
     raise ConfigError("approvers", f"{one!r} names no user; give a name, or {{'id': ..., 'name': ...}}")
-
-
-def _version(value: str | None) -> Version | None:
-    return None if value is None else Version(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_dbt_promotion.hooks import display
+from airflow_dbt_promotion.hooks.assets import listed
 from airflow_dbt_promotion.hooks.at_project import AtProject
 from airflow_dbt_promotion.hooks.drift import drift_alias
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
@@ -42,7 +43,7 @@ class RecordRunOperator(AtProject):
         baseline: bool | str = False,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
-        outlets = _listed(kwargs.pop("outlets", None))
+        outlets = listed(kwargs.pop("outlets", None))
         if "{" not in str(environment):  # what a template, or another task, makes of it is not known yet
             outlets.append(drift_alias(environment))
         words = "adopt {}" if baseline is True else "record {}"
@@ -78,10 +79,3 @@ class RecordRunOperator(AtProject):
         """Return the folder in which dbt left its artifacts."""
         config = self.hook.config()
         return config.target_path if self.target_path is None else config.project_dir / self.target_path
-
-
-def _listed(outlets: Any) -> list[Any]:  # noqa: ANN401 - whatever Airflow takes
-    """Return outlets as a list: Airflow takes one, or several."""
-    if outlets is None:
-        return []
-    return list(outlets) if isinstance(outlets, (list, tuple)) else [outlets]

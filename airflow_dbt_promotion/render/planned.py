@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from airflow_dbt_promotion.core.approvals import AgreedPlan, ApprovedChange
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict
@@ -56,7 +56,7 @@ class PlannedModel(Struct, frozen=True, kw_only=True):
 
 
 class AskedWith(Struct, frozen=True, kw_only=True):
-    """What the plan was asked for with, as far as it decides whether it may go."""
+    """What the plan was asked for with, as far as it decides whether it may go; each by its name in the request."""
 
     soak: timedelta | None = None
     min_successful_runs: int | None = None
@@ -139,7 +139,7 @@ def summary(told: Promotion, request: PromotionRequest, moved: Sequence[str] = (
                 for change in plan.changes
             ),
             rests_on=dict(plan.rests_on.items()),
-            asked_with=_asked_with(request),
+            asked_with=msgspec.convert(request, AskedWith, from_attributes=True),
             refusals=refusals(told.plan),
             held=len(plan.held),
             exposures=tuple(exposure(one) for one in plan.exposures),
@@ -179,21 +179,8 @@ def request_for(request: PromotionRequest, plan: HandedPlan) -> PromotionRequest
 
     What was begun of it is carried on by whoever is handed it in the same place; another plan there is another deed.
     """
-    asked = plan.asked_with
-    return replace(
-        request,
-        agreed=plan.agreed,
-        soak=asked.soak,
-        min_successful_runs=asked.min_successful_runs,
-        require_tests=asked.require_tests,
-        reason=asked.reason,
-        strategy=asked.strategy,
-        on_incremental_change=asked.on_incremental_change,
-        allow_stale_downstream=asked.allow_stale_downstream,
-        allow_removals=asked.allow_removals,
-        force=asked.force,
-        run=None if request.run is None else f"{request.run}:{plan.plan_id}",
-    )
+    run = None if request.run is None else f"{request.run}:{plan.plan_id}"
+    return replace(request, agreed=plan.agreed, run=run, **asdict(plan.asked_with))
 
 
 def named_in(request: PromotionRequest, plan: HandedPlan) -> PromotionRequest:
@@ -213,21 +200,6 @@ def closed(plan: Plan) -> tuple[Verdict, ...]:
 def waits(plan: Plan) -> tuple[str, ...]:
     """Return the gates that a plan has yet to pass."""
     return tuple(dict.fromkeys(verdict.gate.value for _, verdict in plan.refusals))
-
-
-def _asked_with(request: PromotionRequest) -> AskedWith:
-    """Return what a request asks with."""
-    return AskedWith(
-        soak=request.soak,
-        min_successful_runs=request.min_successful_runs,
-        require_tests=request.require_tests,
-        reason=request.reason,
-        strategy=request.strategy,
-        on_incremental_change=request.on_incremental_change,
-        allow_stale_downstream=request.allow_stale_downstream,
-        allow_removals=request.allow_removals,
-        force=request.force,
-    )
 
 
 def _cut(text: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator
 from msgspec import Struct
 
+from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import exceptions, skip
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 SHORTEST_WAIT = timedelta(seconds=10)
 """A deferral that ends sooner can overtake the news of its own beginning, and Airflow fails the task for it."""
@@ -42,6 +47,19 @@ class SleepingSensor(BaseSensorOperator):
     def __init__(self, *, in_backfills: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - whatever Airflow takes
         super().__init__(**kwargs)
         self.in_backfills = in_backfills
+
+    def execute(self, context: Context) -> Any:  # noqa: ANN401 - each sensor's own
+        """Ask; where the answer is not yet, sleep."""
+        refuse_backfill(context, wanted=self.in_backfills)
+        return self._ask(None if self.deferrable else context["ti"].get_first_reschedule_date(context))
+
+    def execute_complete(self, context: Context, event: Mapping[str, str]) -> Any:  # noqa: ANN401, ARG002 - Airflow's
+        """Ask again after a sleep; the event says when the sensor first started."""
+        return self._ask(datetime.fromisoformat(event["began"]))
+
+    @abstractmethod
+    def _ask(self, began: datetime | None) -> Any:  # noqa: ANN401 - as above
+        """Return the answer; else sleep, or end the task. `began` is when it first began to wait, None for now."""
 
     def sleep(self, until: Sleep) -> NoReturn:
         """Let the worker go until asking again makes sense, or until time is up."""

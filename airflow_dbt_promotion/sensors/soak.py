@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_dbt_promotion.hooks import display
 from airflow_dbt_promotion.hooks.at_project import AtProject
-from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
 from airflow_dbt_promotion.sensors.sleeping import SHORTEST_WAIT, Sleep, SleepingSensor, told
 from airflow_dbt_promotion.sensors.waiting import Waiting
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_dbt_promotion.engine import PromotionRequest
     from airflow_dbt_promotion.sensors.readiness import Answer, NotYet, Question
 
@@ -72,16 +69,6 @@ class StagingSoakSensor(AtProject, SleepingSensor):
         self.mode_of_waiting = Waiting(mode_of_waiting).value
         self.deferrable, self.recheck_interval = deferrable, recheck_interval
         self.has_timeout = timeout is not None
-
-    def execute(self, context: Context) -> list[str]:
-        """Ask; where the answer is not yet, sleep."""
-        refuse_backfill(context, wanted=self.in_backfills)
-        began = None if self.deferrable else context["ti"].get_first_reschedule_date(context)
-        return self._ask(began)
-
-    def execute_complete(self, context: Context, event: Mapping[str, str]) -> list[str]:  # noqa: ARG002 - Airflow's
-        """Ask again after a sleep; the event says when the sensor first started."""
-        return self._ask(datetime.fromisoformat(event["began"]))
 
     def _ask(self, began: datetime | None) -> list[str]:
         """Return the names that are ready; else sleep, or end the task."""

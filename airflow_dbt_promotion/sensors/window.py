@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_dbt_promotion.hooks.at_project import AtProject
-from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import airflow_errors, fail
 from airflow_dbt_promotion.sensors.sleeping import Sleep, SleepingSensor, told
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_dbt_promotion.core.eligibility import Verdict
 
 
@@ -54,15 +51,6 @@ class PromotionWindowSensor(AtProject, SleepingSensor):
             recheck_interval,
         )
         self.has_timeout = timeout is not None
-
-    def execute(self, context: Context) -> None:
-        """Ask; where it is not the time yet, sleep."""
-        refuse_backfill(context, wanted=self.in_backfills)
-        self._ask(None if self.deferrable else context["ti"].get_first_reschedule_date(context))
-
-    def execute_complete(self, context: Context, event: Mapping[str, str]) -> None:  # noqa: ARG002 - Airflow's
-        """Ask again after a sleep; the event says when the sensor first started."""
-        self._ask(datetime.fromisoformat(event["began"]))
 
     def _ask(self, began: datetime | None) -> None:
         """Return where it is the time; else sleep, or end the task."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_dbt_promotion.core.names import means_all
 from airflow_dbt_promotion.hooks.settings import ProjectOptions, project_dir, settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def steps_of(environment: Environment | None, *, named: bool) -> Steps:
 
 def is_named(models: str | Sequence[str] | None, select: str | None) -> bool:
     """Say whether models are named, or selected; what a template makes of it counts as named."""
-    return select is not None or not (models is None or models in ("all-validated", ["all-validated"]))
+    return select is not None or not means_all(models)
 
 
 def environment_of(target: str, options: ProjectOptions) -> Environment | None:

@@ -17,9 +17,9 @@ from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, wa
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import ConfigError, CorruptStateError, NotAskedError
 from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId, Version
-from airflow_dbt_promotion.core.moving import agreed_of, what_moved
+from airflow_dbt_promotion.core.moving import what_moved
 from airflow_dbt_promotion.core.planning import plan
-from tests.scenarios import DAY, NOON, dbt_run, empty_state, model_id, question, recorded, release, situation
+from tests.scenarios import DAY, NOON, agreed_of, dbt_run, empty_state, model_id, question, recorded, release, situation
 
 PRODUCTION = EnvironmentName("production")
 PLAN = PlanId("ab" * 32)

@@ -10,14 +10,13 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.errors import ConfigError, NotAskedError
-from airflow_dbt_promotion.core.moving import agreed_of
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.engine.approvals import agreed_request
 from airflow_dbt_promotion.failpoints import Failpoint
 from tests.engine.test_resuming import die
 from tests.kept_shop import KeptShop
-from tests.scenarios import DAY, PARENTS, Shop, defined, path, release
+from tests.scenarios import DAY, PARENTS, Shop, agreed_of, defined, path, release
 
 ANN = Person(name="ann", identity=Identity.AIRFLOW)
 ALL = PromotionRequest(target="production", actor="ann")
