@@ -25,10 +25,10 @@ USERS = {"alice": "admin", "bob": "op", "carol": "op", "dave": "viewer"}
 """Who can sign in, each with a role; the password is the name."""
 
 _PARTS: Mapping[str, tuple[str, ...]] = {
-    "api-server": (),
-    "scheduler": ("--skip-serve-logs",),
-    "triggerer": ("--skip-serve-logs",),
-    "dag-processor": (),
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
 }
 _LONGEST = 240.0
 """Seconds that anything may take; what is waited for takes a few, but on a machine that has other things to do."""
@@ -37,9 +37,15 @@ _LONGEST = 240.0
 class Airflow:
     """An Airflow in a folder of its own, with its DAGs."""
 
-    def __init__(self, home: Path, dags: Mapping[str, str]) -> None:
-        """Take a folder that is empty, and the text of each DAG by its id."""
-        self.home = home
+    def __init__(self, home: Path, dags: Mapping[str, str], redis: str | None = None) -> None:
+        """Take a folder that is empty, and the text of each DAG by its id.
+
+        With the address of a Redis, tasks run on two Celery workers, one at a time on each; else on a LocalExecutor.
+        """
+        self.home, self._redis = home, redis
+        workers = ("worker-1", "worker-2") if redis is not None else ()
+        celery = ("celery", "worker", "--skip-serve-logs", "--concurrency", "1", "--celery-hostname")
+        self._parts = {**_PARTS, **{name: (*celery, f"{name}@%h") for name in workers}}
         (home / "dags").mkdir()
         for dag_id, text in dags.items():
             (home / "dags" / f"{dag_id}.py").write_text(dedent(text), encoding="utf-8")
@@ -56,11 +62,11 @@ class Airflow:
 
     def start(self, *parts: str) -> None:
         """Start some of its parts, or all."""
-        for part in parts or _PARTS:
+        for part in parts or self._parts:
             with (self.home / f"{part}.log").open("ab") as log:
                 # Executors and triggers have processes of their own: each part leads a group, and the group is ended.
                 self._running[part] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", part, *self._arguments(part)],
+                    [sys.executable, "-m", "airflow", *self._arguments(part)],
                     env=self._environment,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -139,7 +145,8 @@ class Airflow:
 
     def _arguments(self, part: str) -> tuple[str, ...]:
         """Return the arguments of a part."""
-        return ("--port", str(self._port), "--workers", "1") if part == "api-server" else _PARTS[part]
+        listens = ("--port", str(self._port), "--workers", "1") if part == "api-server" else ()
+        return (*self._parts[part], *listens)
 
     def _settings(self) -> dict[str, str]:
         """Return what is set for this one."""
@@ -164,6 +171,17 @@ class Airflow:
             # How soon another triggerer takes over what one that died has left.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
+            **self._on_celery(),
+        }
+
+    def _on_celery(self) -> dict[str, str]:
+        """Return what is set for tasks to run on Celery's workers."""
+        if self._redis is None:
+            return {}
+        return {
+            "AIRFLOW__CELERY__BROKER_URL": f"{self._redis}/0",
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"{self._redis}/1",
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         }
 
 
@@ -177,6 +195,11 @@ class Run:
     def task(self, task_id: str) -> dict[str, Any]:
         """Return what Airflow says of a task."""
         return self._read(f"taskInstances/{task_id}")
+
+    def mapped(self, task_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow says of each instance of a mapped task."""
+        found: list[dict[str, Any]] = self._read(f"taskInstances/{task_id}/listMapped")["task_instances"]
+        return found
 
     def wait(self, task_id: str, state: str) -> dict[str, Any]:
         """Wait until a task is in a state; return what Airflow says of it then."""
@@ -216,9 +239,9 @@ class Run:
 
 
 @contextmanager
-def an_airflow(home: Path, dags: Mapping[str, str]) -> Iterator[Airflow]:
+def an_airflow(home: Path, dags: Mapping[str, str], redis: str | None = None) -> Iterator[Airflow]:
     """Start an Airflow with some DAGs, and end it."""
-    made = Airflow(home, dags)
+    made = Airflow(home, dags, redis)
     made.migrate()
     try:
         made.start()
