@@ -105,7 +105,7 @@ class PromotionPartOperator(AtProject):
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         names = "{{ (task.part.models or ['nothing by itself'])[:3] | join(', ') }}"
-        super().__init__(**{"map_index_template": names, **display.named(kwargs, "build a part for {}", "{")})
+        super().__init__(**{"map_index_template": names, **kwargs})
         self.target_environment, self.part, self.lock_timeout = target_environment, part, lock_timeout
 
     def execute(self, context: Context) -> dict[str, object]:

@@ -14,6 +14,7 @@ from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import days
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.status import Drifted, ModelStatus, drifted
+from airflow_dbt_promotion.core.turns import unbuilt
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
 from airflow_dbt_promotion.render.environments import checkpoints_told, stops_told
@@ -142,9 +143,10 @@ def notes(place: Place) -> tuple[str, ...]:
     if state.journal is not None:
         began = f"A promotion by {state.journal.actor} began {moment(state.journal.started_at)}"
         resume = f"`dbt-promote resume --environment {place.name}` carries it on, the next one makes history of it"
-        found.append(
-            f"{began}{': it goes on, or broke off' if state.lock is not None else ' and broke off'}; {resume}."
-        )
+        parts = state.journal.parts
+        built = f" ({len(parts) - len(unbuilt(state.journal))} of {len(parts)} parts built)" if parts else ""
+        goes_on = ": it goes on, or broke off" if state.lock is not None else " and broke off"
+        found.append(f"{began}{built}{goes_on}; {resume}.")
     if state.unfinalized is not None:
         names = listed([bare_name(model) for model in state.unfinalized.models])
         found.append(f"Not whole since {moment(state.unfinalized.since)}: {state.unfinalized.why} ({names}).")

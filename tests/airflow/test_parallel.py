@@ -117,6 +117,10 @@ def spans(run: Run) -> list[tuple[datetime, datetime]]:
 def test_parts_are_built_at_the_same_time_and_published_together(airflow: Airflow, mill: Mill) -> None:
     run = airflow.trigger("alice", "parallel")
     run.wait("promotion.promote", "success")
+    assert {one["rendered_map_index"] for one in run.mapped("promotion.build_part")} == {
+        "sacks, stg_sacks, weights",
+        "lonely",
+    }
     (began, ended), (other_began, other_ended) = spans(run)
     assert began < other_ended
     assert other_began < ended

@@ -119,6 +119,20 @@ def test_a_dag_runs_once_at_a_time_and_catches_nothing_up_unless_it_is_told_to(t
     assert (told.max_active_runs, told.catchup) == (3, True)
 
 
+def test_what_is_built_in_parts_is_opened_before_and_finished_whatever_became_of_them(tmp_path: Path) -> None:
+    dag = a_dag(project(tmp_path, ASKS), parallel=3, verify=True, lock_timeout=5, on_refused="skip")
+    assert drawn(dag) == ["plan", "approve", "open", "build_part", "promote"]
+    tasks: Any = {task.task_id.removeprefix("promotion."): task for task in dag.tasks}
+    opening, part, promote = tasks["open"], tasks["build_part"], tasks["promote"]
+    assert promote.upstream_task_ids == {"promotion.open", "promotion.build_part", "promotion.plan"}
+    assert (promote.trigger_rule, promote.opened_by) == ("all_done_min_one_success", "promotion.open")
+    assert (opening.parts, opening.lock_timeout, opening.on_refused, promote.verify) == (3, 5, "skip", True)
+    assert (part.partial_kwargs["target_environment"], part.partial_kwargs["retries"]) == ("production", 2)
+    assert part.task_display_name == "Build a part"
+    after = a_dag(project(tmp_path), parallel=3, skip_downstream=False)
+    assert drawn(after) == ["plan", "open", "build_part", "promote", "done"]
+
+
 def test_a_promotion_that_died_is_tried_again_unless_somebody_says_how_often(tmp_path: Path) -> None:
     folder = project(tmp_path)
     assert [task.retries for task in a_dag(folder).tasks] == [2, 2]
@@ -234,6 +248,30 @@ def pipelines(migrated: Path, tmp_path: Path) -> Iterator[Pipelines]:  # noqa: A
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415 - only once dbt ran
 
     DuckDBConnectionManager.close_all_connections()
+
+
+IN_PARTS = """
+DbtPromotionDag("in_parts", target_environment="production", dbt_project_dir=PROJECT, parallel=3)
+"""
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_what_cannot_be_divided_is_built_by_the_last_task_and_clearing_the_run_promotes_nothing_again(
+    pipelines: Pipelines,
+) -> None:
+    noon = pendulum.datetime(2026, 7, 24, 12, tz="UTC")
+    run = pipelines.run("in_parts", IN_PARTS, noon)
+    assert (run.state, set(states(run).values())) == ("success", {"success"})
+    (part,) = run.told("promotion.open")
+    assert (part["part"], part["models"]) == (None, [])
+    assert run.told("promotion.promote")["outcome"] == "promoted"
+    assert pipelines.names() == {"sacks", "stg_sacks", "weights", "lonely"}
+    again = pipelines.run("in_parts", IN_PARTS, noon)
+    assert again.state == "success"
+    assert states(again) == {"plan": "success", "open": "skipped", "build_part": "skipped", "promote": "skipped"}
+    assert len(pipelines.state().history) == 1
 
 
 def states(run: Run) -> dict[str, str]:

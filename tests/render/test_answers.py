@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.lock import Holder, taken
+from airflow_dbt_promotion.core.parts import PartEnd
 from airflow_dbt_promotion.core.recording import Recording
-from airflow_dbt_promotion.core.state import EntryOrigin, Journal
+from airflow_dbt_promotion.core.state import EntryOrigin, Journal, Part
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.render import history, recording, standing, why
 from airflow_dbt_promotion.render.schemas import schema
@@ -98,6 +99,10 @@ def test_status_tells_a_promotion_that_began_and_did_not_end() -> None:
     first, second = standing.notes(standing.Place(name="staging", state=locked))
     assert first.startswith("Locked by ann, since 2026-07-24T12:00:00Z, last sign of life")
     assert "began 2026-07-24 12:00 UTC: it goes on, or broke off;" in second
+    end = PartEnd(well=True, started_at=NOON, finished_at=NOON)
+    divided = replace(journal, parts={"1": Part(models=()), "2": Part(models=(), end=end)})
+    (built,) = standing.notes(standing.Place(name="staging", state=replace(state, journal=divided)))
+    assert "began 2026-07-24 12:00 UTC (1 of 2 parts built) and broke off;" in built
 
 
 @pytest.mark.parametrize("width", [80, 140])
