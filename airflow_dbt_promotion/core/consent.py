@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -30,6 +30,7 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
         plan,
         _distinct(asked),
         situation.target_state,
+        soak=question.soak,
         promoter=question.promoter,
         now=question.agreed_at or situation.now,
     )
@@ -53,13 +54,21 @@ def _distinct(policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]) -> tuple[A
 
 
 def standing(
-    plan: Plan, policies: Collection[ApprovalPolicy], target: EnvironmentState, *, promoter: str | None, now: datetime
+    plan: Plan,
+    policies: Collection[ApprovalPolicy],
+    target: EnvironmentState,
+    *,
+    soak: timedelta | None,
+    promoter: str | None,
+    now: datetime,
 ) -> Approved:
     """Return what people said of a plan, as the target's document has it; there is at least one policy."""
     asked = Asked(
         target=plan.target,
         plan_id=plan.plan_id,
         choices=plan.choices,
+        soak=soak,
+        rows=plan.rows,
         approval=approval_of(target, plan.plan_id),
         promoter=promoter,
         now=now,

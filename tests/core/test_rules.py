@@ -9,6 +9,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote
+from airflow_dbt_promotion.core.approving import asked
 from airflow_dbt_promotion.core.change import ChangeKind
 from airflow_dbt_promotion.core.demand import demanded, explained, rows_of, unlabelled
 from airflow_dbt_promotion.core.eligibility import GateName, Requirement, passed, waiting
@@ -108,6 +110,39 @@ def test_what_becomes_of_rows_is_asked_of_each_model() -> None:
     assert found.rows == {ORDERS: IncrementalChange.FULL_REFRESH}
     assert {change.model for change in found.changes if found.builds_anew(change)} == {ORDERS}
     assert not any(refused.builds_anew(change) for change in refused.changes)
+
+
+def test_a_rule_that_says_otherwise_of_rows_since_people_said_yes_asks_them_anew() -> None:
+    before, after = (release(code={"orders": code}, incremental={"orders"}) for code in ("select 1", "select 2"))
+    target = recorded(before, dbt_run(before, NOON), state=empty_state("production"))
+    source = recorded(after, dbt_run(after, NOON + DAY), state=recorded(before, dbt_run(before, NOON)))
+    forward = replace(
+        LENIENT, on_incremental_change=IncrementalChange.FORWARD_ONLY, approvals=(ApprovalPolicy(trust_claimed=True),)
+    )
+    building = question("orders", "revenue", strategy=Strategy.BUILD)
+    shown = plan(ruled(source, target, orders=forward), building)
+    yes = Vote(decision=Decision.APPROVE, at=NOON + 9 * DAY, actor="bob", identity=Identity.CLAIMED)
+    said = Approval(
+        plan_id=shown.plan_id,
+        source=shown.source,
+        models={},
+        rests_on={},
+        choices=shown.choices,
+        soak=None,
+        runs=None,
+        rows=shown.rows,
+        requested_at=NOON,
+        requested_by="ann",
+        identity=Identity.CLAIMED,
+        votes=(yes,),
+    )
+    agreed = asked(target, said)
+    anew = replace(forward, on_incremental_change=IncrementalChange.FULL_REFRESH)
+    granted, refused = (plan(ruled(source, agreed, orders=policy), building) for policy in (forward, anew))
+
+    assert (granted.allowed, granted.approved_by) == (True, ("bob",))
+    assert refused.plan_id == granted.plan_id
+    assert [verdict.code for _, verdict in refused.refusals] == ["approved_otherwise"]
 
 
 def test_a_caller_s_choice_of_rows_holds_for_all_where_it_is_not_the_environment_s_own() -> None:
