@@ -18,6 +18,7 @@ from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, p
 from airflow_dbt_promotion.core.errors import AskedOtherwiseError, ConfigError
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
+from airflow_dbt_promotion.hooks import rendered
 from airflow_dbt_promotion.hooks.asking import Answer, Question
 from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
 from airflow_dbt_promotion.render import asking
@@ -77,13 +78,17 @@ class ApprovalSummary(Struct, frozen=True, kw_only=True):
 
 
 def people(value: object) -> dict[str, str]:
-    """Return Airflow's users with their names, by id: names, text of names, or `{"id": ..., "name": ...}`.
+    """Return Airflow's users with their names, by id: names, text of names or of a list, or `{"id": ..., "name": ...}`.
 
-    Raises ConfigError.
+    None are all users; a template that came out empty is an error, for it would mean everybody. Raises ConfigError.
     """
-    found = value.replace(",", " ").split() if isinstance(value, str) else (value or ())
+    if value is None:
+        return {}
+    found = _listed(value) if isinstance(value, str) else value
     if not isinstance(found, (list, tuple, set, frozenset)):
         raise ConfigError("approvers", f"{str(value)[:80]!r} is no list of users")
+    if not found:
+        raise ConfigError("approvers", f"{value!r} names nobody; leave it out where everybody may answer")
     return dict(_person(one) for one in found)
 
 
@@ -206,6 +211,12 @@ def _asked_otherwise(error: AskedOtherwiseError, answer: Answer) -> Verdict:
         f"what {answer.by} answered is not recorded; clear this task, and it asks anew"
     )
     return blocked(_GATE, "approved_otherwise", reason)
+
+
+def _listed(value: str) -> object:
+    """Return what the text of users says: a list, or names."""
+    told = (rendered.text(value) or "").strip()
+    return rendered.listed("approvers", told) if told.startswith("[") else told.replace(",", " ").split()
 
 
 def _person(one: object) -> tuple[str, str]:

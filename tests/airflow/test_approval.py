@@ -406,6 +406,10 @@ def test_arguments_come_out_of_templates_and_bad_ones_are_told(waiting: Any, des
     shop = waiting()
     ask(a_task(shop, plan=str(planned(shop)), approvers="bob, carol"), a_context())
     assert [user.id for user in desk.shown.assigned_users] == ["bob", "carol"]
+    for told in ('["bob", "carol"]', "['bob', {'id': 'carol', 'name': 'Carol'}]"):
+        desk.shown = None
+        ask(a_task(shop, approvers=told), a_context())
+        assert [user.id for user in desk.shown.assigned_users] == ["bob", "carol"]
     assert set(PromotionApprovalOperator.template_fields) >= {"plan", "target_environment", "approvers"}
     for wrong, told in (
         ({"plan": "None"}, "plan"),
@@ -413,6 +417,10 @@ def test_arguments_come_out_of_templates_and_bad_ones_are_told(waiting: Any, des
         ({"plan": {"models": []}}, "missing required field `plan_id`"),
         ({"approvers": [3]}, "3 names no user"),
         ({"approvers": 3}, "no list of users"),
+        ({"approvers": "[3"}, "no list of names"),
+        ({"approvers": ""}, "names nobody"),
+        ({"approvers": "None"}, "names nobody"),
+        ({"approvers": []}, "names nobody"),
         ({"target_environment": "nowhere"}, "nowhere"),
     ):
         with pytest.raises(AirflowFailException, match=told):
