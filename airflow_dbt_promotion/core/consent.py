@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.approval_gate import Approved, Asked, approved
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approving import found as approval_of
+from airflow_dbt_promotion.core.change import Change
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -23,7 +24,7 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     nobody.
     """
     plan = weighing.plan()
-    asked = _policies(situation, (change.model for change in plan.changes))
+    asked = _policies(situation, plan.changes)
     if not asked:
         return plan
     answer = standing(
@@ -43,9 +44,11 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     return weighing.plan()
 
 
-def _policies(situation: Situation, models: Iterable[ModelId]) -> Mapping[ModelId, tuple[ApprovalPolicy, ...]]:
-    """Return what policy asks people of some models, without those of which it asks nothing."""
-    return {model: asked for model in models if (asked := situation.policy(model).approvals)}
+def _policies(situation: Situation, changes: Iterable[Change]) -> Mapping[ModelId, tuple[ApprovalPolicy, ...]]:
+    """Return what policy asks people of some changes, by model, without those of which it asks nothing."""
+    return {
+        change.model: asked for change in changes if (asked := situation.policy(change.model, change.after).approvals)
+    }
 
 
 def _distinct(policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]) -> tuple[ApprovalPolicy, ...]:

@@ -61,9 +61,9 @@ class Weighing:
         """Let one more gate speak of a model, wherever the next plan is made."""
         self._own[model] = (*self._own_verdicts(model), verdict)
 
-    def differing(self) -> frozenset[ModelId]:
-        """Return every model of which the target holds something else."""
-        return frozenset(model for model, change in self._all.items() if change.kind is not ChangeKind.UNCHANGED)
+    def differing(self) -> tuple[Change, ...]:
+        """Return the change of every model of which the target holds something else."""
+        return tuple(change for change in self._all.values() if change.kind is not ChangeKind.UNCHANGED)
 
     def plan(self) -> Plan:
         """Choose what goes, ask every gate, and seal the plan."""
@@ -106,7 +106,7 @@ class Weighing:
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
             choices=self._choices,
-            rows={change.model: self._rows(change.model) for change in changes if has_rows(change)},
+            rows={change.model: self._rows(change) for change in changes if has_rows(change)},
             rests_on={model: self._source.current[model].version for model in closure if model in self._source.current},
             computed_at=situation.now,
         )
@@ -237,21 +237,22 @@ class Weighing:
                 "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
             )
             return (blocked(GateName.CHANGE, "removal", reason),)
-        policy, asked = self._situation.policy(model), self._question.asked_of(model, self._situation)
+        policy = self._situation.policy(model, change.after)
+        asked = self._question.asked_of(model, self._situation, change.after)
         tests, soak = judge(model, self._held, asked, self._situation.now, self._situation.others, change.after)
         if change.kind is ChangeKind.METADATA:
             soak = passed(
                 GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
             )
         stops = blocked_version(model, change.after.version, self._held, self._target)
-        rows = of_rows(change, self._rows(model), self._choices.strategy)
+        rows = of_rows(change, self._rows(change), self._choices.strategy)
         told = tuple(explained(verdict, policy) for verdict in (tests, soak, *rows))
         return (*stops, *told, *unlabelled(policy), *self._code(change))
 
-    def _rows(self, model: ModelId) -> IncrementalChange:
+    def _rows(self, change: Change) -> IncrementalChange:
         """Return what becomes of the rows of a model, should it be an incremental one that changed."""
         own = self._situation.target.on_incremental_change
-        return rows_of(self._situation.policy(model), own, self._choices.on_incremental_change)
+        return rows_of(self._situation.policy(change.model, change.after), own, self._choices.on_incremental_change)
 
     def _code(self, change: Change) -> tuple[Verdict, ...]:
         """Ask whether the code that soaked is at hand (`build` needs it), and tell where the source has moved on."""

@@ -15,6 +15,7 @@ from airflow_dbt_promotion.core.change import ChangeKind
 from airflow_dbt_promotion.core.demand import demanded, explained, rows_of, unlabelled
 from airflow_dbt_promotion.core.eligibility import GateName, Requirement, passed, waiting
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Leniency, Rule, SoakScope, Strategy
+from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.plan import Plan, Situation
 from airflow_dbt_promotion.core.planning import plan
 from airflow_dbt_promotion.core.policy import Asked, Policy, policy_for
@@ -70,6 +71,21 @@ def test_what_the_caller_asks_counts_where_it_is_more_and_less_is_a_bypass() -> 
     assert {name: len(why) for name, why in reasons(runs).items()} == dict.fromkeys(reasons(runs), 1)
     assert not less.allowed
     assert {change.model for change in plan(ruled(revenue=STRICT), short).changes} == {RAW, STG, ORDERS, REVENUE}
+
+
+def test_an_older_version_is_held_to_what_its_own_code_says_and_the_newer_one_to_its_own() -> None:
+    first, second = (
+        replace(release(code={"revenue": text}), id=ReleaseId(letter * 32)) for text, letter in (("1", "a"), ("2", "b"))
+    )
+    built = recorded(first, dbt_run(first, NOON))
+    source = recorded(second, dbt_run(second, NOON + 8 * DAY), state=built)
+    lax = replace(ruled(source), policies={model: replace(LENIENT, soak=2 * DAY) for model in source.current})
+    strict = replace(lax, older={(REVENUE, ReleaseId("a" * 32)): STRICT})
+    older, newer = plan(lax, question("revenue")), plan(strict, question("revenue"))
+
+    assert [change.to_version for change in older.changes] == [first.models[REVENUE].version]
+    assert [change.to_version for change in newer.changes] == [second.models[REVENUE].version]
+    assert [verdict.eligible_at for verdict in newer.changes[0].verdicts if not verdict.passed][:1] == [NOON + 10 * DAY]
 
 
 def test_a_model_of_which_nothing_is_known_is_held_to_everything_and_the_plan_says_so() -> None:

@@ -199,6 +199,20 @@ def test_an_older_candidate_is_held_to_its_model_s_policy() -> None:
     assert found.versions()[B] != found.state(found.engine.path.get("staging").name).current[B].version
 
 
+@pytest.mark.parametrize("rule", [replace(CRITICAL, soak=None, approvals=(ApprovalPolicy(),)), CRITICAL])
+def test_an_older_candidate_is_held_to_its_own_labels_though_a_newer_one_lost_them(rule: Rule) -> None:
+    found = shop(rule, days=2)
+    found.edit(with_text(project(critical="none"), "b", "select 'newer'"))
+    found.run("staging")
+
+    assert gone(promote(found)) == {"a", "c"}
+    (waits,) = found.engine.plan(PromotionRequest(target="production", models=("b",))).changes
+    if rule.soak is not None:
+        assert {verdict.eligible_at for verdict in waits.verdicts} == {None, found.clock() + DAY}
+    found.clock.pass_by(DAY)
+    assert gone(promote(found)) == {"b"}, "the newer one has soaked, and no rule means it"
+
+
 def test_without_rules_nothing_more_is_read() -> None:
     found = KeptShop(project(), path())
     found.run("staging")
