@@ -101,6 +101,32 @@ def test_a_plan_that_moved_does_not_go_and_says_what_moved(shop: Shop) -> None:
     assert told[0].startswith("orders: added, - to ")
 
 
+@pytest.mark.parametrize("target", ["staging", "production"])
+def test_a_plan_that_moved_does_not_go_either_where_tests_are_run_first(target: str) -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    shop.change(release(code={"revenue": "select 2"}))
+    asked = PromotionRequest(target=target, models=tuple(PARENTS), run_tests=True)
+    agreed = replace(asked, models=None, agreed=agreed_of(shop.engine.plan(asked)))
+    shop.change(release(code={"orders": "select 3"}))
+    if target == "production":
+        shop.run("staging")
+    shop.clock.pass_by(DAY)
+    refused = shop.engine.promote(agreed)
+    assert refused.outcome is PromotionOutcome.REFUSED
+    assert "was agreed to is another one by now" in refused.message
+    assert shop.workshop.orders == []
+
+
+def test_a_plan_that_was_agreed_to_goes_once_its_tests_have_run() -> None:
+    shop = Shop()
+    asked = PromotionRequest(target="staging", models=tuple(PARENTS))
+    shown = shop.engine.plan(asked)
+    done = shop.engine.promote(replace(asked, models=None, agreed=agreed_of(shown)))
+    assert (done.outcome, done.plan.plan_id) == (PromotionOutcome.PROMOTED, shown.plan_id)
+
+
 def test_nothing_moved_of_the_plan_that_people_had_a_word_on(shop: Shop) -> None:
     plan = shop.engine.plan(TO_APPROVE)
     assert shop.engine.approvals.moved(plan) is None
