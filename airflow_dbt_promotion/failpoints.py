@@ -19,6 +19,7 @@ class Failpoint(Enum):
     KEPT = "the sources are kept"
     PUBLISHING = "the warehouse is about to be changed"
     MODEL_PUBLISHED = "one model is published, others are not"
+    PART_BUILT = "a part is built and tested beside what readers see, and the journal does not say so"
     TESTED = "everything is built and tested beside what readers see, and they see none of it"
     PUBLISHED = "everything is published, and the state does not say so"
     COMMITTED = "the state says what was published"

@@ -231,6 +231,7 @@ class FakeWorkshop:
         self.swaps: bool = False
         self.views: set[ModelId] = set()
         self.swaps_ran: bool = True
+        self.is_shared: bool = True
         self.relations: dict[Place, str] = {}
         self.obstacles: tuple[Obstacle, ...] = ()
         self.arranged: list[ArrangeRequest] = []
@@ -302,6 +303,10 @@ class FakeWorkshop:
         if strategy is Strategy.CLONE or (strategy.swaps and not self.swaps):
             return f"the fake warehouse knows no {strategy.value}"
         return None
+
+    def shares(self, adapter: str | None) -> bool:  # noqa: ARG002 - the port's
+        """Let several write, unless a test says otherwise."""
+        return self.is_shared
 
     def default_strategy(self, adapter: str | None) -> Strategy:  # noqa: ARG002 - the port's
         """Swap by default where swaps are known, unless a test says that none was ever run."""

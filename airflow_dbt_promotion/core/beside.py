@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.identity import ModelId, PlanId, digest_of
@@ -63,6 +64,16 @@ class Arrangement(Struct, frozen=True, kw_only=True):
     left: tuple[Place, ...] = ()
     done: tuple[ModelId, ...] = ()
     ours: tuple[Place, ...] = ()
+
+    def without(self, models: Collection[ModelId]) -> Arrangement:
+        """Return the arrangement of the other models."""
+        besides = tuple(one for one in self.besides if one.model not in models)
+        rest = {one.next for one in besides}
+        return replace(self, besides=besides, left=tuple(place for place in self.left if place in rest))
+
+    def to_be_seen(self, built: Collection[ModelId]) -> Arrangement:
+        """Return the arrangement with what was built before taken for what it is: nothing that is left over."""
+        return replace(self, left=self.without(built).left)
 
 
 class Obstacle(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.change import BUILT, ChangeKind
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import ModelId, TestId
+from airflow_dbt_promotion.core.parts import divided
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.release import Model, Release, Test
 
@@ -36,7 +37,7 @@ def segments(plan: Plan, release: Release) -> tuple[Segment, ...]:
     when = {model: turn for turn, (models, _) in enumerate(turns) for model in models}
     tests: dict[int, list[Test]] = {}
     last = max(len(turns) - 1, 0)
-    for test in _tests(plan, release):
+    for test in tests_to_run(plan, release):
         turn = max((when[model] for model in test.models if model in when), default=last)
         tests.setdefault(turn, []).append(test)
     if not turns:
@@ -57,13 +58,43 @@ def tests_of(release: Release, models: Collection[ModelId], *, unit: bool) -> tu
     return tuple(release.tests[id_] for id_ in sorted(ids) if unit or not release.tests[id_].unit)
 
 
-def _tests(plan: Plan, release: Release) -> tuple[Test, ...]:
+def tests_to_run(plan: Plan, release: Release) -> tuple[Test, ...]:
     """Return the data tests of every planned model; none where a bypass skips them."""
     if BypassKind.SKIP_TESTS in plan.choices.bypasses:
         return ()
     return tests_of(
         release, [change.model for change in plan.changes if change.kind is not ChangeKind.REMOVED], unit=False
     )
+
+
+def parts(plan: Plan, release: Release, most: int) -> tuple[tuple[ModelId, ...], ...]:
+    """Return the changes of a plan in at most so many parts, each of which can be built and tested by itself.
+
+    What is built from one another, directly or through what is not planned, is of one part, and so is what a test
+    reads together. Removals are of none, nor is what has nothing to be built or tested.
+    """
+    going = {change.model: change for change in plan.changes if change.kind is not ChangeKind.REMOVED}
+    built = {model for model, change in going.items() if change.kind in BUILT}
+    tests = [[model for model in test.models if model in going] for test in tests_to_run(plan, release)]
+    work = {model: int(model in built) for model in going}
+    for models in tests:
+        for model in models[:1]:
+            work[model] += 1
+    ties = [*tests, *([model, *_nearest(model, built, release)] for model in sorted(built))]
+    return divided(work, ties, most)
+
+
+def _nearest(model: ModelId, planned: Collection[ModelId], release: Release) -> set[ModelId]:
+    """Return the planned models that a model is built from with none planned between."""
+    found: set[ModelId] = set()
+    seen: set[ModelId] = set()
+    waiting = [model]
+    while waiting:
+        fresh = {parent for parent in release.models[waiting.pop()].parents if parent not in seen}
+        seen |= fresh
+        found |= fresh & set(planned)
+        waiting.extend(fresh - set(planned))
+    return found
 
 
 def _turns(

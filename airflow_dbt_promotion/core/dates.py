@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.instants import utc
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import EnvironmentState, Lock, Part
 
 
 def instants(state: EnvironmentState) -> Iterator[datetime | None]:
@@ -34,10 +34,24 @@ def instants(state: EnvironmentState) -> Iterator[datetime | None]:
     if state.journal is not None:
         yield state.journal.started_at
         yield from (relation.rows_at for relation in state.journal.kept.values())
-    if state.lock is not None:
-        yield from (state.lock.acquired_at, state.lock.heartbeat_at, state.lock.expires_at)
+        yield from (instant for part in state.journal.parts.values() for instant in _of_part(part))
+    yield from _of_lock(state.lock)
     yield state.unfinalized.since if state.unfinalized else None
     yield from _of_stops(state)
+
+
+def _of_part(part: Part) -> Iterator[datetime | None]:
+    """Yield every instant of a part of a promotion."""
+    yield from _of_lock(part.lock)
+    if part.end is not None:
+        yield from (part.end.started_at, part.end.finished_at)
+        yield from (instant for one in part.end.results for instant in (one.started_at, one.completed_at))
+
+
+def _of_lock(lock: Lock | None) -> Iterator[datetime]:
+    """Yield every instant of a lock."""
+    if lock is not None:
+        yield from (lock.acquired_at, lock.heartbeat_at, lock.expires_at)
 
 
 def _of_stops(state: EnvironmentState) -> Iterator[datetime | None]:

@@ -4,6 +4,9 @@ the lock is still his.
 One holder at a time, with a name for people, an epoch that rises with every holder, and a sign of life that keeps the
 lock. Who gives none for a lease is taken for dead, and the next one may have the lock. Compare-and-set is the safety,
 the lock is the courtesy: a holder that was taken for dead and lives on is *fenced*, for its epoch is an older one.
+
+A promotion that goes through several tasks hands its lock on: nobody gives signs of life between two of them, so the
+lock says for how long it waits for the next one.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.errors import LockHeldError, LockLostError, NotLockedError
+from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.state import EnvironmentState, Lock, Process, Unlocking
 
 LEASE = timedelta(minutes=3)
@@ -42,35 +46,55 @@ def taken(
     `gone` is the epoch of a holder of which the caller knows that it is dead. Raises LockHeldError where somebody has
     the lock and may be alive.
     """
-    lock = state.lock
+    mine = next_lock(state.lock, state, holder, now, lease, gone=gone)
+    return replace(state, epoch=mine.epoch, lock=mine)
+
+
+def next_lock(
+    lock: Lock | None, state: EnvironmentState, holder: Holder, now: datetime, lease: timedelta, *, gone: int | None
+) -> Lock:
+    """Return the lock that comes after another, by a higher epoch than any in the document. Raises LockHeldError."""
     if lock is not None and lock.epoch != gone and now < lock.expires_at:
         raise LockHeldError(state.environment, told(lock))
-    epoch = state.epoch + 1
-    mine = Lock(
+    return Lock(
         owner=holder.owner,
         run=holder.run,
-        epoch=epoch,
+        epoch=state.epoch + 1,
         acquired_at=now,
         heartbeat_at=now,
         expires_at=now + lease,
         process=holder.process,
         link=holder.link,
     )
-    return replace(state, epoch=epoch, lock=mine)
 
 
 def beaten(state: EnvironmentState, epoch: int, now: datetime, lease: timedelta = LEASE) -> EnvironmentState:
     """Return a document with a new sign of life. Raises LockLostError."""
-    lock = held(state, epoch)
-    return replace(state, lock=replace(lock, heartbeat_at=now, expires_at=now + lease))
+    return replace(state, lock=kept_alive(held(state, epoch), now, lease))
+
+
+def kept_alive(lock: Lock, now: datetime, lease: timedelta) -> Lock:
+    """Return a lock with a new sign of life; one that was to last longer still does."""
+    return replace(lock, heartbeat_at=now, expires_at=max(lock.expires_at, now + lease))
 
 
 def held(state: EnvironmentState, epoch: int) -> Lock:
     """Return the lock where an epoch still has it. Raises LockLostError: whoever lost it may not write any more."""
-    lock = state.lock
+    return still(state.lock, epoch, state.environment)
+
+
+def still(lock: Lock | None, epoch: int, environment: EnvironmentName) -> Lock:
+    """Return a lock that an epoch still has. Raises LockLostError."""
     if lock is None or lock.epoch != epoch:
-        raise LockLostError(state.environment, "nobody" if lock is None else told(lock))
+        raise LockLostError(environment, "nobody" if lock is None else told(lock))
     return lock
+
+
+def handed_on(state: EnvironmentState, epoch: int, now: datetime, patience: timedelta) -> EnvironmentState:
+    """Return a document whose lock waits for the next task of the run that has it. Raises LockLostError."""
+    lock = held(state, epoch)
+    waiting = replace(lock, process=None, patience=patience, heartbeat_at=now, expires_at=now + patience)
+    return replace(state, lock=waiting)
 
 
 def freed(state: EnvironmentState, epoch: int) -> EnvironmentState:

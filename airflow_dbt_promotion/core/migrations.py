@@ -103,5 +103,13 @@ def _approve(document: dict[str, Any]) -> None:
     document |= {"approvals": [], "freeze": None}
 
 
-_STEPS = (_keep_releases, _lock, _go_back, _approve)
+def _divide(document: dict[str, Any]) -> None:
+    """Take schema 5 to 6: parts of promotions, and locks that are handed on. Nothing was divided."""
+    if (journal := document.get("journal")) is not None:
+        journal |= {"opened": False, "parts": {}}
+    if (lock := document.get("lock")) is not None:
+        lock["patience"] = None
+
+
+_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide)
 """What takes each schema to the next, from the oldest on."""

@@ -42,6 +42,11 @@ class Mark(Struct, frozen=True, kw_only=True):
     earlier: tuple[int, ...] = ()
     plan_id: PlanId | None = None
 
+    @property
+    def first(self) -> int:
+        """The epoch of the first attempt."""
+        return (*self.earlier, self.epoch)[0]
+
 
 class Published(Struct, frozen=True, kw_only=True):
     """A mark of a model that was published: when, and by which invocation of dbt."""
@@ -54,7 +59,8 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     """One invocation that executes exactly these nodes: models first, then the tests named, nothing else.
 
     `composition` is the code that they are built from, None for the project at hand. Without a `mark` none is left, and
-    nobody is shut out. With an `arrangement` they are built beside what readers see.
+    nobody is shut out. With an `arrangement` they are built beside what readers see. `part` is the part of a promotion
+    that they are; others may be built at the same time.
     """
 
     environment: Environment
@@ -64,6 +70,7 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     composition: Composition | None = None
     mark: Mark | None = None
     arrangement: Arrangement | None = None
+    part: str | None = None
 
 
 class SwapRequest(Struct, frozen=True, kw_only=True):

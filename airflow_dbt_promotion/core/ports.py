@@ -157,6 +157,9 @@ class Workshop(Protocol):
     def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:
         """Return why a strategy cannot be had with an adapter of dbt's, None where it can."""
 
+    def shares(self, adapter: str | None) -> bool:
+        """Say whether several processes can write to a warehouse of an adapter at the same time."""
+
     def default_strategy(self, adapter: str | None) -> Strategy:
         """Return what is done with an adapter where nobody chose: BLUE_GREEN if it was run there, else BUILD."""
 

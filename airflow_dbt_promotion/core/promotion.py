@@ -33,6 +33,7 @@ from airflow_dbt_promotion.core.state import (
     EntryOrigin,
     EnvironmentState,
     Journal,
+    Part,
     PromotedModel,
     PromotionOutcome,
     PromotionRecord,
@@ -47,7 +48,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     `actor` is who, `link` where a person can look at it (the Airflow run, the CI job), `run` what later attempts at the
     same work have in common with this one, and `epoch` is that of the lock. `soak` and `runs` are what was asked for on
     top of policy. `resumes`: whatever promotion is open is carried on, whoever began it. `beside`, `kept` and `aside`
-    are the relations that it makes.
+    are the relations that it makes. `opens`: another task of the run finishes it, once `parts` are built by themselves.
     """
 
     actor: str
@@ -60,6 +61,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     beside: Mapping[ModelId, Place] = {}
     kept: Mapping[ModelId, KeptRelation] = {}
     aside: Mapping[ModelId, Place] = {}
+    opens: bool = False
+    parts: Mapping[str, Part] = {}
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -116,6 +119,8 @@ def begin(state: EnvironmentState, plan: Plan, attempt: Attempt, now: datetime, 
         beside=attempt.beside,
         kept=attempt.kept,
         aside=attempt.aside,
+        opened=attempt.opens,
+        parts=attempt.parts,
     )
     return replace(state, journal=journal, bypasses=(*state.bypasses, *bypasses))
 
@@ -215,11 +220,16 @@ def _ended(state: EnvironmentState, ending: Ending, now: datetime, keep: int) ->
         reason=_reason(state, journal),
         link=journal.link,
         run=journal.run,
-        attempts=max(len(journal.epochs), 1),
+        attempts=_attempts(journal),
         rollback_to=journal.rollback_to,
         approved_by=journal.approved_by,
     )
     return replace(ending, state=replace(state, journal=None, history=(entry, *state.history)[:keep]))
+
+
+def _attempts(journal: Journal) -> int:
+    """Return how often a promotion was begun; to finish what was opened is no beginning."""
+    return max(len(journal.epochs) - journal.opened, 1)
 
 
 def _reason(state: EnvironmentState, journal: Journal) -> str | None:

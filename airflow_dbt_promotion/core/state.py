@@ -14,11 +14,12 @@ from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version
 from airflow_dbt_promotion.core.instants import Instant, Natural
+from airflow_dbt_promotion.core.parts import PartEnd
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover
 from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class EntryOrigin(Enum):
@@ -178,7 +179,8 @@ class Journal(Struct, frozen=True, kw_only=True):
     `beside` are the relations that it builds beside those that readers see. `kept` is where these go at the swap, as
     far as they hold rows, and `aside` where the others go: a view is made again from its code.
     `rollback_to` is the checkpoint that it goes back to, None for a promotion. `approved_by` are those whose
-    approval counted.
+    approval counted. One that is `opened` is finished by another task of the run; `parts` are what is built by
+    itself before, by name.
     """
 
     plan_id: PlanId
@@ -199,6 +201,16 @@ class Journal(Struct, frozen=True, kw_only=True):
     aside: Mapping[ModelId, Place] = {}
     rollback_to: str | None = None
     approved_by: tuple[str, ...] = ()
+    opened: bool = False
+    parts: Mapping[str, Part] = {}
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """Models of a promotion that are built by themselves: who does it now, if anybody, and what came of it."""
+
+    models: tuple[ModelId, ...]
+    lock: Lock | None = None
+    end: PartEnd | None = None
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -215,7 +227,10 @@ class Process(Struct, frozen=True, kw_only=True):
 
 
 class Lock(Struct, frozen=True, kw_only=True):
-    """Who promotes into, or runs, an environment; see `core/lock.py`."""
+    """Who promotes into, or runs, an environment, or builds a part of a promotion; see `core/lock.py`.
+
+    One with `patience` is held by no process: it waits so long for the next task of its `run`.
+    """
 
     owner: str
     run: str | None
@@ -225,6 +240,7 @@ class Lock(Struct, frozen=True, kw_only=True):
     expires_at: Instant
     process: Process | None = None
     link: str | None = None
+    patience: timedelta | None = None
 
 
 class Unlocking(Struct, frozen=True, kw_only=True):

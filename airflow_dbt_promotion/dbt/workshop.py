@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest, Obsta
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment, Strategy
-from airflow_dbt_promotion.core.errors import DbtError, SourcesError
+from airflow_dbt_promotion.core.errors import PromotionError, SourcesError
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.orders import (
@@ -35,20 +34,25 @@ from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of, refusing
 from airflow_dbt_promotion.dbt.desk import Desk
 from airflow_dbt_promotion.dbt.exactness import build_invocation, check_executed, check_unmoved, check_versions
+from airflow_dbt_promotion.dbt.folders import PARSED, Folders, done
 from airflow_dbt_promotion.dbt.installing import macros_alone
-from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, DbtProject, DbtRunner
+from airflow_dbt_promotion.dbt.invocation import (
+    DbtCommand,
+    DbtInvocation,
+    DbtOutcome,
+    DbtProject,
+    DbtRunner,
+    IndirectSelection,
+)
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
 from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, origins, swapping, unfit
-from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy
+from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy, shares
+from airflow_dbt_promotion.dbt.publish.relocation import CHOSEN
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
 from airflow_dbt_promotion.dbt.serving import Alteration, Served, Serving
 
-WORK_FOLDER = "promotion_runs"
-"""Where dbt's artifacts of our own runs lie, below the project's target folder: one folder for each environment."""
-
-_PARSED = "partial_parse.msgpack"
 _MANIFEST = "manifest.json"
 
 
@@ -66,21 +70,21 @@ class DbtWorkshop:
         `dbt_targets` says which dbt target stands for an environment where it is not the environment's own, such as the
         one of a profile that was made on the spot.
         """
-        self._project, self._runner, self._targets = project, runner, dict(dbt_targets or {})
-        self._keeper = keeper
+        self._project, self._runner, self._keeper = project, runner, keeper
+        self._folders = Folders(project, runner, dbt_targets or {})
         self._artifacts = DbtArtifacts(project.project_dir)
         self._releases = Releases(keeper.store, project, runner)
         self._serving = Serving(self._releases, runner)
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the release of the project at hand, parsed now with the environment's target; see `ports.Workshop`."""
-        with self._parsed(environment, dry=dry) as project:
+        with self._folders.parsed(environment, dry=dry) as project:
             return self._artifacts.release(project.target_path)
 
     def at_hand(self, environment: Environment, *, dry: bool) -> CodeAtHand:
         """Return the project at hand with the id of its sources; see `ports.Workshop`."""
         before = self._keeper.sources().tree
-        with self._parsed(environment, dry=dry) as project:
+        with self._folders.parsed(environment, dry=dry) as project:
             definition = read_definition(project.target_path, project.project_dir)
         after = self._keeper.sources().tree
         if after != before:
@@ -99,7 +103,7 @@ class DbtWorkshop:
 
     def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
         """Return a kept release, parsed with the environment's target; see `ports.Workshop`."""
-        return self._releases.parsed(release, self._target(environment), environment.vars, dry=dry).definition
+        return self._releases.parsed(release, self._folders.target(environment), environment.vars, dry=dry).definition
 
     def build(self, request: BuildRequest, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes; see `ports.Workshop`."""
@@ -108,9 +112,9 @@ class DbtWorkshop:
         environment = request.environment
         # What is selected is told apart among all that there is, so the parse that stays is made first.
         self.release(environment, dry=False)
-        project = self._kept(environment)
+        project = self._folders.kept(environment)
         definition = read_definition(project.target_path, project.project_dir)
-        invocation = build_invocation(request, definition, self._target(environment))
+        invocation = build_invocation(request, definition, self._folders.target(environment))
         alter = altered(definition, environment, request.mark, request)
         with self._at_desk(environment, project) as desk:
             fill(desk, definition, environment, request.arrangement)
@@ -127,7 +131,7 @@ class DbtWorkshop:
         self, environment: Environment, mark: Mark, composition: Composition | None
     ) -> Mapping[ModelId, Published]:
         """Shut older epochs out of the warehouse, and return what was published; see `ports.Workshop`."""
-        invocation = begin_invocation(environment, self._target(environment), mark)
+        invocation = begin_invocation(environment, self._folders.target(environment), mark)
         with self._desk(environment, composition) as (desk, definition):
             parse = macros_alone(desk.parse, definition.project.name, MACROS)
             return read_begun(desk.operate(parse, invocation), environment, mark)
@@ -135,6 +139,10 @@ class DbtWorkshop:
     def cannot(self, strategy: Strategy, adapter: str | None) -> str | None:
         """Return why a strategy cannot be had with an adapter; see `ports.Workshop`."""
         return cannot(strategy, adapter)
+
+    def shares(self, adapter: str | None) -> bool:
+        """Say whether several processes can write to a warehouse at the same time; see `ports.Workshop`."""
+        return shares(adapter)
 
     def default_strategy(self, adapter: str | None) -> Strategy:
         """Return what is done where nobody chose a strategy; see `ports.Workshop`."""
@@ -154,7 +162,7 @@ class DbtWorkshop:
         with self._desk(request.environment, request.composition) as (desk, definition):
             found = swapping(desk, definition, request.environment).swap(request)
         if found.at is not None and request.composition is not None:
-            self._keep_manifest(request.environment, request.arrangement)
+            self._keep_manifest(request.environment, request.arrangement, request.composition)
         return found
 
     def drop(
@@ -174,7 +182,7 @@ class DbtWorkshop:
 
     def run(self, request: RunRequest, on_progress: OnProgress) -> BuildReport:
         """Execute what a selector names of a composition; see `ports.Workshop`."""
-        invocation = invocation_of(request, self._target(request.environment))
+        invocation = invocation_of(request, self._folders.target(request.environment))
         alter = altered(request.composition.definition, request.environment, request.mark)
         with self._served(request.composition, request.environment, dry=False, alter=alter) as served:
             self._listed(served, request, invocation)
@@ -183,7 +191,7 @@ class DbtWorkshop:
 
     def listed(self, request: RunRequest) -> tuple[str, ...]:
         """Return the unique ids that a run would execute; see `ports.Workshop`."""
-        invocation = invocation_of(request, self._target(request.environment))
+        invocation = invocation_of(request, self._folders.target(request.environment))
         with self._served(request.composition, request.environment, dry=True) as served:
             return self._listed(served, request, invocation)
 
@@ -193,39 +201,39 @@ class DbtWorkshop:
         """Return the models that a dbt selector names; see `ports.Workshop`."""
         invocation = DbtInvocation(
             command=DbtCommand.LS,
-            target=self._target(environment),
+            target=self._folders.target(environment),
             select=parts_of("selector", selector),
             vars=environment.vars,
         )
         if composition is not None:
             models: Collection[ModelId] = composition.release.models
             with self._served(composition, environment, dry=True) as served, refusing("selector", selector):
-                listed = set(_done(served.invoke(invocation, None), served.told).listed)
+                listed = set(done(served.invoke(invocation, None), served.told).listed)
         else:
-            with self._folder(environment, dry=True) as project:
+            with self._folders.folder(environment, dry=True) as project:
                 with refusing("selector", selector):
-                    listed = set(self._invoke(project, invocation).listed)
+                    listed = set(self._folders.invoke(project, invocation).listed)
                 models = self._artifacts.release(project.target_path).models
         return tuple(sorted(model for model in models if model in listed))
 
     def exact(self, environment: Environment, models: Sequence[ModelId]) -> tuple[str, ...]:
         """Return dbt's selectors of exactly these models of the project at hand; see `ports.Workshop`."""
-        with self._parsed(environment, dry=True) as project:
+        with self._folders.parsed(environment, dry=True) as project:
             return selectors_in(read_definition(project.target_path, project.project_dir), models)
 
     def _build_composed(self, request: BuildRequest, composition: Composition, on_progress: OnProgress) -> BuildReport:
         """Execute exactly the requested nodes of a composition."""
         release = composition.release
         check_versions(request, release)
-        invocation = build_invocation(request, composition.definition, self._target(request.environment))
+        invocation = build_invocation(request, composition.definition, self._folders.target(request.environment))
         definition, environment = composition.definition, request.environment
         alter = altered(definition, environment, request.mark, request)
-        with self._served(composition, environment, dry=False, alter=alter) as served:
-            fill(served.desk(self._target(environment)), definition, environment, request.arrangement)
+        with self._served(composition, environment, dry=False, alter=alter, part=request.part) as served:
+            fill(served.desk(self._folders.target(environment)), definition, environment, request.arrangement)
             outcome = served.invoke(invocation, on_progress)
             report = self._report(served, outcome, release, environment, keeps=request.arrangement is None)
         check_executed(request, report.run, success=report.success)
-        target_path = self._kept(environment).target_path
+        target_path = self._folders.kept(environment, request.part).target_path
         return _fit(report, unfit(target_path, definition, request.arrangement))
 
     def _report(
@@ -242,14 +250,20 @@ class DbtWorkshop:
         typed = " ".join(part for part in (request.select, request.exclude) if part is not None)
         with refusing("select", typed):
             listing = replace(invocation, command=DbtCommand.LS, full_refresh=False)
-            return executed_of(_done(served.invoke(listing, None), served.told).listed, request)
+            return executed_of(done(served.invoke(listing, None), served.told).listed, request)
 
     @contextmanager
     def _served(
-        self, composition: Composition, environment: Environment, *, dry: bool, alter: Alteration | None = None
+        self,
+        composition: Composition,
+        environment: Environment,
+        *,
+        dry: bool,
+        alter: Alteration | None = None,
+        part: str | None = None,
     ) -> Iterator[Served]:
-        """Yield a composition that lies ready; its artifacts go to the environment's own target folder."""
-        target, project = self._target(environment), self._kept(environment)
+        """Yield a composition that lies ready; its artifacts go to the environment's own target folder, or a part's."""
+        target, project = self._folders.target(environment), self._folders.kept(environment, part)
         with self._serving.serve(composition, environment, target, project, dry=dry, alter=alter) as served:
             yield served
 
@@ -260,9 +274,9 @@ class DbtWorkshop:
         """Yield a desk beside the code of an environment: a composition, else the project at hand."""
         if composition is not None:
             with self._served(composition, environment, dry=dry) as served:
-                yield served.desk(self._target(environment)), composition.definition
+                yield served.desk(self._folders.target(environment)), composition.definition
             return
-        with self._parsed(environment, dry=dry) as project:
+        with self._folders.parsed(environment, dry=dry) as project:
             definition = read_definition(project.target_path, project.project_dir)
             with self._at_desk(environment, project) as desk:
                 yield desk, definition
@@ -276,22 +290,41 @@ class DbtWorkshop:
                 runner=self._runner,
                 project=replace(project, target_path=folder / "target"),
                 folder=folder,
-                parse=(project.target_path / _PARSED).read_bytes(),
-                target=self._target(environment),
+                parse=(project.target_path / PARSED).read_bytes(),
+                target=self._folders.target(environment),
             )
 
     def _parse(self, environment: Environment, release: ReleaseId | None) -> bytes:
         """Return dbt's kept parse of a release, or of the project at hand, for an environment."""
         if release is not None:
-            return self._releases.parsed(release, self._target(environment), environment.vars, dry=False).packed
+            return self._releases.parsed(release, self._folders.target(environment), environment.vars, dry=False).packed
         with self._desk(environment, None) as (desk, _definition):
             return desk.parse
 
-    def _keep_manifest(self, environment: Environment, arrangement: Arrangement | None) -> None:
-        """Keep the manifest of what an environment runs now, for whoever draws it, as readers see its relations."""
-        with suppress(OSError):
-            manifest = (self._kept(environment).target_path / _MANIFEST).read_bytes()
-            self._keeper.store.keep_manifest(environment.name, in_place(manifest, arrangement))
+    def _keep_manifest(
+        self, environment: Environment, arrangement: Arrangement | None, composition: Composition | None = None
+    ) -> None:
+        """Keep the manifest of what an environment runs now, for whoever draws it, as readers see its relations.
+
+        Where dbt has built nothing of an arrangement here, it writes one of the composition first.
+        """
+        with suppress(OSError, PromotionError):
+            path = self._folders.kept(environment).target_path / _MANIFEST
+            if composition is not None and arrangement is not None and not _has(path, arrangement.token):
+                self._write_manifest(environment, composition)
+            self._keeper.store.keep_manifest(environment.name, in_place(path.read_bytes(), arrangement))
+
+    def _write_manifest(self, environment: Environment, composition: Composition) -> None:
+        """Let dbt write the manifest of a composition into the environment's own target folder; it tests nothing."""
+        nothing = DbtInvocation(
+            command=DbtCommand.TEST,
+            target=self._folders.target(environment),
+            select=(CHOSEN,),
+            indirect_selection=IndirectSelection.EMPTY,
+            vars=environment.vars,
+        )
+        with self._served(composition, environment, dry=False) as served:
+            served.invoke(nothing, None)
 
     def _handed(self, request: BuildRequest, definition: Definition) -> Release:
         """Return the release that dbt was handed; where it read seeds as it went, with what they are by now."""
@@ -299,50 +332,12 @@ class DbtWorkshop:
             return self.release(request.environment, dry=True)
         return release_of(definition)
 
-    @contextmanager
-    def _parsed(self, environment: Environment, *, dry: bool) -> Iterator[DbtProject]:
-        """Yield the project at hand with the target folder that holds its parse, made now."""
-        with self._folder(environment, dry=dry) as project:
-            target = self._target(environment)
-            self._invoke(project, DbtInvocation(command=DbtCommand.PARSE, target=target, vars=environment.vars))
-            yield project
 
-    def _invoke(self, project: DbtProject, invocation: DbtInvocation) -> DbtOutcome:
-        """Run a command that executes no node; anything but success is an error."""
-        return _done(self._runner.invoke(project, invocation, None), str(project.project_dir), invocation.command)
-
-    def _target(self, environment: Environment) -> str:
-        """Return the dbt target of an environment."""
-        return self._targets.get(environment.name, environment.target)
-
-    def _kept(self, environment: Environment) -> DbtProject:
-        """Return the project with the environment's own target folder."""
-        return replace(self._project, target_path=self._project.target_path / WORK_FOLDER / environment.name)
-
-    @contextmanager
-    def _folder(self, environment: Environment, *, dry: bool) -> Iterator[DbtProject]:
-        """Yield the project with a target folder: the environment's own, or one that is gone afterwards.
-
-        A folder that is gone begins with the environment's last parse, where there is one, so that dbt has less to do.
-        """
-        kept = self._kept(environment)
-        if not dry:
-            yield kept
-            return
-        with tempfile.TemporaryDirectory(prefix="dbt-promote-") as folder:
-            parsed = kept.target_path / _PARSED
-            if parsed.is_file():
-                shutil.copy2(parsed, folder)
-            yield replace(kept, target_path=Path(folder))
+def _has(path: Path, token: str) -> bool:
+    """Say whether a file is there, and has some text in it."""
+    return path.is_file() and token.encode() in path.read_bytes()
 
 
 def _fit(report: BuildReport, words: tuple[str, ...]) -> BuildReport:
     """Return a report of what went well as one of what did not, where there is something against it."""
     return replace(report, success=False, words=words) if report.success and words else report
-
-
-def _done(outcome: DbtOutcome, where: str, command: DbtCommand = DbtCommand.LS) -> DbtOutcome:
-    """Return the outcome of a command that executes no node; anything but success is an error."""
-    if not outcome.success:
-        raise DbtError(f"`dbt {command.value}` failed in {where}", outcome.messages)
-    return outcome

@@ -32,6 +32,7 @@ from airflow_dbt_promotion.engine.importer import Importer
 from airflow_dbt_promotion.engine.locks import Locks
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.engine.observer import Observer
+from airflow_dbt_promotion.engine.parts import Parts, unseen
 from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
 from airflow_dbt_promotion.engine.recorder import Recorder
@@ -68,10 +69,6 @@ def quiet(_: Progress) -> None:
     """Take a sign of life and do nothing."""
 
 
-def _unseen(_: Plan) -> None:
-    """Take a plan and show it to nobody."""
-
-
 def _unshown(_: Return) -> None:
     """Take a rollback that could be and show it to nobody."""
 
@@ -103,6 +100,7 @@ class Engine:
         self._promoter = Promoter(memory, self._locks, self._planner, workshop, clock)
         self._rollbacks = Rollbacks(memory, self._locks, self._planner, self._promoter, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock)
+        self.parts = Parts(memory, self._locks, self._planner, self._promoter, workshop, clock)
         self.server = Server(memory, self._locks, workshop, clock)
         self._aftercare = Aftercare(memory, self._locks, workshop, self.server, self._rollbacks)
         self.verifier, self.importer = Verifier(memory, releases), Importer(memory, clock)
@@ -116,16 +114,14 @@ class Engine:
         return self._planner.plan(request).plan
 
     def promote(
-        self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
+        self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = unseen
     ) -> Promotion:
         """Carry a request out, and verify what was published where that is asked for; see `Promoter.promote` and
         `Aftercare.verified`.
         """
         return self._aftercare.verified(request, self._promoter.promote(request, on_progress, on_plan), on_progress)
 
-    def resume(
-        self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = _unseen
-    ) -> Promotion:
+    def resume(self, request: PromotionRequest, on_progress: OnProgress = quiet, on_plan: OnPlan = unseen) -> Promotion:
         """Carry on the promotion that broke off in an environment; see `Promoter.resume`."""
         return self._promoter.resume(request, on_progress, on_plan)
 

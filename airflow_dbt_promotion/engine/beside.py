@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -15,13 +15,14 @@ from airflow_dbt_promotion.core.errors import NotSwappedError
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId, bare_name
 from airflow_dbt_promotion.core.orders import BuildRequest, Mark, OnProgress, Published, SwapRequest
+from airflow_dbt_promotion.core.parts import run_of
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.relations import KeptRelation
-from airflow_dbt_promotion.core.release import Model, Release
+from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.run import Run
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import EnvironmentState, Part
 from airflow_dbt_promotion.engine.locks import Held
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.failpoints import Failpoint, reached
@@ -32,7 +33,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
     `published` is what earlier attempts have published, `arrangement` where the rest is built, None where it is built
     in place. `beside`, `kept` and `aside` are the relations that come of it. Of the models in `gone`, what was kept is
-    not there any more. With `obstacles` it cannot be carried out.
+    not there any more. With `obstacles` it cannot be carried out. `parts` were built by themselves before.
     """
 
     published: Mapping[ModelId, Published] = {}
@@ -42,6 +43,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     kept: Mapping[ModelId, KeptRelation] = {}
     aside: Mapping[ModelId, Place] = {}
     gone: tuple[ModelId, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -67,15 +69,7 @@ def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, 
     left = mark if target.marks else None
     published = {} if left is None else workshop.published(target, left, planned.composition)
     building = {change.model for change in plan.changes if change.kind in BUILT} - published.keys()
-    request = ArrangeRequest(
-        models=release.parents_first(building),
-        token=token_of(plan.plan_id, mark.lineage, (*mark.earlier, mark.epoch)[0]),
-        anew=_anew(planned),
-        kept=planned.kept,
-        ours=made_by_us(state),
-        source=situation.source if plan.strategy is Strategy.CLONE else None,
-    )
-    found = workshop.arrange(target, planned.composition, request)
+    found = arrange(workshop, planned, release, building, token_of(plan.plan_id, mark.lineage, mark.first))
     if not isinstance(found, Arrangement):
         return Prepared(published=published, obstacles=found)
     return Prepared(
@@ -92,6 +86,22 @@ def prepare(workshop: Workshop, planned: Planned, release: Release, mark: Mark, 
     )
 
 
+def arrange(
+    workshop: Workshop, planned: Planned, release: Release, models: Collection[ModelId], token: str
+) -> Arrangement | tuple[Obstacle, ...]:
+    """Return where some models of a plan are built, or what is in the way; raises as `Workshop.arrange` does."""
+    situation = planned.situation
+    request = ArrangeRequest(
+        models=release.parents_first(models),
+        token=token,
+        anew=_anew(planned),
+        kept=planned.kept,
+        ours=made_by_us(situation.target_state),
+        source=situation.source if planned.plan.strategy is Strategy.CLONE else None,
+    )
+    return workshop.arrange(situation.target, planned.composition, request)
+
+
 class Swap:
     """One swap: what is built for it, and how it ends."""
 
@@ -101,15 +111,19 @@ class Swap:
             raise ValueError("what is swapped was arranged before")
         self._workshop, self._planned, self._release = workshop, planned, release
         self._arrangement, self._published = prepared.arrangement, prepared.published
+        self._ended = sorted((part.end for part in prepared.parts if part.end), key=lambda end: end.finished_at)
+        self._built = frozenset(model for part in prepared.parts for model in part.models)
 
     def carry_out(self, mark: Mark, held: Held, on_progress: OnProgress, earlier: tuple[Run, ...]) -> Built:
         """Build and test beside, and swap if all is well; else readers see what they saw before.
 
         Raises what `Workshop.build` and `Workshop.swap` raise; `held.touched` says whether readers may see it.
         """
-        runs, words, well = list(earlier), tuple[str, ...](), True
-        order = self._order()
-        if order.models or order.tests:
+        target = self._planned.situation.target.target
+        runs = [*earlier, *(run_of(end, target) for end in self._ended if end.invocation_id)]
+        words = tuple(word for end in self._ended for word in end.words)
+        well, order = all(end.well for end in self._ended), self._order()
+        if well and (order.models or order.tests):
             report = self._workshop.build(order, on_progress)
             runs.append(report.run)
             words, well = report.words, report.success
@@ -122,24 +136,16 @@ class Swap:
         return Built(runs=tuple(runs), release=self._release, words=words, there=self._there(), withheld=withheld)
 
     def _order(self) -> BuildRequest:
-        """Return the one invocation that builds beside: the planned models, and their tests."""
-        building = {one.model for one in self._arrangement.besides if one.fill in {Fill.BUILD, Fill.COPY}}
-        turns = segments(self._planned.plan, self._release)
-        models: list[Model] = [model for turn in turns for model in turn.models if model.id in building]
-        return BuildRequest(
-            environment=self._planned.situation.target,
-            models=tuple(models),
-            tests=tuple(test for turn in turns for test in turn.tests),
-            composition=self._planned.composition,
-            arrangement=self._arrangement,
-        )
+        """Return the one invocation that builds beside: the planned models, and their tests, but for parts that are."""
+        left = {change.model for change in self._planned.plan.changes} - self._built
+        return order_of(self._planned, self._release, self._arrangement.without(self._built), left)
 
     def _swapped(self, mark: Mark, held: Held, invocation_id: str) -> tuple[str, ...]:
         """Let readers see it; return why not, nothing where they do."""
         target = self._planned.situation.target
         request = SwapRequest(
             environment=target,
-            arrangement=self._arrangement,
+            arrangement=self._arrangement.to_be_seen(self._built),
             composition=self._planned.composition,
             mark=mark if target.marks else None,
             invocation_id=invocation_id,
@@ -164,6 +170,22 @@ class Swap:
         arranged = self._arrangement
         filled = (one.model for one in arranged.besides if one.fill in {Fill.KEPT, Fill.CLONE})
         return frozenset((*arranged.standing, *arranged.done, *filled))
+
+
+def order_of(
+    planned: Planned, release: Release, arrangement: Arrangement, models: Collection[ModelId], part: str | None = None
+) -> BuildRequest:
+    """Return the invocation that builds some of a plan's models beside, and runs the tests that read one of them."""
+    building = {one.model for one in arrangement.besides if one.fill in {Fill.BUILD, Fill.COPY}}
+    turns = segments(planned.plan, release)
+    return BuildRequest(
+        environment=planned.situation.target,
+        models=tuple(model for turn in turns for model in turn.models if model.id in building),
+        tests=tuple(test for turn in turns for test in turn.tests if not set(models).isdisjoint(test.models)),
+        composition=planned.composition,
+        arrangement=arrangement,
+        part=part,
+    )
 
 
 def _anew(planned: Planned) -> frozenset[ModelId]:

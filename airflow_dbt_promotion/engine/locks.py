@@ -19,9 +19,10 @@ from airflow_dbt_promotion.core.errors import (
     ReasonRequiredError,
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName
-from airflow_dbt_promotion.core.lock import LEASE, Holder, beaten, forced, freed, held, taken
+from airflow_dbt_promotion.core.lock import LEASE, Holder, forced, handed_on
 from airflow_dbt_promotion.core.ports import Clock, Processes
 from airflow_dbt_promotion.core.state import EnvironmentState, Lock, Unlocking
+from airflow_dbt_promotion.core.turns import OfEnvironment, Turn
 from airflow_dbt_promotion.engine.memory import Memory
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
@@ -33,14 +34,16 @@ _SHORTEST, _LONGEST = 0.02, 2.0
 
 Move = Callable[[EnvironmentState], EnvironmentState]
 
+_WHOLE = OfEnvironment()
+
 
 class Held:
     """A lock that is held. Every write of the holder goes through it, and none after the lock was lost."""
 
-    def __init__(self, memory: Memory, state: EnvironmentState) -> None:
-        """Take where the document is, and the document in which the lock is ours."""
+    def __init__(self, memory: Memory, state: EnvironmentState, turn: Turn) -> None:
+        """Take where the document is, the document in which the lock is ours, and what is locked."""
         self._memory, self.environment, self._project = memory, state.environment, state.project
-        self.lineage, self.epoch = state.lineage, state.epoch
+        self.turn, self.lineage, self.epoch = turn, state.lineage, state.epoch
         self._lost: LockLostError | None = None
         self._given_back = False
         self.touched = False
@@ -59,12 +62,21 @@ class Held:
         self.check()
 
         def fenced(state: EnvironmentState) -> EnvironmentState:
-            held(state, self.epoch)
+            self.turn.check(state, self.epoch)
             after = move(state)
-            return freed(after, self.epoch) if release else after
+            return self.turn.freed(after, self.epoch) if release else after
 
         written = self._memory.change(self.environment, self._project, fenced)
         self._given_back = release
+        return written
+
+    def hand_on(self, move: Move, now: datetime, patience: timedelta) -> EnvironmentState:
+        """Apply a move to the document, and let the lock wait so long for the next task of its run.
+
+        Raises as `change` does.
+        """
+        written = self.change(lambda state: handed_on(move(state), self.epoch, now, patience))
+        self._given_back = True
         return written
 
     def lose(self, error: LockLostError) -> None:
@@ -77,8 +89,8 @@ class Held:
             return
         with suppress(MachineError):
             state = self._memory.read(self.environment)
-            if state is not None and state.lock is not None and state.lock.epoch == self.epoch:
-                self._memory.change(self.environment, self._project, lambda found: freed(found, self.epoch))
+            if state is not None and self.turn.freed(state, self.epoch) is not state:
+                self._memory.change(self.environment, self._project, lambda found: self.turn.freed(found, self.epoch))
 
 
 class _Seen(NamedTuple):
@@ -87,6 +99,15 @@ class _Seen(NamedTuple):
     epoch: int
     heartbeat: datetime
     waited: float
+
+
+class _Asking(NamedTuple):
+    """Who wants which lock."""
+
+    environment: EnvironmentName
+    project: ProjectIdentity
+    holder: Holder
+    turn: Turn
 
 
 class Locks:
@@ -98,16 +119,21 @@ class Locks:
 
     @contextmanager
     def hold(
-        self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, timeout: float
+        self,
+        environment: EnvironmentName,
+        project: ProjectIdentity,
+        holder: Holder,
+        timeout: float,
+        turn: Turn = _WHOLE,
     ) -> Iterator[Held]:
-        """Hold the lock of an environment while the context is open.
+        """Hold the lock of an environment, or of a part of its open promotion, while the context is open.
 
         Waits for another holder for at most `timeout` seconds, and for a lease at least where an earlier attempt of the
-        same run has it, on another machine. An earlier attempt on this machine is ended, and its lock is ours at once.
-        Raises LockHeldError that says who has it.
+        same run has it, on another machine. An earlier attempt on this machine is ended, and its lock is ours at once;
+        so is one that the run has handed on. Raises LockHeldError that says who has it, and what the turn raises.
         """
-        found = self._taken(environment, project, replace(holder, process=self._processes.here()), timeout)
-        mine, over = Held(self._memory, found), threading.Event()
+        asking = _Asking(environment, project, replace(holder, process=self._processes.here()), turn)
+        mine, over = Held(self._memory, self._taken(asking, timeout), turn), threading.Event()
         reached(Failpoint.LOCKED)
         beating = threading.Thread(target=self._beat, args=(mine, over), name=f"lock of {environment}", daemon=True)
         beating.start()
@@ -128,18 +154,16 @@ class Locks:
         after = self._memory.change(environment, state.project, lambda found: forced(found, self._clock(), actor, why))
         return after.unlocks[-1]
 
-    def _taken(
-        self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, timeout: float
-    ) -> EnvironmentState:
+    def _taken(self, asking: _Asking, timeout: float) -> EnvironmentState:
         """Return the document in which the lock is ours."""
-        waited, pause, gone = 0.0, _SHORTEST, None
+        holder, waited, pause, gone = asking.holder, 0.0, _SHORTEST, None
         seen: _Seen | None = None
         while True:
             try:
-                return self._take(environment, project, holder, gone)
+                return self._take(asking, gone)
             except LockHeldError:
-                state = self._memory.read(environment)
-                lock = state.lock if state is not None else None
+                state = self._memory.read(asking.environment)
+                lock = asking.turn.lock_in(state) if state is not None else None
                 if lock is None:  # given back just now
                     continue
                 again = holder.run is not None and lock.run == holder.run
@@ -155,15 +179,19 @@ class Locks:
             _wait(step)
             waited, pause = waited + step, min(pause * 1.5, _LONGEST)
 
-    def _take(
-        self, environment: EnvironmentName, project: ProjectIdentity, holder: Holder, gone: int | None
-    ) -> EnvironmentState:
+    def _take(self, asking: _Asking, gone: int | None) -> EnvironmentState:
         return self._memory.change(
-            environment, project, lambda state: taken(state, holder, self._clock(), self._lease, gone=gone)
+            asking.environment,
+            asking.project,
+            lambda state: asking.turn.taken(state, asking.holder, self._clock(), self._lease, gone=gone),
         )
 
     def _is_gone(self, lock: Lock, holder: Holder, *, again: bool) -> bool:
-        """Say whether an earlier attempt of the same run is surely dead; one on this machine is ended."""
+        """Say whether an earlier attempt of the same run is surely dead, or handed its lock on; one on this machine is
+        ended.
+        """
+        if again and lock.patience is not None:
+            return True
         if not again or lock.process is None or lock.process == holder.process:
             return False
         return self._processes.ended(lock.process)
@@ -174,7 +202,7 @@ class Locks:
         while not over.wait(self._lease.total_seconds() / _BEATS):
             now = self._clock()
             try:
-                mine.change(lambda state: beaten(state, mine.epoch, self._clock(), self._lease))
+                mine.change(lambda state: mine.turn.beaten(state, mine.epoch, self._clock(), self._lease))
                 last = now
             except LockLostError as error:
                 mine.lose(error)

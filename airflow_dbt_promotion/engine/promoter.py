@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.eligibility import GateName, blocked
 from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import (
     InputError,
     LockLostError,
     MachineError,
     NothingToResumeError,
+    NotOpenError,
+    PartsMissingError,
 )
-from airflow_dbt_promotion.core.identity import bare_name
 from airflow_dbt_promotion.core.orders import Mark, OnProgress
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import Clock, Workshop
 from airflow_dbt_promotion.core.promotion import Attempt, Ending, abort, begin, is_carried_on, settle
 from airflow_dbt_promotion.core.results import Built
 from airflow_dbt_promotion.core.rolling_back import concluded
-from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
+from airflow_dbt_promotion.core.state import EnvironmentState, Journal, PromotionOutcome
+from airflow_dbt_promotion.core.turns import how_it_ended, unbuilt
 from airflow_dbt_promotion.engine.beside import Prepared
 from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory, made_by
+from airflow_dbt_promotion.engine.outcomes import obstructed, refused_now, without_doing
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.prover import Prover
@@ -39,6 +41,8 @@ from airflow_dbt_promotion.engine.retelling import told_again
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 OnPlan = Callable[[Plan], None]
+
+OPEN = PromotionOutcome.PLANNED
 
 
 class Promoter:
@@ -57,11 +61,18 @@ class Promoter:
         and MachineError where the machine broke, which history then tells as errored.
         """
         started = self._clock()
+        if request.finishes:
+            return self._finished(request, Asking(on_progress, on_plan, started))
+        return self.begun(request, Asking(on_progress, on_plan, started), self.carry_out)
+
+    def begun(self, request: PromotionRequest, asking: Asking, deed: Deed) -> Promotion:
+        """Plan, and unless it is a dry run or nothing may go, do something with the plan under the lock."""
+        on_progress, on_plan, started = asking
         if request.dry_run or not request.update_state:
             planned = self._planner.plan(request)
             on_plan(planned.plan)
             return replace(self.answer(planned.plan, without_doing(planned.plan), started), dry_run=True)
-        if (again := self._again(request, on_progress, on_plan, started)) is not None:
+        if (again := self._again(request, asking)) is not None:
             return again
         planned = self._planner.plan(request, dry=False)
         planned = self._prover.first(planned, request, on_progress)
@@ -73,12 +84,12 @@ class Promoter:
             if request.run is not None and (ended := self._ended(request, self._memory.read(target.name))) is not None:
                 return ended
             rechecked = self._planner.again(planned, keep_models=True)
-            if (refused := moved(planned.plan, rechecked.plan)) is not None:
+            if (refused := refused_now(rechecked.plan, planned.plan.plan_id)) is not None:
                 return self.answer(refused, PromotionOutcome.REFUSED, started)
             # The recheck asks for the planned models alone; what stays behind is told as it was planned.
             plan = replace(rechecked.plan, held=planned.plan.held, already_current=planned.plan.already_current)
             doing = Doing(_attempt(request, held), started, on_progress)
-            return self.carry_out(replace(rechecked, plan=plan), doing, held)
+            return deed(replace(rechecked, plan=plan), doing, held)
 
     def resume(self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan) -> Promotion:
         """Carry on the promotion into a target that broke off, whoever began it, to its end.
@@ -97,9 +108,22 @@ class Promoter:
 
     # --- once more ----------------------------------------------------------------------------------------------------
 
-    def _again(
-        self, request: PromotionRequest, on_progress: OnProgress, on_plan: OnPlan, started: datetime
-    ) -> Promotion | None:
+    def _finished(self, request: PromotionRequest, asking: Asking) -> Promotion:
+        """Carry on the promotion that an earlier task of the same run has opened, or tell how it ended.
+
+        Raises NotOpenError where there is none to finish, PartsMissingError where it is not built.
+        """
+        target = self._memory.path.get(request.target)
+        state, found = self._memory.read(target.name), None
+        if state is not None and state.journal is not None and state.journal.run == request.run:
+            found = self.carry_on(request, state.project, asking, resumes=False)
+            state = self._memory.read(target.name)
+        found = found or self._ended(request, state)
+        if found is None:
+            raise NotOpenError(target.name, "" if state is None else how_it_ended(state, request.run))
+        return found
+
+    def _again(self, request: PromotionRequest, asking: Asking) -> Promotion | None:
         """Return what came of an earlier attempt of the same run, carried on where it broke off; None for a first one,
         and for one that could not be carried on.
         """
@@ -108,7 +132,6 @@ class Promoter:
         target = self._memory.path.get(request.target)
         state = self._memory.read(target.name)
         if state is not None and state.journal is not None and state.journal.run == request.run:
-            asking = Asking(on_progress, on_plan, started)
             found = self.carry_on(request, state.project, asking, resumes=False)
             if found is not None:
                 return found if found.outcome is not PromotionOutcome.REFUSED else None
@@ -139,12 +162,17 @@ class Promoter:
             if journal is None or not is_carried_on(journal, attempt):
                 return None
             planned = self._planner.resumed(target, journal)
-            moved = planned.plan if planned.plan.plan_id == journal.plan_id else _overtaken(planned.plan)
-            asking.on_plan(moved)
-            if not moved.allowed:
-                self._undo(held, target, f"interrupted, and not carried on: {moved.refusals[0][1].reason}")
-                return self.answer(moved, PromotionOutcome.REFUSED, asking.started)
-            doing = Doing(attempt, asking.started, asking.on_progress, tuple(journal.epochs))
+            refused = refused_now(planned.plan, journal.plan_id)
+            asking.on_plan(refused or planned.plan)
+            if refused is not None:
+                why = "not finished" if request.finishes else "interrupted, and not carried on"
+                self._undo(held, target, f"{why}: {refused.refusals[0][1].reason}")
+                return self.answer(refused, PromotionOutcome.REFUSED, asking.started)
+            if request.finishes and (missing := unbuilt(journal)):
+                problem = PartsMissingError(target.name, missing)
+                self._undo(held, target, str(problem), touched=False)
+                raise problem
+            doing = Doing(attempt, asking.started, asking.on_progress, tuple(journal.epochs), request.finishes)
             return self.carry_out(planned, doing, held)
 
     def answer(self, plan: Plan, outcome: PromotionOutcome, started: datetime) -> Promotion:
@@ -161,22 +189,18 @@ class Promoter:
 
     # --- the deed -----------------------------------------------------------------------------------------------------
 
+    def open(self, planned: Planned, doing: Doing, held: Held, patience: timedelta) -> Promotion:
+        """Ask what is in the way, write the intent, and let the lock wait so long for the next task of the run."""
+        began = self._begin(planned, doing, held, patience)
+        return began if isinstance(began, Promotion) else self.answer(planned.plan, OPEN, doing.started)
+
     def carry_out(self, planned: Planned, doing: Doing, held: Held) -> Promotion:
         """Ask what is in the way, write the intent, publish, and write what came of it."""
-        plan, target, attempt, now = planned.plan, planned.situation.target, doing.attempt, self._clock()
-        mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=doing.earlier, plan_id=plan.plan_id)
-        prepared = self._publisher.prepare(planned, mark, now)
-        if prepared.obstacles:
-            refused = _obstructed(plan, prepared)
-            if doing.earlier:
-                self._undo(held, target, f"not carried on: {refused.refusals[0][1].reason}")
-            return self.answer(refused, PromotionOutcome.REFUSED, doing.started)
-        attempt = replace(attempt, beside=prepared.beside, kept=prepared.kept, aside=prepared.aside)
-        began = held.change(lambda state: begin(state, plan, attempt, now, target.keep_history))
-        reached(Failpoint.BEGUN)
-        journal = began.journal
-        if journal is None:
-            raise ValueError("what has begun is in the journal")
+        plan, target, attempt = planned.plan, planned.situation.target, doing.attempt
+        began = self._begin(planned, doing, held)
+        if isinstance(began, Promotion):
+            return began
+        prepared, mark, journal = began
         in_place, published = plan.strategy is Strategy.BUILD, False
         held.touched = (in_place and bool(doing.earlier)) or prepared.touched
         try:
@@ -187,10 +211,11 @@ class Promoter:
             ending = self._commit(planned, built, held)
         except BaseException as error:
             swapped = held.touched and not in_place
-            unsaid = (published or swapped) and isinstance(error, MachineError)
+            unsaid = (published or swapped or doing.finishes) and isinstance(error, MachineError)
             if attempt.run is not None and (unsaid or not isinstance(error, Exception)):
                 # Ended from outside, as by SIGTERM, or all is published, or swapped for all that we know, and the state
-                # could not say so: the journal stays open for the retry, as if we were killed.
+                # could not say so, or what was built by other tasks would be lost: the journal stays open for the
+                # retry, as if we were killed.
                 raise
             touched = held.touched or (in_place and not isinstance(error, InputError))
             self._undo(held, target, f"{type(error).__name__}: {error}", touched=touched)
@@ -199,6 +224,30 @@ class Promoter:
         told = self.answer(plan, ending.outcome, journal.started_at)
         warnings = (*prepared.warnings, *told.warnings)
         return replace(told, message=ending.message, models=ending.models, words=built.words, warnings=warnings)
+
+    def _begin(
+        self, planned: Planned, doing: Doing, held: Held, patience: timedelta | None = None
+    ) -> _Begun | Promotion:
+        """Ask what is in the way, and write the intent; with `patience` hand the lock on in the same write."""
+        plan, target, attempt, now = planned.plan, planned.situation.target, doing.attempt, self._clock()
+        mark = Mark(lineage=held.lineage, epoch=held.epoch, earlier=doing.earlier, plan_id=plan.plan_id)
+        prepared = self._publisher.prepare(planned, mark, now)
+        if prepared.obstacles:
+            refused = obstructed(plan, prepared)
+            if doing.earlier:
+                self._undo(held, target, f"not carried on: {refused.refusals[0][1].reason}")
+            return self.answer(refused, PromotionOutcome.REFUSED, doing.started)
+        attempt = replace(attempt, beside=prepared.beside, kept=prepared.kept, aside=prepared.aside)
+
+        def intent(state: EnvironmentState) -> EnvironmentState:
+            return begin(state, plan, attempt, now, target.keep_history)
+
+        journal = (held.change(intent) if patience is None else held.hand_on(intent, now, patience)).journal
+        reached(Failpoint.BEGUN)
+        if journal is None:
+            raise ValueError("what has begun is in the journal")
+        built = tuple(part for part in journal.parts.values() if part.end is not None)
+        return _Begun(replace(prepared, parts=built), mark, journal)
 
     def _undo(self, held: Held, target: Environment, message: str, *, touched: bool | None = None) -> None:
         """Make history of what was begun, if the lock is ours still: whoever has it now decides what becomes of it."""
@@ -227,12 +276,26 @@ class Promoter:
 
 
 class Doing(NamedTuple):
-    """One attempt at carrying out: when it was asked for, whom to tell, and the epochs of the attempts before."""
+    """One attempt at carrying out: when it was asked for, whom to tell, the epochs of the attempts before, and whether
+    it finishes what other tasks have built.
+    """
 
     attempt: Attempt
     started: datetime
     on_progress: OnProgress
     earlier: tuple[int, ...] = ()
+    finishes: bool = False
+
+
+Deed = Callable[["Planned", Doing, "Held"], Promotion]
+
+
+class _Begun(NamedTuple):
+    """What has begun: what the warehouse said, what is left there, and the journal."""
+
+    prepared: Prepared
+    mark: Mark
+    journal: Journal
 
 
 class Asking(NamedTuple):
@@ -259,32 +322,3 @@ def _project(planned: Planned) -> ProjectIdentity:
     """Return whose documents these are."""
     source, target = planned.situation.source_state, planned.situation.target_state
     return source.project if source is not None else target.project
-
-
-def without_doing(plan: Plan) -> PromotionOutcome:
-    """Return how a plan ends that is not carried out: PLANNED means that it could be."""
-    if not plan.allowed:
-        return PromotionOutcome.REFUSED
-    return PromotionOutcome.PLANNED if plan.changes else PromotionOutcome.NOTHING_TO_DO
-
-
-def moved(before: Plan, now: Plan) -> Plan | None:
-    """Return the refused plan where what the plan rested on has moved, or a gate has shut, since it was computed."""
-    if now.plan_id != before.plan_id:
-        return _overtaken(now)
-    return None if now.allowed else now
-
-
-def _obstructed(plan: Plan, prepared: Prepared) -> Plan:
-    """Return a plan that something in the warehouse is in the way of, refused."""
-    found = tuple(
-        blocked(GateName.PUBLISHING, one.code, f"{bare_name(one.model)}: {one.reason}" if one.model else one.reason)
-        for one in prepared.obstacles
-    )
-    return replace(plan, verdicts=(*plan.verdicts, *found))
-
-
-def _overtaken(plan: Plan) -> Plan:
-    """Return a plan that is another one by now than it was, refused."""
-    reason = "what the plan rests on moved while it waited for its turn; plan again"
-    return replace(plan, verdicts=(*plan.verdicts, blocked(GateName.SOURCE, "plan_moved", reason)))

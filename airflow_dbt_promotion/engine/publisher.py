@@ -22,7 +22,7 @@ from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.failpoints import Failpoint, reached
 
 
-class _Hearing:
+class Hearing:
     """Passes progress on, as long as the lock is ours; `in_place` says that readers see each model as it is built."""
 
     def __init__(self, held: Held, on_progress: OnProgress, *, in_place: bool) -> None:
@@ -49,7 +49,7 @@ class Publisher:
         """Ask the warehouse what has to be known before anything is done there; raises what `beside.prepare` raises."""
         if not planned.plan.strategy.swaps or _is_empty(planned):
             return Prepared()
-        return prepare(self._workshop, planned, _code(planned), mark, now)
+        return prepare(self._workshop, planned, code_of(planned), mark, now)
 
     def publish(self, planned: Planned, prepared: Prepared, mark: Mark, held: Held, on_progress: OnProgress) -> Built:
         """Do what the strategy does in the target; stop at the first invocation that did not succeed.
@@ -60,9 +60,9 @@ class Publisher:
         if planned.plan.strategy is Strategy.RECORD or _is_empty(planned):
             return Built()
         if planned.plan.strategy is Strategy.BUILD:
-            built = self._build(planned, mark, _Hearing(held, on_progress, in_place=True))
+            built = self._build(planned, mark, Hearing(held, on_progress, in_place=True))
         else:
-            built = self._swap(planned, prepared, mark, _Hearing(held, on_progress, in_place=False))
+            built = self._swap(planned, prepared, mark, Hearing(held, on_progress, in_place=False))
         held.check()
         reached(Failpoint.PUBLISHED)
         others, source = planned.situation.others, planned.situation.source_state
@@ -76,18 +76,18 @@ class Publisher:
         if planned.plan.strategy.builds and project is not None and project.id is not None:
             self._workshop.keep(project.id)
 
-    def _swap(self, planned: Planned, prepared: Prepared, mark: Mark, hearing: _Hearing) -> Built:
+    def _swap(self, planned: Planned, prepared: Prepared, mark: Mark, hearing: Hearing) -> Built:
         """Build beside and swap, without what the marks of an earlier attempt say was swapped."""
         published = prepared.published
         earlier = (_earlier(published, planned.situation.target.target),) if published else ()
-        swap = Swap(self._workshop, planned, _code(planned), prepared)
+        swap = Swap(self._workshop, planned, code_of(planned), prepared)
         return swap.carry_out(mark, hearing.held, hearing, earlier)
 
-    def _build(self, planned: Planned, mark: Mark, hearing: _Hearing) -> Built:
+    def _build(self, planned: Planned, mark: Mark, hearing: Hearing) -> Built:
         """Run each invocation of the plan, without what the marks of an earlier attempt say was published, and without
         snapshots on the way back: their code goes, and their rows stay as they are.
         """
-        target, release = planned.situation.target, _code(planned)
+        target, release = planned.situation.target, code_of(planned)
         left = mark if target.marks else None
         published = {} if left is None else self._workshop.published(target, left, planned.composition)
         standing = _standing(planned)
@@ -118,7 +118,7 @@ def _is_empty(planned: Planned) -> bool:
     return all(change.after is None for change in planned.plan.changes)
 
 
-def _code(planned: Planned) -> Release:
+def code_of(planned: Planned) -> Release:
     """Return what a plan is built from."""
     release = planned.composition.release if planned.composition else planned.situation.project
     if release is None:

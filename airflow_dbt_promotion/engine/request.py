@@ -36,7 +36,8 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
 
     `agreed` is the plan that has to come out, with the models of which it is made: any other is refused. `models` and
     `select` are then left out. `to_approve` asks for the plan that is put before people: all that may go but for their
-    approval; it is for planning alone. `at_least` means `soak` on top of policy, never in place of it.
+    approval; it is for planning alone. `at_least` means `soak` on top of policy, never in place of it. `finishes`: what
+    was opened as this `run` is finished, and nothing is begun.
     """
 
     target: str
@@ -67,6 +68,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     agreed: AgreedPlan | None = None
     to_approve: bool = False
     at_least: bool = False
+    finishes: bool = False
 
     @property
     def holder(self) -> Holder:

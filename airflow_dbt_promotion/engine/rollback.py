@@ -17,9 +17,10 @@ from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory
+from airflow_dbt_promotion.engine.outcomes import refused_now, without_doing
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.planner import Planner
-from airflow_dbt_promotion.engine.promoter import Asking, Doing, Promoter, moved, without_doing
+from airflow_dbt_promotion.engine.promoter import Asking, Doing, Promoter
 from airflow_dbt_promotion.engine.request import Promotion, PromotionRequest, Rollback, RollbackRequest
 from airflow_dbt_promotion.engine.retelling import told_again
 
@@ -59,7 +60,7 @@ class Rollbacks:
             if (ended := self._ended(request, self._memory.read(target.name))) is not None:
                 return ended
             planned, now = self._returning.plan(replace(request, to=back.goal.id), dry=False)
-            if (refused := moved(back.plan, now.plan)) is not None:
+            if (refused := refused_now(now.plan, back.plan.plan_id)) is not None:
                 return _told(self._promoter.answer(refused, PromotionOutcome.REFUSED, started), now)
             done = self._promoter.carry_out(planned, _doing(request, held, started, on_progress), held)
         if done.outcome is not PromotionOutcome.PROMOTED or not request.rebuild:

@@ -10,7 +10,7 @@ from airflow_dbt_promotion.hooks import assets, display
 from airflow_dbt_promotion.hooks.backfills import refuse_backfill
 from airflow_dbt_promotion.hooks.endings import OnRefused, airflow_errors
 from airflow_dbt_promotion.links.promotion import ApprovalLink, PromotionLink, RunLink
-from airflow_dbt_promotion.operators.requesting import RequestingPromotion
+from airflow_dbt_promotion.operators.carrying import CarryingOut
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from airflow_dbt_promotion.engine.request import Verify
 
 
-class PromoteOperator(RequestingPromotion):
+class PromoteOperator(CarryingOut):
     """Promotes models into an environment from the one before it on the path.
 
-    What is asked for is said as `RequestingPromotion` tells; or `plan` is the XCom of a `PromotionPlanOperator`: then
-    just that plan goes, with what it was asked with, and any other that comes out now is refused; `models` and
-    `select` are left out. `run_tests` runs in the source what evidence lacks. `dry_run` plans alone;
-    `update_state=False` validates alone. `verify` runs the tests again in place once it is published, or is a function
-    that is given the promotion; `rollback_on_failure` takes it back where that fails (None: policy says).
+    What is asked for is said as `CarryingOut` tells. `dry_run` plans alone; `update_state=False` validates alone.
+    `verify` runs the tests again in place once it is published, or is a function that is given the promotion;
+    `rollback_on_failure` takes it back where that fails (None: policy says). `opened_by` is the id of the task that
+    opened the promotion, a `PromotionOpenOperator`: that one is finished, and nothing is begun.
 
     A refused promotion fails the task without a retry, or skips it (`on_refused="skip"`); a failed one fails it without
     a retry; where the machine broke, Airflow retries. Nothing to do is a success. Clearing the task tells what came of
@@ -35,29 +34,24 @@ class PromoteOperator(RequestingPromotion):
     """
 
     template_fields: Sequence[str] = (
-        *RequestingPromotion.template_fields,
-        "plan",
-        "run_tests",
+        *CarryingOut.template_fields,
         "verify",
         "rollback_on_failure",
         "plan_only",
         "update_state",
-        "lock_timeout",
     )
     operator_extra_links = (PromotionLink(), ApprovalLink(), RunLink())
     ui_color = "#d5f0dc"
 
-    def __init__(  # noqa: PLR0913 - a task's arguments are its interface
+    def __init__(
         self,
         *,
         target_environment: str,
-        plan: Mapping[str, object] | str | None = None,
         update_state: bool | str = True,
         dry_run: bool | str = False,
-        run_tests: bool | str = False,
         verify: bool | str | Verify | None = None,
         rollback_on_failure: bool | str | None = None,
-        lock_timeout: float | str = 60.0,
+        opened_by: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         kwargs["outlets"] = assets.outlets(target_environment, kwargs.get("outlets"))
@@ -66,13 +60,12 @@ class PromoteOperator(RequestingPromotion):
             kwargs, words, display.some(kwargs.get("models"), kwargs.get("select")), target_environment
         )
         super().__init__(target_environment=target_environment, **kwargs)
-        self.plan, self.has_plan = plan, plan is not None
-        if self.has_plan and not (self.models is None and self.select is None):
-            raise ConfigError("models, select", "the plan says which models go; leave these out, or the plan")
-        self.update_state, self.run_tests = update_state, run_tests
+        self.opened_by = opened_by
+        if opened_by is not None and (dry_run is True or update_state is False):
+            raise ConfigError("opened_by", "what was opened is carried out; leave out dry_run and update_state")
         # BaseOperator has a method `dry_run` of its own.
-        self.plan_only = dry_run
-        self.verify, self.rollback_on_failure, self.lock_timeout = verify, rollback_on_failure, lock_timeout
+        self.update_state, self.plan_only = update_state, dry_run
+        self.verify, self.rollback_on_failure = verify, rollback_on_failure
 
     def execute(self, context: Context) -> dict[str, object]:
         """Promote, and end the task as the promotion ended."""
@@ -94,21 +87,18 @@ class PromoteOperator(RequestingPromotion):
         from msgspec.structs import replace  # noqa: PLC0415 - as late
 
         from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
-        from airflow_dbt_promotion.render import planned  # noqa: PLC0415 - as late
 
         asked = replace(super()._request(context), update_state=rendered.flag("update_state", self.update_state))
-        return planned.request_for(asked, planned.read(self.plan)) if self.has_plan else asked
+        return asked if self.opened_by is None else replace(asked, dry_run=False, update_state=True, finishes=True)
 
     def _options(self, context: Context) -> Mapping[str, object]:
         """Return how it is carried out, too. Raises InputError."""
-        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.hooks import acting, rendered  # noqa: PLC0415 - as late
 
-        timeout = rendered.number("lock_timeout", self.lock_timeout)
         return {
             **super()._options(context),
+            "run_id": acting.run(context, self.opened_by),
             "dry_run": rendered.flag("dry_run", self.plan_only),
-            "run_tests": rendered.flag("run_tests", self.run_tests),
             "verify": self.verify if callable(self.verify) else rendered.choice("verify", self.verify),
             "rollback_on_failure": rendered.choice("rollback_on_failure", self.rollback_on_failure),
-            "lock_timeout": 60.0 if timeout is None else timeout,
         }

@@ -26,6 +26,8 @@ TOLD = {
     "window_for_routine": "Waits, without a worker, until a window of the environment is open.",
     "promote_routine": "Promotes what may go without anybody's approval; the rest is planned after it.",
     "promote": "Promotes just the plan that was handed on; it is verified, and taken back, as policy says.",
+    "open": "Locks the environment for this run, writes down what is going to be done, and divides it.",
+    "build_part": "Builds and tests models that depend on nothing else of the plan, beside what readers see.",
     "done": "Is reached unless something failed, so that what comes after goes on where there was nothing to promote.",
 }
 """What each step does, for whoever looks at its task."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _PROJECT = frozenset(ProjectOptions.__optional_keys__)
 _PROMOTED = frozenset({"run_tests", "verify", "rollback_on_failure", "lock_timeout"})
 _APPROVED = frozenset({"approvers", "on_rejected", "on_timeout", "notifiers"})
-_OURS = frozenset({"wait", "soak_timeout", "approval_timeout", "dry_run", "skip_downstream", "operator_args"})
+_OURS = frozenset(
+    {"parallel", "wait", "soak_timeout", "approval_timeout", "dry_run", "skip_downstream", "operator_args"}
+)
 _HOW = frozenset({"on_refused", "in_backfills"})
 _DAYTIME = timedelta(hours=20)
 """For how long a run waits that names no models: the next one of the day finds the way free."""
@@ -41,6 +43,9 @@ class DbtPromotionTaskGroup(TaskGroup):
 
     The arguments of `PromoteOperator` are taken, but for `plan` and `update_state`, and `approvers`, `on_rejected`,
     `on_timeout`, `notifiers` of `PromotionApprovalOperator`; they can be templated as they can there.
+    `parallel` builds what does not depend on one another in up to so many mapped tasks, and publishes it together; see
+    `PromotionOpenOperator` for what can be divided.
+
     `approval_timeout` is for how long people are waited for: without models 20 hours, after which what they were asked
     about is skipped and the next run asks again; else without end.
 
@@ -58,6 +63,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         models: str | Sequence[str] | None = None,
         select: str | None = None,
         wait: bool = False,
+        parallel: int | None = None,
         soak_timeout: timedelta | None = None,
         approval_timeout: timedelta | None = None,
         dry_run: bool | str = False,
@@ -75,7 +81,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         self._asked: dict[str, Any] = {"models": models, "select": select, **asked}
         self._how, self._dry_run = how, dry_run
         self._now = {"in_backfills": how.get("in_backfills", False)}
-        self._named, self._wait = is_named(models, select), wait
+        self._named, self._wait, self._parallel = is_named(models, select), wait, parallel
         self._soak_timeout, self._approval_timeout = soak_timeout, approval_timeout
         project = cast("ProjectOptions", {name: value for name, value in {**held, **given}.items() if name in _PROJECT})
         with self:
@@ -100,7 +106,10 @@ class DbtPromotionTaskGroup(TaskGroup):
             tasks.append(plan)
         tasks += [self._approval(plan)] if steps.approval else []
         tasks += [self._window("window")] if steps.window else []
-        tasks.append(self._promote("promote", f"Promote{into}", plan=plan.output))
+        if self._parallel is None:
+            tasks.append(self._promote("promote", f"Promote{into}", plan=plan.output))
+        else:
+            tasks += self._promote_in_parts(plan, self._parallel)
         tasks += [] if ends else [self._done()]
         for before, after in pairwise(tasks):
             before >> after
@@ -150,6 +159,28 @@ class DbtPromotionTaskGroup(TaskGroup):
         asked = {} if "plan" in more else self._asked
         told = {**self._where, **asked, **self._how, **self._promoted, **more, **self._every}
         return PromoteOperator(task_id=task_id, task_display_name=name, **{"doc_md": TOLD[task_id], **told})
+
+    def _promote_in_parts(self, plan: PromotionPlanOperator, most: int) -> list[BaseOperator]:
+        """Add the tasks that open the promotion, build its parts, and finish it; return the first and the last."""
+        from airflow_dbt_promotion.operators.parts import (  # noqa: PLC0415 - only where one is made
+            PromotionOpenOperator,
+            PromotionPartOperator,
+        )
+
+        how = {name: value for name, value in self._promoted.items() if name in {"run_tests", "lock_timeout"}}
+        told = {**self._where, **self._how, **how, "parts": most, "plan": plan.output, **self._every}
+        opening = PromotionOpenOperator(
+            task_id="open", task_display_name=f"Open the promotion{self._into}", **{"doc_md": TOLD["open"], **told}
+        )
+        every = {"doc_md": TOLD["build_part"], **self._where, **self._every}
+        part = PromotionPartOperator.partial(task_id="build_part", task_display_name="Build a part", **every)
+        built = part.expand(part=opening.output)
+        # It has to tell how it ended, and give the lock back, whatever became of the parts.
+        ended = {"trigger_rule": "all_done_min_one_success", "opened_by": opening.task_id}
+        promote = self._promote("promote", f"Promote{self._into}", plan=plan.output, **ended)
+        opening >> promote
+        built >> promote
+        return [opening, promote]
 
     @property
     def _into(self) -> str:

@@ -27,8 +27,10 @@ from airflow_dbt_promotion.core.identity import (
     TestId,
     Version,
 )
+from airflow_dbt_promotion.core.parts import PartEnd, PartResult
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover, LeftoverRole
+from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import (
     Bypass,
     Checkpoint,
@@ -40,6 +42,7 @@ from airflow_dbt_promotion.core.state import (
     Journal,
     Lock,
     Outcome,
+    Part,
     Process,
     PromotedModel,
     PromotionOutcome,
@@ -238,6 +241,44 @@ places = st.builds(
 
 kept_relations = st.builds(KeptRelation, place=places, rows_at=instants)
 
+processes = st.builds(
+    Process, host=texts, boot=texts, pid=st.integers(0, 2**22), started=st.floats(0, 2e9, allow_nan=False)
+)
+
+locks = st.builds(
+    Lock,
+    owner=texts,
+    run=st.none() | texts,
+    epoch=st.integers(0, 99),
+    acquired_at=instants,
+    heartbeat_at=instants,
+    expires_at=instants,
+    process=st.none() | processes,
+    link=st.none() | texts,
+    patience=st.none() | lengths,
+)
+
+part_results = st.builds(
+    PartResult,
+    id=texts,
+    status=st.sampled_from(ResultStatus),
+    started_at=st.none() | instants,
+    completed_at=st.none() | instants,
+    message=texts,
+)
+
+part_ends = st.builds(
+    PartEnd,
+    well=st.booleans(),
+    started_at=instants,
+    finished_at=instants,
+    invocation_id=texts,
+    results=tuples(part_results, most=2),
+    words=tuples(texts, most=2),
+)
+
+parts = st.builds(Part, models=tuples(model_ids(), most=2), lock=st.none() | locks, end=st.none() | part_ends)
+
 journals = st.builds(
     Journal,
     plan_id=plan_ids,
@@ -258,6 +299,8 @@ journals = st.builds(
     aside=maps(places, most=2),
     rollback_to=st.none() | texts,
     approved_by=tuples(texts),
+    opened=st.booleans(),
+    parts=st.dictionaries(texts, parts, max_size=2),
 )
 
 blocks = st.builds(Block, version=versions, at=instants, actor=texts, reason=texts, plan_id=st.none() | plan_ids)
@@ -322,22 +365,6 @@ def checkpoints(draw: st.DrawFn) -> Checkpoint:
         whole=draw(st.booleans()),
     )
 
-
-processes = st.builds(
-    Process, host=texts, boot=texts, pid=st.integers(0, 2**22), started=st.floats(0, 2e9, allow_nan=False)
-)
-
-locks = st.builds(
-    Lock,
-    owner=texts,
-    run=st.none() | texts,
-    epoch=st.integers(0, 99),
-    acquired_at=instants,
-    heartbeat_at=instants,
-    expires_at=instants,
-    process=st.none() | processes,
-    link=st.none() | texts,
-)
 
 leftovers = st.builds(
     Leftover,

@@ -409,9 +409,20 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
         decode(twice.encode())
 
 
+def _as_schema_5(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as it was before promotions were opened."""
+    old: dict[str, Any] = {**document, "schema_version": 5}
+    if old["journal"] is not None:
+        old["journal"] = {key: told for key, told in old["journal"].items() if key not in {"opened", "parts"}}
+    if old["lock"] is not None:
+        old["lock"] = {key: told for key, told in old["lock"].items() if key != "patience"}
+    return old
+
+
 def _as_schema_4(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as it was before people were asked."""
-    old: dict[str, Any] = {key: value for key, value in document.items() if key not in {"approvals", "freeze"}}
+    fifth = _as_schema_5(document)
+    old: dict[str, Any] = {key: value for key, value in fifth.items() if key not in {"approvals", "freeze"}}
     old["schema_version"] = 4
     old["history"] = [{key: told for key, told in one.items() if key != "approved_by"} for one in old["history"]]
     if old["journal"] is not None:
@@ -495,9 +506,10 @@ def test_a_document_of_the_third_schema_is_read_and_has_nothing_to_go_back_to(wr
     )
     told = tuple(replace(record, rollback_to=None, approved_by=()) for record in written.history)
     journal = written.journal and replace(
-        written.journal, beside={}, kept={}, aside={}, rollback_to=None, approved_by=()
+        written.journal, beside={}, kept={}, aside={}, rollback_to=None, approved_by=(), opened=False, parts={}
     )
-    plain = replace(written, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
+    lock = written.lock and replace(written.lock, patience=None)
+    plain = replace(written, lock=lock, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
     assert found == replace(plain, interventions=(), leftovers=(), approvals=(), freeze=None)
 
 
@@ -509,9 +521,20 @@ def test_a_document_of_the_fourth_schema_is_read_and_nothing_is_frozen(written: 
     )
     interventions = tuple(replace(one, until=None) for one in written.interventions)
     history = tuple(replace(one, approved_by=()) for one in written.history)
-    journal = written.journal and replace(written.journal, approved_by=())
-    expected = replace(written, freeze=None, interventions=interventions, history=history, journal=journal)
+    journal = written.journal and replace(written.journal, approved_by=(), opened=False, parts={})
+    lock = written.lock and replace(written.lock, patience=None)
+    expected = replace(written, lock=lock, freeze=None, interventions=interventions, history=history, journal=journal)
     assert found == replace(expected, approvals=())
+
+
+@given(our.states)
+@settings(max_examples=50)
+def test_a_document_of_the_fifth_schema_is_read_and_nothing_is_divided(written: EnvironmentState) -> None:
+    found = codec.decode(
+        json.dumps(_as_schema_5(json.loads(codec.encode(written)))).encode(), WHERE, written.environment
+    )
+    journal = written.journal and replace(written.journal, opened=False, parts={})
+    assert found == replace(written, journal=journal, lock=written.lock and replace(written.lock, patience=None))
 
 
 def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:

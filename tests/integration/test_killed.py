@@ -49,8 +49,11 @@ PROJECT = {
 BESIDE = {**FILES, "models/heavy.sql": "{{ config(materialized='view') }}\nselect * from {{ ref('stg_sacks') }}"}
 """A mill that is built beside, and swapped."""
 
+ELSEWHERE = {Failpoint.SOURCES_WRITTEN, Failpoint.PART_BUILT, Failpoint.TESTED}
+"""Where a promotion that is built in place does not come by."""
+
 PLACES = [
-    *((point, 1) for point in Failpoint if point not in {Failpoint.SOURCES_WRITTEN, Failpoint.TESTED}),
+    *((point, 1) for point in Failpoint if point not in ELSEWHERE),
     *((point, nth) for point in (Failpoint.DOCUMENT_WRITTEN, Failpoint.DOCUMENT_REPLACED) for nth in (2, 3)),
 ]
 """Where a promotion dies, and when it comes by for which time: documents are written with the lock, the journal and the

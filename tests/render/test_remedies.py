@@ -18,8 +18,8 @@ import airflow_dbt_promotion.core.weighing
 import airflow_dbt_promotion.core.window_gate
 import airflow_dbt_promotion.dbt.publish.checks
 import airflow_dbt_promotion.dbt.publish.swapping
+import airflow_dbt_promotion.engine.outcomes
 import airflow_dbt_promotion.engine.planner
-import airflow_dbt_promotion.engine.promoter
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, waiting
 from airflow_dbt_promotion.render.remedies import REMEDIES, Ends, moment, remedy, when
 from tests.scenarios import NOON
@@ -38,7 +38,7 @@ MODULES = (
     airflow_dbt_promotion.dbt.publish.checks,
     airflow_dbt_promotion.dbt.publish.swapping,
     airflow_dbt_promotion.engine.planner,
-    airflow_dbt_promotion.engine.promoter,
+    airflow_dbt_promotion.engine.outcomes,
 )
 
 

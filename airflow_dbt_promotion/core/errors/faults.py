@@ -206,6 +206,50 @@ class NothingToResumeError(InputError):
         super().__init__(f"no promotion into {environment} broke off: there is nothing to resume")
 
 
+class NotOpenError(InputError):
+    """A promotion that was opened to be built in parts, and is not open any more, or never was."""
+
+    code = "not_open"
+
+    def __init__(self, environment: str, how: str = "") -> None:
+        """Take the environment, and how it ended, where that is known."""
+        self.environment, self.how = environment, how
+        told = f"the promotion into {environment} has ended: {how}" if how else f"no such promotion into {environment}"
+        super().__init__(
+            f"{told}; nothing is open to be built or finished. To promote again, begin again: clear the task that "
+            f"opens it, with all that follow; `dbt-promote history` tells what came of it"
+        )
+
+
+class PlanMovedError(InputError):
+    """An open promotion that cannot go on: its plan is another one by now, or a gate has shut."""
+
+    code = "plan_moved"
+
+    def __init__(self, environment: str, reason: str) -> None:
+        """Take the environment, and what has moved."""
+        self.environment, self.reason = environment, reason
+        super().__init__(
+            f"the open promotion into {environment} cannot go on: {reason}. The task that finishes it will refuse it; "
+            f"begin again with a new plan then"
+        )
+
+
+class PartsMissingError(InputError):
+    """A promotion that was to be finished before all of its parts were built."""
+
+    code = "parts_missing"
+
+    def __init__(self, environment: str, missing: Iterable[str]) -> None:
+        """Take the environment, and the parts that are missing, by name."""
+        self.environment, self.missing = environment, tuple(missing)
+        several = f"part {self.missing[0]} was" if len(self.missing) == 1 else f"parts {listed(self.missing)} were"
+        super().__init__(
+            f"{several} not built; readers of {environment} see what they saw before. See why in the tasks that build "
+            f"them, then begin again: clear the task that opens the promotion, with all that follow"
+        )
+
+
 class ClockError(MachineError):
     """An instant on record that lies in the future."""
 

@@ -29,6 +29,7 @@ class ByName(Quoting):
     atomic = False
     rewrites_views = True
     clones = True
+    shared = True
 
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
         """Return a step for each model, parents first."""

@@ -55,7 +55,7 @@ class Dialect(Protocol):
 
     `ran` says whether what is written here was ever run on such a warehouse by the tests of this package. `atomic`:
     one swap is one transaction, whatever it publishes. `rewrites_views`: a view is made again from its text at the
-    swap. `clones`: a clone is a table of its own there, and no view.
+    swap. `clones`: a clone is a table of its own there, and no view. `shared`: several processes can write at once.
     `longest` is the most bytes of a name. `whole`: a step is sent as one string, with its own begin and commit, since
     dbt's adapter may begin nothing, or connect anew between two strings.
     """
@@ -65,6 +65,7 @@ class Dialect(Protocol):
     atomic: bool
     rewrites_views: bool
     clones: bool
+    shared: bool
     longest: int
     quote: str
     whole: bool

@@ -36,3 +36,9 @@ def default_strategy(adapter: str | None) -> Strategy:
     """Return what is done where nobody chose: a swap where swaps were run, else a build in place."""
     dialect = DIALECTS.get(adapter or "")
     return Strategy.BLUE_GREEN if dialect is not None and dialect.ran else Strategy.BUILD
+
+
+def shares(adapter: str | None) -> bool:
+    """Say whether several processes can write to a warehouse of an adapter at once; not for an unknown one."""
+    dialect = DIALECTS.get(adapter or "")
+    return dialect is not None and dialect.shared

@@ -68,6 +68,7 @@ class DuckDb(Quoting):
     atomic = True
     rewrites_views = True
     clones = False
+    shared = False
     longest = 255
 
     def spot(self, place: Place) -> Spot:

@@ -40,6 +40,7 @@ class Postgres(Quoting):
     atomic = True
     rewrites_views = False
     clones = False
+    shared = True
     longest = 63
 
     def spot(self, place: Place) -> Spot:

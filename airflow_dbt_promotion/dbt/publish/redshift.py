@@ -32,6 +32,7 @@ class Redshift(Quoting):
     atomic = True
     rewrites_views = False
     clones = False
+    shared = True
     longest = 127
     whole = True
 
