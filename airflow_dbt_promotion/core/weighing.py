@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import of_checkout, of_kept
 from airflow_dbt_promotion.core.coherence import Direction, Needs, largest
 from airflow_dbt_promotion.core.demand import explained, rows_of, unlabelled
@@ -22,7 +23,7 @@ from airflow_dbt_promotion.core.eligibility import (
     passed,
     waiting,
 )
-from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
@@ -105,11 +106,19 @@ class Weighing:
             tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
-            choices=self._choices,
+            choices=self._used(changes),
             rows={change.model: self._rows(change) for change in changes if has_rows(change)},
             rests_on={model: self._source.current[model].version for model in closure if model in self._source.current},
             computed_at=situation.now,
         )
+
+    def _used(self, changes: list[Change]) -> Choices:
+        """Return the choices without a soak that is short of nothing that goes: what stays behind is no bypass."""
+        soak, bypasses = self._question.soak, self._choices.bypasses
+        coming = (change for change in changes if change.after is not None)
+        if soak is None or any(soak < self._situation.policy(one.model, one.after).soak for one in coming):
+            return self._choices
+        return replace(self._choices, bypasses=bypasses - {BypassKind.SHORT_SOAK})
 
     def score(self, found: Plan) -> int:
         """Return how much of what was asked for a plan lets go."""

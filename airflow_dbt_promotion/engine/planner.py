@@ -137,7 +137,7 @@ class Planner:
         others = replace(choices, strategy=default)
         return replace(
             planned,
-            plan=replace(plan, strategy=default, choices=others),
+            plan=replace(plan, strategy=default, choices=replace(plan.choices, strategy=default)),
             question=replace(planned.question, choices=others),
         )
 

@@ -138,6 +138,21 @@ def test_what_a_rule_asks_people_about_goes_by_their_word_and_the_rest_without()
     assert gone(found.engine.promote(agreed)) == {"b"}
 
 
+def test_a_soak_that_is_short_for_what_stays_behind_alone_is_no_bypass_and_people_are_not_asked_about_one() -> None:
+    found = shop(CRITICAL, days=2, approval=ApprovalPolicy())
+    found.run("staging", failing=["test.shop.n_b"])
+    request = PromotionRequest(target="production", actor="ann", soak=DAY, reason="b is in a hurry", to_approve=True)
+    shown = found.engine.plan(request)
+    approval = found.engine.approvals.ask(request, shown, Person(name="ann", identity=Identity.AIRFLOW))
+    vote = Vote(decision=Decision.APPROVE, at=found.clock(), actor="bob", identity=Identity.AIRFLOW)
+    found.engine.approvals.vote("production", approval.plan_id, vote)
+
+    assert ({change.name for change in shown.changes}, shown.choices.bypasses) == ({"a", "c"}, set())
+    assert found.engine.approvals.verdict("production", approval.plan_id).passed
+    assert gone(promote(found, soak=DAY, reason="b is in a hurry")) == {"a", "c"}
+    assert found.state().bypasses == ()
+
+
 def test_more_is_asked_for_where_it_is_more() -> None:
     found = shop(ROUTINE, days=1)
 
