@@ -13,21 +13,14 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.change import Change
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict
-from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
 from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.remedies import moment
-from airflow_dbt_promotion.render.telling import BYPASSES, answers, count, listed, owner_of, shut, versions
+from airflow_dbt_promotion.render.telling import BYPASSES, agreed_to, answers, count, listed, owner_of, shut, versions
 
 _MOST_ROWS = 50
-
-_ROWS = {
-    IncrementalChange.BLOCK: "block it",
-    IncrementalChange.FORWARD_ONLY: "stay as they are, and new ones come by the new code",
-    IncrementalChange.FULL_REFRESH: "are built anew",
-}
 
 
 class Around(Struct, frozen=True, kw_only=True):
@@ -55,26 +48,9 @@ def terms(plan: Plan, soak: timedelta | None) -> str:
 
     They end with a line across the page, so that terms are never the beginning of others.
     """
-    choices = plan.choices
-    said = [_bypass(kind, soak) for kind in sorted(choices.bypasses, key=lambda kind: kind.value)]
-    said += [f"Reason: {choices.reason}"] if choices.bypasses else []
-    if choices.on_incremental_change is not IncrementalChange.BLOCK:
-        said.append(f"Incremental models whose code changed: {choices.on_incremental_change.value}.")
-    said += [f"{bare_name(model)}: its rows {_ROWS[rows]}." for model, rows in sorted(plan.rows.items())]
-    if choices.allow_removals:
-        said.append("Removals are allowed.")
-    if choices.allow_stale_downstream:
-        said.append("Models downstream may be left on older parents.")
-    if choices.force:
-        said.append("What is there already is built anew.")
+    said = agreed_to(plan.choices, soak, plan.rows)
     lines = [f"Plan {markdown.code(plan.plan_id, cell=False)}: {markdown.escaped(_way(plan))}."]
     return "\n".join([*lines, *(["", *(f"- {markdown.escaped(one)}" for one in said)] if said else []), "", "---"])
-
-
-def _bypass(kind: BypassKind, soak: timedelta | None) -> str:
-    """Return a bypass, with the soak that is left of policy's."""
-    left = f" ({readable(soak)})" if kind is BypassKind.SHORT_SOAK and soak is not None else ""
-    return f"Bypass: {BYPASSES[kind]}{left}."
 
 
 def body(plan: Plan, around: Around) -> str:
