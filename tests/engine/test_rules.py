@@ -228,6 +228,23 @@ def test_an_older_candidate_is_held_to_its_own_labels_though_a_newer_one_lost_th
     assert gone(promote(found)) == {"b"}, "the newer one has soaked, and no rule means it"
 
 
+def test_an_older_candidate_goes_by_the_word_that_its_own_labels_ask_for() -> None:
+    found = shop(replace(CRITICAL, soak=None, approvals=(ApprovalPolicy(),)), days=2)
+    older = found.state(found.engine.path.get("staging").name).current[B].version
+    found.edit(with_text(project(critical="none"), "b", "select 'newer'"))
+    found.run("staging")
+    request = PromotionRequest(target="production", actor="ann", to_approve=True)
+    approval = found.engine.approvals.ask(
+        request, found.engine.plan(request), Person(name="ann", identity=Identity.AIRFLOW)
+    )
+    vote = Vote(decision=Decision.APPROVE, at=found.clock(), actor="bob", identity=Identity.AIRFLOW)
+    found.engine.approvals.vote("production", approval.plan_id, vote)
+    done = found.engine.promote(agreed_request(replace(request, to_approve=False), approval))
+
+    assert (gone(done), done.plan.approved_by) == ({"a", "b", "c"}, ("bob",))
+    assert found.versions()[B] == older
+
+
 def test_without_rules_nothing_more_is_read() -> None:
     found = KeptShop(project(), path())
     found.run("staging")
