@@ -41,7 +41,7 @@ def ask(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
         terminal.say(f"what moved since people had a word on plan {before[0].plan_id[:8]}: {'; '.join(before[1])}")
     requester = Person(name=request.actor, identity=Identity.CLAIMED)
     approval = engine.approvals.ask(request, plan, requester, request.link)
-    return _tell(plan.target, approval, engine.approvals.standing(plan, request.actor), terminal)
+    return _tell(plan.target, approval, engine.approvals.standing(plan, request), terminal)
 
 
 def approve(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:

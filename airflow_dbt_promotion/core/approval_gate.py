@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
-from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote, person_of
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote, weighty
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
-from airflow_dbt_promotion.core.identity import EnvironmentName, short
+from airflow_dbt_promotion.core.environment import IncrementalChange
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, person_of, short
 from airflow_dbt_promotion.core.instants import minute
 
 _GATE = GateName.APPROVAL
@@ -21,12 +22,15 @@ _GATE = GateName.APPROVAL
 class Asked(Struct, frozen=True, kw_only=True):
     """What the gate is asked: of an approval (None: nobody was asked), for this environment and these choices.
 
-    `plan_id` is the plan's, `promoter` who would promote it, `now` the time.
+    `soak` is what was asked for in place of policy's, `rows` what becomes of the rows of models. `plan_id` is the
+    plan's, `promoter` who would promote it, `now` the time.
     """
 
     target: EnvironmentName
     plan_id: str
     choices: Choices
+    soak: timedelta | None
+    rows: Mapping[ModelId, IncrementalChange]
     approval: Approval | None
     promoter: str | None
     now: datetime
@@ -44,7 +48,7 @@ def approved(asked: Asked, policies: Collection[ApprovalPolicy]) -> Approved:
     approval = asked.approval
     if approval is None:
         return Approved(verdict=blocked(_GATE, "approval_needed", _unasked(asked, policies)))
-    if not same(approval.choices, asked.choices):
+    if approval.weighty != weighty(asked.choices, asked.soak, asked.rows):
         reason = "people were asked about it with other choices (a bypass, say, or what becomes of rows); ask anew"
         return Approved(verdict=blocked(_GATE, "approved_otherwise", reason))
     said_no = [vote for vote in approval.words if vote.decision is Decision.REJECT]
@@ -54,26 +58,6 @@ def approved(asked: Asked, policies: Collection[ApprovalPolicy]) -> Approved:
     missing = next((answer for answer in answers if not answer.verdict.passed), None)
     by = tuple(sorted({name for answer in answers for name in answer.by}))
     return missing or Approved(verdict=passed(_GATE, "approved", f"approved by {', '.join(by)}"), by=by)
-
-
-def same(one: Choices, other: Choices) -> bool:
-    """Say whether two choices are the same to people who approve.
-
-    By which strategy it is built, and which company was allowed, is in the plan or does no harm; which gates are gone
-    around, and what becomes of rows and of what is left behind, was theirs to agree to.
-    """
-    return _weighty(one) == _weighty(other)
-
-
-def _weighty(choices: Choices) -> tuple[object, ...]:
-    """Return the choices that are agreed to."""
-    return (
-        choices.bypasses,
-        choices.on_incremental_change,
-        choices.allow_stale_downstream,
-        choices.allow_removals,
-        choices.force,
-    )
 
 
 def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Approved:
@@ -94,7 +78,7 @@ def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Approved:
 
 def _void(vote: Vote, asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Verdict | None:
     """Return why an approval does not count, None where it does."""
-    if policy.approvers and vote.actor not in policy.approvers:
+    if policy.approvers and person_of(vote.actor) not in map(person_of, policy.approvers):
         return blocked(_GATE, "not_an_approver", "policy names others as approvers")
     if vote.identity is Identity.CLAIMED and not policy.trust_claimed:
         return blocked(_GATE, "claimed_only", "the name is only claimed, and policy does not trust that")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.identity import person_of
 
 MOST_APPROVALS = 20
 
@@ -31,6 +32,7 @@ class ApprovalPolicy(Struct, frozen=True, kw_only=True):
             raise ConfigError("approval.min_approvals", f"must be a whole number from 1 to {MOST_APPROVALS}")
         if self.expires_after <= timedelta(0):
             raise ConfigError("approval.expires_after", "an approval has to count for some time")
-        if self.approvers and len(set(self.approvers)) < self.min_approvals:
-            asked = f"{self.min_approvals} people have to approve, and {len(set(self.approvers))} may"
+        people = set(map(person_of, self.approvers))
+        if people and len(people) < self.min_approvals:
+            asked = f"{self.min_approvals} people have to approve, and {len(people)} may"
             raise ConfigError("approval.approvers", asked)

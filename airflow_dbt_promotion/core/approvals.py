@@ -12,7 +12,8 @@ from enum import Enum
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.choices import Choices
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version, person_of
 from airflow_dbt_promotion.core.instants import Instant, Natural
 
 
@@ -56,15 +57,32 @@ class ApprovedChange(Struct, frozen=True, kw_only=True, gc=False):
     to_version: Version | None
 
 
-def person_of(name: str) -> str:
-    """Return a name as it is compared: `Ann ` and `ann` are one person."""
-    return name.strip().casefold()
-
-
 def _takes_back(later: Vote, vote: Vote) -> bool:
-    """Say whether a later word stands in place of an earlier one."""
-    return person_of(later.actor) == person_of(vote.actor) and (
-        later.identity is Identity.AIRFLOW or vote.identity is Identity.CLAIMED
+    """Say whether a word that was written down later stands in place of another: not where it was said before it."""
+    return (
+        later.at >= vote.at
+        and person_of(later.actor) == person_of(vote.actor)
+        and (later.identity is Identity.AIRFLOW or vote.identity is Identity.CLAIMED)
+    )
+
+
+def weighty(choices: Choices, soak: timedelta | None, rows: Mapping[ModelId, IncrementalChange]) -> tuple[object, ...]:
+    """Return what people who approve agree to besides the plan.
+
+    By which strategy it is built, and which company was allowed, is in the plan or does no harm; which gates are gone
+    around, how far and why, what becomes of rows and of what is left behind, and that nothing is built at all, is
+    theirs to agree to.
+    """
+    return (
+        choices.bypasses,
+        choices.reason if choices.bypasses else None,
+        soak if BypassKind.SHORT_SOAK in choices.bypasses else None,
+        rows,
+        choices.on_incremental_change,
+        choices.allow_stale_downstream,
+        choices.allow_removals,
+        choices.force,
+        choices.strategy is Strategy.RECORD,
     )
 
 
@@ -80,8 +98,8 @@ class Approval(Struct, frozen=True, kw_only=True):
     """A plan that was put before people, and what they said of it, oldest first; the newest word of each counts.
 
     `models` and `rests_on` are the plan's, so that what moved since can be told; `choices` are those that people were
-    shown, `soak` and `runs` what was asked for on top of policy. `requested_by` asked for it, and `identity` says how
-    that is known.
+    shown, `soak` and `runs` what was asked for on top of policy, `rows` what becomes of the rows of models, whoever
+    said that. `requested_by` asked for it, and `identity` says how that is known.
     """
 
     plan_id: PlanId
@@ -91,6 +109,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     choices: Choices
     soak: timedelta | None
     runs: Natural | None
+    rows: Mapping[ModelId, IncrementalChange] = {}
     requested_at: Instant
     requested_by: str
     identity: Identity
@@ -101,6 +120,11 @@ class Approval(Struct, frozen=True, kw_only=True):
     def agreed(self) -> AgreedPlan:
         """The plan that it is of."""
         return AgreedPlan(plan_id=self.plan_id, models=self.models, rests_on=self.rests_on)
+
+    @property
+    def weighty(self) -> tuple[object, ...]:
+        """The choices that are agreed to with it."""
+        return weighty(self.choices, self.soak, self.rows)
 
     @property
     def words(self) -> tuple[Vote, ...]:

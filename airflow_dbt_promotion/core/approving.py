@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.approvals import Approval, Vote
-from airflow_dbt_promotion.core.errors import NotAskedError
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Vote
+from airflow_dbt_promotion.core.errors import AskedOtherwiseError, NotAskedError
 from airflow_dbt_promotion.core.identity import PlanId
+from airflow_dbt_promotion.core.instants import Instant
 from airflow_dbt_promotion.core.state import EnvironmentState
 
 KEPT = 100
@@ -19,23 +20,30 @@ _SHORTEST = 6
 def asked(state: EnvironmentState, approval: Approval) -> EnvironmentState:
     """Return a document in which a plan is before people; one that is there with the same choices stays as it is.
 
-    What was said of it under other choices was said of something else, and is gone.
+    Who said yes under other choices said it of something else, and that is gone. A no stays: asking otherwise, and then
+    as before, would be a way around it.
     """
     before = found(state, approval.plan_id)
-    if before is not None and before.choices == approval.choices:
-        return state
+    if before is not None:
+        if before.weighty == approval.weighty:
+            return state
+        said_no = tuple(vote for vote in before.words if vote.decision is Decision.REJECT)
+        approval = replace(approval, votes=said_no)
     others = (one for one in state.approvals if one.plan_id != approval.plan_id)
     return replace(state, approvals=(approval, *others)[:KEPT])
 
 
-def voted(state: EnvironmentState, plan_id: PlanId, vote: Vote) -> EnvironmentState:
+def voted(state: EnvironmentState, plan_id: PlanId, vote: Vote, asked_at: Instant | None = None) -> EnvironmentState:
     """Return a document in which somebody said a word on a plan; the same word once more changes nothing.
 
-    Raises NotAskedError.
+    `asked_at` is since when what they were shown is before people, None where that is not known. Raises NotAskedError,
+    and AskedOtherwiseError where something else was asked since.
     """
     before = found(state, plan_id)
     if before is None:
         raise NotAskedError(state.environment, plan_id, [one.plan_id for one in state.approvals])
+    if asked_at is not None and before.requested_at != asked_at:
+        raise AskedOtherwiseError(state.environment, plan_id, before.requested_by)
     if vote in before.votes:
         return state
     after = replace(before, votes=(*before.votes, vote))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_gate import Approved, Asked, approved
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approving import found as approval_of
+from airflow_dbt_promotion.core.change import Change
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -23,13 +24,14 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     nobody.
     """
     plan = weighing.plan()
-    asked = _policies(situation, (change.model for change in plan.changes))
+    asked = _policies(situation, plan.changes)
     if not asked:
         return plan
     answer = standing(
         plan,
         _distinct(asked),
         situation.target_state,
+        soak=question.soak,
         promoter=question.promoter,
         now=question.agreed_at or situation.now,
     )
@@ -42,9 +44,11 @@ def consented(weighing: Weighing, situation: Situation, question: Question) -> P
     return weighing.plan()
 
 
-def _policies(situation: Situation, models: Iterable[ModelId]) -> Mapping[ModelId, tuple[ApprovalPolicy, ...]]:
-    """Return what policy asks people of some models, without those of which it asks nothing."""
-    return {model: asked for model in models if (asked := situation.policy(model).approvals)}
+def _policies(situation: Situation, changes: Iterable[Change]) -> Mapping[ModelId, tuple[ApprovalPolicy, ...]]:
+    """Return what policy asks people of some changes, by model, without those of which it asks nothing."""
+    return {
+        change.model: asked for change in changes if (asked := situation.policy(change.model, change.after).approvals)
+    }
 
 
 def _distinct(policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]) -> tuple[ApprovalPolicy, ...]:
@@ -53,13 +57,21 @@ def _distinct(policies: Mapping[ModelId, tuple[ApprovalPolicy, ...]]) -> tuple[A
 
 
 def standing(
-    plan: Plan, policies: Collection[ApprovalPolicy], target: EnvironmentState, *, promoter: str | None, now: datetime
+    plan: Plan,
+    policies: Collection[ApprovalPolicy],
+    target: EnvironmentState,
+    *,
+    soak: timedelta | None,
+    promoter: str | None,
+    now: datetime,
 ) -> Approved:
     """Return what people said of a plan, as the target's document has it; there is at least one policy."""
     asked = Asked(
         target=plan.target,
         plan_id=plan.plan_id,
         choices=plan.choices,
+        soak=soak,
+        rows=plan.rows,
         approval=approval_of(target, plan.plan_id),
         promoter=promoter,
         now=now,

@@ -84,6 +84,11 @@ def model_name(name: str) -> str:
     return name
 
 
+def person_of(name: str) -> str:
+    """Return a person's name as it is compared: `Ann ` and `ann` are one person."""
+    return name.strip().casefold()
+
+
 def bare_name(model: str) -> str:
     """Return the name in a unique id, version included: `orders`, `orders.v2`."""
     parts = model.split(".", 2)

@@ -104,11 +104,15 @@ def _approve(document: dict[str, Any]) -> None:
 
 
 def _divide(document: dict[str, Any]) -> None:
-    """Take schema 5 to 6: parts of promotions, and locks that are handed on. Nothing was divided."""
+    """Take schema 5 to 6: parts of promotions, and locks that are handed on, and what becomes of rows in what people
+    were shown. Nothing was divided, and of rows nothing was agreed to.
+    """
     if (journal := document.get("journal")) is not None:
         journal |= {"opened": False, "parts": {}}
     if (lock := document.get("lock")) is not None:
         lock["patience"] = None
+    for approval in document.get("approvals", []):
+        approval["rows"] = {}
 
 
 _STEPS = (_keep_releases, _lock, _go_back, _approve, _divide)

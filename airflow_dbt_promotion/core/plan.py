@@ -19,11 +19,11 @@ from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.demand import demanded
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict
 from airflow_dbt_promotion.core.environment import BypassKind, Environment, IncrementalChange, Strategy
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, TestId, Version, digest_of
+from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.importing import IMPORTED
 from airflow_dbt_promotion.core.policy import Policy, policy_for
 from airflow_dbt_promotion.core.release import Release
-from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.state import Entry, EnvironmentState
 from airflow_dbt_promotion.core.windows import Hours, Opening
 
 PLAN_FORMAT = 2
@@ -36,7 +36,8 @@ class Situation(Struct, frozen=True, kw_only=True):
     `source_state` is None where the source was never recorded. `project` is what the project is now, None where that is
     not known. `code` are the kept releases that are built from, None where the project at hand is (`project` then), or
     nothing is built. `hours` is what the target's windows say of `now`. `policies` are what the target's rules make of
-    its policy, by model.
+    its policy, by model; `older` what they make of it besides for a version that the source held before, by its model
+    and the release that it would come from.
     """
 
     source: Environment
@@ -49,9 +50,14 @@ class Situation(Struct, frozen=True, kw_only=True):
     code: Code | None = None
     hours: Hours = Hours()
     policies: Mapping[ModelId, Policy] = {}
+    older: Mapping[tuple[ModelId, ReleaseId], Policy] = {}
 
-    def policy(self, model: ModelId) -> Policy:
-        """Return what the target asks of a model; the strictest where its rules were not asked about it."""
+    def policy(self, model: ModelId, version: Entry | None = None) -> Policy:
+        """Return what the target asks of a model, or of a version of it; the strictest where its rules were not asked
+        about it.
+        """
+        if version is not None and version.release is not None and (model, version.release) in self.older:
+            return self.older[model, version.release]
         return self.policies.get(model) or policy_for(self.target, None)
 
 
@@ -216,9 +222,9 @@ class Question(Struct, frozen=True, kw_only=True):
     soak: timedelta | None = None
     runs: int | None = None
 
-    def asked_of(self, model: ModelId, situation: Situation) -> Requirement:
-        """Return what is asked of a version of a model."""
+    def asked_of(self, model: ModelId, situation: Situation, version: Entry | None = None) -> Requirement:
+        """Return what is asked of a version of a model (None: of the one that the source holds)."""
         if not situation.target.rules:
             return self.requirement
         short = BypassKind.SHORT_SOAK in self.choices.bypasses
-        return demanded(situation.policy(model), self.requirement, self.soak, self.runs, short=short)
+        return demanded(situation.policy(model, version), self.requirement, self.soak, self.runs, short=short)

@@ -56,7 +56,8 @@ def _candidates(situation: Situation, question: Question, source: EnvironmentSta
             return False
         if blocked_version(model, entry.version, source, situation.target_state):
             return False
-        verdicts = judge(model, source, question.asked_of(model, situation), situation.now, situation.others, entry)
+        asked = question.asked_of(model, situation, entry)
+        verdicts = judge(model, source, asked, situation.now, situation.others, entry)
         return all(verdict.passed for verdict in verdicts)
 
     return Candidates(source, situation.target_state, ready)

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.environment import Environment, IncrementalChange, Leniency, Rule, SoakScope
@@ -81,6 +82,47 @@ def policy_for(environment: Environment, labels: Labels | None) -> Policy:
         known=known,
     )
 
+
+def stricter(one: Policy, other: Policy) -> Policy:
+    """Return what two policies of one model ask together: of each value the strictest, and every approval."""
+    both = replace(
+        one,
+        soak=max(one.soak, other.soak),
+        runs=max(one.runs, other.runs),
+        scope=max(one.scope, other.scope, key=_SCOPES.index),
+        zero_tests=max(one.zero_tests, other.zero_tests, key=_LENIENCY.index),
+        warnings=max(one.warnings, other.warnings, key=_LENIENCY.index),
+        on_incremental_change=max(one.on_incremental_change, other.on_incremental_change, key=_ROWS.index),
+        approvals=tuple(dict.fromkeys((*one.approvals, *other.approvals))),
+        rules=tuple(dict.fromkeys((*one.rules, *other.rules))),
+        known=one.known and other.known,
+    )
+    given = {
+        key: tuple(
+            dict.fromkeys(
+                name for policy in (one, other) if _gives(policy, both, field) for name in policy.given_by.get(key, ())
+            )
+        )
+        for key, field in _FIELDS.items()
+    }
+    return replace(both, given_by={key: names for key, names in given.items() if names})
+
+
+def _gives(policy: Policy, both: Policy, field: str) -> bool:
+    """Say whether a value of two policies together comes from one of them."""
+    value = getattr(policy, field)
+    return bool(value) or not both.approvals if field == "approvals" else bool(value == getattr(both, field))
+
+
+_FIELDS: Mapping[Asked, str] = {
+    Asked.SOAK: "soak",
+    Asked.RUNS: "runs",
+    Asked.SCOPE: "scope",
+    Asked.ZERO_TESTS: "zero_tests",
+    Asked.WARNINGS: "warnings",
+    Asked.ROWS: "on_incremental_change",
+    Asked.APPROVAL: "approvals",
+}
 
 _SCOPES = (SoakScope.SELF, SoakScope.LINEAGE)
 _LENIENCY = (Leniency.PASS, Leniency.BLOCK)

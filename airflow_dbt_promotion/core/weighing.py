@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import of_checkout, of_kept
 from airflow_dbt_promotion.core.coherence import Direction, Needs, largest
 from airflow_dbt_promotion.core.demand import explained, rows_of, unlabelled
@@ -22,7 +23,7 @@ from airflow_dbt_promotion.core.eligibility import (
     passed,
     waiting,
 )
-from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
 from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
@@ -61,9 +62,9 @@ class Weighing:
         """Let one more gate speak of a model, wherever the next plan is made."""
         self._own[model] = (*self._own_verdicts(model), verdict)
 
-    def differing(self) -> frozenset[ModelId]:
-        """Return every model of which the target holds something else."""
-        return frozenset(model for model, change in self._all.items() if change.kind is not ChangeKind.UNCHANGED)
+    def differing(self) -> tuple[Change, ...]:
+        """Return the change of every model of which the target holds something else."""
+        return tuple(change for change in self._all.values() if change.kind is not ChangeKind.UNCHANGED)
 
     def plan(self) -> Plan:
         """Choose what goes, ask every gate, and seal the plan."""
@@ -105,11 +106,19 @@ class Weighing:
             tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
-            choices=self._choices,
-            rows={change.model: self._rows(change.model) for change in changes if has_rows(change)},
+            choices=self._used(changes),
+            rows={change.model: self._rows(change) for change in changes if has_rows(change)},
             rests_on={model: self._source.current[model].version for model in closure if model in self._source.current},
             computed_at=situation.now,
         )
+
+    def _used(self, changes: list[Change]) -> Choices:
+        """Return the choices without a soak that is short of nothing that goes: what stays behind is no bypass."""
+        soak, bypasses = self._question.soak, self._choices.bypasses
+        coming = (change for change in changes if change.after is not None)
+        if soak is None or any(soak < self._situation.policy(one.model, one.after).soak for one in coming):
+            return self._choices
+        return replace(self._choices, bypasses=bypasses - {BypassKind.SHORT_SOAK})
 
     def score(self, found: Plan) -> int:
         """Return how much of what was asked for a plan lets go."""
@@ -237,21 +246,22 @@ class Weighing:
                 "the project does not have it any more; a removal must be allowed (allow_removals), and drops nothing"
             )
             return (blocked(GateName.CHANGE, "removal", reason),)
-        policy, asked = self._situation.policy(model), self._question.asked_of(model, self._situation)
+        policy = self._situation.policy(model, change.after)
+        asked = self._question.asked_of(model, self._situation, change.after)
         tests, soak = judge(model, self._held, asked, self._situation.now, self._situation.others, change.after)
         if change.kind is ChangeKind.METADATA:
             soak = passed(
                 GateName.SOAK, "metadata", "its code is in the target already; tests and descriptions need no soak"
             )
         stops = blocked_version(model, change.after.version, self._held, self._target)
-        rows = of_rows(change, self._rows(model), self._choices.strategy)
+        rows = of_rows(change, self._rows(change), self._choices.strategy)
         told = tuple(explained(verdict, policy) for verdict in (tests, soak, *rows))
         return (*stops, *told, *unlabelled(policy), *self._code(change))
 
-    def _rows(self, model: ModelId) -> IncrementalChange:
+    def _rows(self, change: Change) -> IncrementalChange:
         """Return what becomes of the rows of a model, should it be an incremental one that changed."""
         own = self._situation.target.on_incremental_change
-        return rows_of(self._situation.policy(model), own, self._choices.on_incremental_change)
+        return rows_of(self._situation.policy(change.model, change.after), own, self._choices.on_incremental_change)
 
     def _code(self, change: Change) -> tuple[Verdict, ...]:
         """Ask whether the code that soaked is at hand (`build` needs it), and tell where the source has moved on."""

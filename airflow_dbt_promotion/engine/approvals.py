@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import approving
@@ -9,7 +11,7 @@ from airflow_dbt_promotion.core.approvals import Approval, Person, Vote
 from airflow_dbt_promotion.core.consent import standing
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, passed
-from airflow_dbt_promotion.core.environment import BypassKind
+from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.errors import NotAskedError
 from airflow_dbt_promotion.core.moving import as_approved, what_moved
 from airflow_dbt_promotion.core.plan import Plan
@@ -37,6 +39,7 @@ class Approvals:
             choices=plan.choices,
             soak=request.soak,
             runs=request.min_successful_runs,
+            rows=plan.rows,
             requested_at=self._clock(),
             requested_by=requester.name,
             identity=requester.identity,
@@ -45,12 +48,16 @@ class Approvals:
         state = self._memory.change(plan.target, self._project(plan), lambda found: approving.asked(found, fresh))
         return approving.named(state, plan.plan_id)
 
-    def vote(self, environment: str, plan: str, vote: Vote) -> Approval:
-        """Write down what somebody says of a plan, named by its id or the beginning of it. Raises NotAskedError."""
+    def vote(self, environment: str, plan: str, vote: Vote, asked_at: datetime | None = None) -> Approval:
+        """Write down what somebody says of a plan, named by its id or the beginning of it.
+
+        `asked_at` is since when what they were shown is before people, None where that is not known. Raises
+        NotAskedError, AskedOtherwiseError.
+        """
         state = self._state(environment, plan)
         plan_id = approving.named(state, plan).plan_id
         after = self._memory.change(
-            state.environment, state.project, lambda found: approving.voted(found, plan_id, vote)
+            state.environment, state.project, lambda found: approving.voted(found, plan_id, vote, asked_at)
         )
         return approving.named(after, plan_id)
 
@@ -68,10 +75,11 @@ class Approvals:
         said += [verdict for verdict in found.verdicts if verdict.gate is GateName.APPROVAL]
         return said[0] if said else passed(GateName.APPROVAL, "no_approval_needed", "policy asks nobody about it")
 
-    def standing(self, plan: Plan, promoter: str) -> Verdict:
-        """Return how a plan stands that was just computed and put before people, without computing it again."""
+    def standing(self, plan: Plan, request: PromotionRequest) -> Verdict:
+        """Return how the plan of a request stands that was just put before people, without computing it again."""
         state = self._state(plan.target, plan.plan_id)
-        return standing(plan, plan.approvals, state, promoter=promoter, now=self._clock()).verdict
+        now = self._clock()
+        return standing(plan, plan.approvals, state, soak=request.soak, promoter=request.actor, now=now).verdict
 
     def moved(self, plan: Plan) -> tuple[Approval, tuple[str, ...]] | None:
         """Return the newest plan with some of the same models that people had a word on, and what moved since; None
@@ -110,8 +118,12 @@ class Approvals:
 
 
 def agreed_request(request: PromotionRequest, approval: Approval) -> PromotionRequest:
-    """Return a request for the very plan that people were asked about, with the choices that they were shown."""
+    """Return a request for the very plan that people were asked about, with the choices that they were shown.
+
+    How it is built is chosen anew, but for a plan that only writes state.
+    """
     choices = approval.choices
+    alone = choices.strategy if choices.strategy is Strategy.RECORD else None
     return replace(
         request,
         agreed=approval.agreed,
@@ -122,5 +134,6 @@ def agreed_request(request: PromotionRequest, approval: Approval) -> PromotionRe
         allow_stale_downstream=choices.allow_stale_downstream,
         allow_removals=choices.allow_removals,
         force=choices.force,
+        strategy=request.strategy or alone,
         on_incremental_change=choices.on_incremental_change,
     )

@@ -34,7 +34,7 @@ from airflow_dbt_promotion.engine.asking import choices_of, requirement_of, stra
 from airflow_dbt_promotion.engine.hours import hours_of
 from airflow_dbt_promotion.engine.memory import Memory, working_state
 from airflow_dbt_promotion.engine.planned import Planned
-from airflow_dbt_promotion.engine.policies import concerned, policies_of
+from airflow_dbt_promotion.engine.policies import concerned, held_to_their_own, policies_of
 from airflow_dbt_promotion.engine.request import PromotionRequest
 from airflow_dbt_promotion.engine.returning import Returning
 from airflow_dbt_promotion.engine.shelf import Shelf
@@ -137,7 +137,7 @@ class Planner:
         others = replace(choices, strategy=default)
         return replace(
             planned,
-            plan=replace(plan, strategy=default, choices=others),
+            plan=replace(plan, strategy=default, choices=replace(plan.choices, strategy=default)),
             question=replace(planned.question, choices=others),
         )
 
@@ -152,7 +152,7 @@ class Planner:
 
     def _computed(self, situation: Situation, question: Question, shelf: Shelf) -> Planned:
         """Compute a plan, and where it is built from kept releases, read those that it turns out to need."""
-        found = make_plan(situation, question)
+        found, situation = _by_their_own_rules(situation, question, shelf)
         if not _from_kept(situation.source, situation.source_state, question.choices.strategy):
             return Planned(plan=found, situation=situation, question=question, shelf=shelf)
         standing = {entry.release for entry in situation.target_state.current.values()}
@@ -165,7 +165,7 @@ class Planner:
             aligned = candidates.aligned(situation.target_state, (code.releases[release] for release in newest))
             target_state = candidates.with_releases(situation.target_state, aligned)
             situation = replace(situation, code=code, target_state=target_state)
-            found = make_plan(situation, question)
+            found, situation = _by_their_own_rules(situation, question, shelf)
         planned = Planned(plan=found, situation=situation, question=question, shelf=shelf, aligned=aligned)
         builds = any(change.after is not None for change in found.changes)
         return _composed(planned) if found.allowed and builds else planned
@@ -259,6 +259,16 @@ def _agreed(request: PromotionRequest, agreed: AgreedPlan) -> tuple[ModelId, ...
     if request.models is not None or request.select is not None:
         raise ConfigError("models, select", "the plan that was agreed to says which models go; leave these out")
     return tuple(agreed.models)
+
+
+def _by_their_own_rules(situation: Situation, question: Question, shelf: Shelf) -> tuple[Plan, Situation]:
+    """Return the plan in which each version is held to what rules make of its own code, and what it is made of."""
+    while True:
+        found = make_plan(situation, question)
+        held = held_to_their_own(situation, found, shelf)
+        if held is situation:
+            return found, situation
+        situation = held
 
 
 def _from_kept(source: Environment, state: EnvironmentState | None, strategy: Strategy) -> bool:

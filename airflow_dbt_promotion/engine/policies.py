@@ -3,18 +3,21 @@
 Where there are no rules, nothing is read. A model that differs from what the target holds is known by the release that
 the source holds it from (one that leaves: by the one that the target has it from); others are not worth reading an old
 release for, and are known by the newest. What no kept release tells, the project at hand does; what that does not
-tell either, or what dbt refuses, is not known.
+tell either, or what dbt refuses, is not known. Where an older version goes than the source holds, what its own code
+says is asked besides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.labels import Labels, labels_of
-from airflow_dbt_promotion.core.plan import Situation
-from airflow_dbt_promotion.core.policy import Policy, policy_for
+from airflow_dbt_promotion.core.plan import Plan, Situation
+from airflow_dbt_promotion.core.policy import Policy, policy_for, stricter
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState
 from airflow_dbt_promotion.engine.shelf import Shelf
 
@@ -36,6 +39,24 @@ def policies_of(
         labels = labels_of(definition, model) if definition is not None else None
         found[model] = policy_for(target, labels or _at_hand(shelf, model))
     return found
+
+
+def held_to_their_own(situation: Situation, plan: Plan, shelf: Shelf) -> Situation:
+    """Return a situation in which older candidates that a plan takes are held to what rules make of their own code,
+    too: a newer one that lost a label speaks for itself alone.
+    """
+    target, source = situation.target, situation.source_state
+    if not target.rules or source is None:
+        return situation
+    older: dict[tuple[ModelId, ReleaseId], Policy] = {}
+    for change in plan.changes:
+        model, release = change.model, change.after.release if change.after is not None else None
+        if release is None or (model, release) in situation.older or release == source.current[model].release:
+            continue
+        definition = shelf.found(release)
+        labels = labels_of(definition, model) if definition is not None else None
+        older[model, release] = stricter(situation.policy(model), policy_for(target, labels))
+    return replace(situation, older={**situation.older, **older}) if older else situation
 
 
 def concerned(situation: Situation, models: Collection[ModelId] | None) -> tuple[Policy, ...]:

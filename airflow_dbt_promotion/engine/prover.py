@@ -9,6 +9,7 @@ from airflow_dbt_promotion.core.eligibility import is_complete
 from airflow_dbt_promotion.core.environment import DeployedBy, Environment
 from airflow_dbt_promotion.core.evidence import of_version
 from airflow_dbt_promotion.core.identity import ModelId
+from airflow_dbt_promotion.core.moving import held_to
 from airflow_dbt_promotion.core.orders import BuildReport, BuildRequest, OnProgress
 from airflow_dbt_promotion.core.ports import Workshop
 from airflow_dbt_promotion.core.recording import Entering, record
@@ -27,12 +28,16 @@ class Prover:
         self._memory, self._planner, self._workshop = memory, planner, workshop
 
     def first(self, planned: Planned, request: PromotionRequest, on_progress: OnProgress) -> Planned:
-        """Run in the source what evidence lacks, where people work there or `run_tests` asks so; then plan again."""
+        """Run in the source what evidence lacks, where people work there or `run_tests` asks so; then plan again.
+
+        Any plan but the one that was agreed to is refused before anything is run, and afterwards.
+        """
         source = planned.situation.source
         if (
             not (source.working or request.run_tests)
             or not request.require_tests
             or planned.situation.source_state is None
+            or _is_other(planned, request)
         ):
             return planned
         lacking = _unproven(planned)
@@ -44,7 +49,10 @@ class Prover:
             if models or tests:
                 order = BuildRequest(environment=source, models=models, tests=tests)
                 self._note(source, planned, self._workshop.build(order, on_progress))
-        return self._planner.again(planned, keep_models=False, on_the_spot=False)
+        again, agreed = self._planner.again(planned, keep_models=False, on_the_spot=False), request.agreed
+        if agreed is None:
+            return again
+        return replace(again, plan=held_to(agreed, again.plan, again.situation.target_state))
 
     def _note(self, source: Environment, planned: Planned, report: BuildReport) -> None:
         """Record a run that was made in the source; an environment where people work keeps its evidence alone."""
@@ -62,6 +70,11 @@ class Prover:
             )
 
         self._memory.change(source.name, report.release.project, move)
+
+
+def _is_other(planned: Planned, request: PromotionRequest) -> bool:
+    """Say whether a plan is not the one that was agreed to."""
+    return request.agreed is not None and request.agreed.plan_id != planned.plan.plan_id
 
 
 def _unproven(planned: Planned) -> list[ModelId]:

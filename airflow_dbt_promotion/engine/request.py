@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.approvals import AgreedPlan
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
+from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, ReleaseId
 from airflow_dbt_promotion.core.lock import Holder
 from airflow_dbt_promotion.core.orders import RunCommand
@@ -69,6 +70,13 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     to_approve: bool = False
     at_least: bool = False
     finishes: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can ask for: it would be on record, where nobody could read it any more."""
+        if self.min_successful_runs is not None and self.min_successful_runs < 0:
+            raise ConfigError("min_successful_runs", f"must be 0 or more, and is {self.min_successful_runs}")
+        if self.soak is not None and self.soak < timedelta(0):
+            raise ConfigError("min_days_in_staging", "must be 0 or more; a soak cannot end before it begins")
 
     @property
     def holder(self) -> Holder:

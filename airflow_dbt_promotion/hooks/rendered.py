@@ -67,16 +67,16 @@ def names(value: object) -> str | list[str] | None:
         told = value.strip()
         if told.lower() in _NOTHING:
             raise EmptySelectionError
-        return _listed(_read(told)) if told.startswith("[") else told
+        return _listed(listed("models", told)) if told.startswith("[") else told
     return _listed(value)
 
 
-def _read(told: str) -> object:
-    """Read the text of a list."""
+def listed(name: str, told: str) -> object:
+    """Read the text of a list, as JSON or as Python writes it; raise ConfigError for what is none."""
     for read in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             return read(told)
-    raise ConfigError("models", f"{told[:80]!r} is no list of names")
+    raise ConfigError(name, f"{told[:80]!r} is no list of names")
 
 
 def _listed(value: object) -> list[str]:

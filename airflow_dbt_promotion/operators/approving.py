@@ -9,16 +9,16 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.approvals import (
     AgreedPlan,
-    Approval,
     Decision,
     Identity,
     Person,
     Vote,
 )
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
-from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.errors import AskedOtherwiseError, ConfigError
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
+from airflow_dbt_promotion.hooks import rendered
 from airflow_dbt_promotion.hooks.asking import Answer, Question
 from airflow_dbt_promotion.hooks.endings import OnRefused, fail, skip
 from airflow_dbt_promotion.render import asking
@@ -78,13 +78,17 @@ class ApprovalSummary(Struct, frozen=True, kw_only=True):
 
 
 def people(value: object) -> dict[str, str]:
-    """Return Airflow's users with their names, by id: names, text of names, or `{"id": ..., "name": ...}`.
+    """Return Airflow's users with their names, by id: names, text of names or of a list, or `{"id": ..., "name": ...}`.
 
-    Raises ConfigError.
+    None are all users; a template that came out empty is an error, for it would mean everybody. Raises ConfigError.
     """
-    found = value.replace(",", " ").split() if isinstance(value, str) else (value or ())
+    if value is None:
+        return {}
+    found = _listed(value) if isinstance(value, str) else value
     if not isinstance(found, (list, tuple, set, frozenset)):
         raise ConfigError("approvers", f"{str(value)[:80]!r} is no list of users")
+    if not found:
+        raise ConfigError("approvers", f"{value!r} names nobody; leave it out where everybody may answer")
     return dict(_person(one) for one in found)
 
 
@@ -107,6 +111,7 @@ def opened(engine: Engine, case: Case, *, again: bool = False) -> Standing:
     approval = engine.approvals.ask(case.request, plan, _requester(case), case.link)
     waits = None if case.until is None else max(case.until - engine.clock(), timedelta(0))
     around = asking.Around(
+        soak=case.request.soak,
         requester=approval.requested_by,
         counts_for=_counts_for(plan),
         waits=waits,
@@ -114,7 +119,7 @@ def opened(engine: Engine, case: Case, *, again: bool = False) -> Standing:
     )
     question = Question(
         subject=asking.subject(plan),
-        terms=asking.terms(plan),
+        terms=asking.terms(plan, case.request.soak),
         body=asking.body(plan, around),
         options=OPTIONS,
         people=case.people,
@@ -137,8 +142,6 @@ def heard(engine: Engine, case: Case, answer: Answer | None, asked_at: str) -> S
         standing = opened(engine, case)
         return standing if standing.question is None else Standing(verdict=_unanswered(standing.verdict))
     target, plan_id = case.request.target, case.agreed.plan_id
-    if (other := _asked_otherwise(engine.approvals.named(target, plan_id), answer, asked_at)) is not None:
-        return Standing(verdict=other)
     vote = Vote(
         decision=_DECISIONS[answer.option],
         at=answer.at,
@@ -147,7 +150,10 @@ def heard(engine: Engine, case: Case, answer: Answer | None, asked_at: str) -> S
         comment=answer.comment,
         link=case.link,
     )
-    engine.approvals.vote(target, plan_id, vote)
+    try:
+        engine.approvals.vote(target, plan_id, vote, instant(asked_at))
+    except AskedOtherwiseError as error:
+        return Standing(verdict=_asked_otherwise(error, answer))
     return opened(engine, case)
 
 
@@ -196,17 +202,21 @@ def _unanswered(verdict: Verdict) -> Verdict:
     return blocked(_GATE, "unanswered", f"time ran out before people enough had answered: {verdict.reason}")
 
 
-def _asked_otherwise(approval: Approval, answer: Answer, asked_at: str) -> Verdict | None:
-    """Return a verdict where people were asked about the plan with other choices since, which is not what was
+def _asked_otherwise(error: AskedOtherwiseError, answer: Answer) -> Verdict:
+    """Return the verdict where people were asked about the plan with other choices since, which is not what was
     answered.
     """
-    if approval.requested_at == instant(asked_at):
-        return None
     reason = (
-        f"while this task waited, {approval.requested_by} asked people about the same plan with other choices; "
+        f"while this task waited, {error.by} asked people about the same plan with other choices; "
         f"what {answer.by} answered is not recorded; clear this task, and it asks anew"
     )
     return blocked(_GATE, "approved_otherwise", reason)
+
+
+def _listed(value: str) -> object:
+    """Return what the text of users says: a list, or names."""
+    told = (rendered.text(value) or "").strip()
+    return rendered.listed("approvers", told) if told.startswith("[") else told.replace(",", " ").split()
 
 
 def _person(one: object) -> tuple[str, str]:

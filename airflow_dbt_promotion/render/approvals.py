@@ -14,9 +14,9 @@ from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, VerdictDocument, builtins, verdicts
 from airflow_dbt_promotion.render.remedies import moment
 from airflow_dbt_promotion.render.table import Cell, Column, Page, Tone, table
-from airflow_dbt_promotion.render.telling import listed
+from airflow_dbt_promotion.render.telling import agreed_to, listed
 
-_TITLES = ("plan", "asked", "by", "models", "said")
+_WIDE = frozenset({"models", "with", "said"})
 
 
 class VoteDocument(Struct, frozen=True, kw_only=True):
@@ -41,7 +41,10 @@ class AskedModelDocument(Struct, frozen=True, kw_only=True):
 
 
 class ApprovalDocument(Struct, frozen=True, kw_only=True):
-    """A plan that people were asked about. `votes` are oldest first; the newest of each actor counts."""
+    """A plan that people were asked about. `votes` are oldest first; the newest of each actor counts.
+
+    `agreed_to` are the choices to which a yes is, in sentences.
+    """
 
     plan_id: str
     source_environment: str
@@ -50,6 +53,7 @@ class ApprovalDocument(Struct, frozen=True, kw_only=True):
     identity: Identity
     link: str | None
     bypasses: tuple[BypassKind, ...]
+    agreed_to: tuple[str, ...]
     models: tuple[AskedModelDocument, ...]
     votes: tuple[VoteDocument, ...]
 
@@ -87,6 +91,7 @@ def _document(one: Approval) -> ApprovalDocument:
         identity=one.identity,
         link=one.link,
         bypasses=tuple(sorted(one.choices.bypasses, key=lambda kind: kind.value)),
+        agreed_to=_agreed_to(one),
         models=tuple(
             AskedModelDocument(
                 unique_id=model,
@@ -115,8 +120,8 @@ def text(environment: str, found: Sequence[Approval], page: Page) -> str:
     """Return the list as text."""
     if not found:
         return "\n".join(page.paragraph(_nothing(environment))) + "\n"
-    columns = [Column(title=name, least=16 if name in {"models", "said"} else None) for name in _TITLES]
-    rows = [[Cell(short(one.plan_id), Tone.BOLD), *map(Cell, _told(one))] for one in found]
+    columns = [Column(title=name, least=16 if name in _WIDE else None) for name in _titles(found)]
+    rows = [[Cell(short(one.plan_id), Tone.BOLD), *map(Cell, _told(one, found))] for one in found]
     return "\n".join([page.paint(_headline(environment), Tone.BOLD), *table(page, columns, rows)]) + "\n"
 
 
@@ -124,8 +129,8 @@ def as_markdown(environment: str, found: Sequence[Approval]) -> str:
     """Return the list as markdown."""
     if not found:
         return markdown.escaped(_nothing(environment)) + "\n"
-    rows = [(markdown.code(short(one.plan_id)), *map(markdown.escaped, _told(one))) for one in found]
-    return f"## {markdown.escaped(_headline(environment))}\n\n{markdown.grid(_TITLES, rows)}\n"
+    rows = [(markdown.code(short(one.plan_id)), *map(markdown.escaped, _told(one, found))) for one in found]
+    return f"## {markdown.escaped(_headline(environment))}\n\n{markdown.grid(_titles(found), rows)}\n"
 
 
 def answer(environment: str, approval: Approval, verdict: Verdict) -> str:
@@ -151,12 +156,23 @@ def _nothing(environment: str) -> str:
     return f"Nobody was asked about a plan for {environment}: `dbt-promote ask` puts one before people."
 
 
-def _told(one: Approval) -> tuple[str, ...]:
-    """Return the rest of a row."""
+def _titles(found: Sequence[Approval]) -> tuple[str, ...]:
+    """Return what is told of each plan; what is agreed to besides only where there is something."""
+    return ("plan", "asked", "by", "models", *(("with",) if any(map(_agreed_to, found)) else ()), "said")
+
+
+def _agreed_to(one: Approval) -> tuple[str, ...]:
+    """Return the choices to which a yes is."""
+    return agreed_to(one.choices, one.soak, one.rows)
+
+
+def _told(one: Approval, found: Sequence[Approval]) -> tuple[str, ...]:
+    """Return the rest of a row in a list."""
     return (
         moment(one.requested_at),
         one.requested_by,
         listed([bare_name(model) for model in sorted(one.models)]),
+        *((" ".join(_agreed_to(one)),) if "with" in _titles(found) else ()),
         "; ".join(_word(vote) for vote in one.words) or "nothing yet",
     )
 

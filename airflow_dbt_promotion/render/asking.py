@@ -13,28 +13,23 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.change import Change
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict
-from airflow_dbt_promotion.core.environment import IncrementalChange
 from airflow_dbt_promotion.core.identity import bare_name, short
 from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.remedies import moment
-from airflow_dbt_promotion.render.telling import BYPASSES, answers, count, listed, owner_of, shut, versions
+from airflow_dbt_promotion.render.telling import BYPASSES, agreed_to, answers, count, listed, owner_of, shut, versions
 
 _MOST_ROWS = 50
 
-_ROWS = {
-    IncrementalChange.BLOCK: "block it",
-    IncrementalChange.FORWARD_ONLY: "stay as they are, and new ones come by the new code",
-    IncrementalChange.FULL_REFRESH: "are built anew",
-}
-
 
 class Around(Struct, frozen=True, kw_only=True):
-    """What people should know besides the plan: who asks, for how long an approval counts, for how long the task waits
-    (None: without end), and what moved since they had a word on an earlier plan.
+    """What people should know besides the plan: which soak was asked for in place of policy's, who asks, for how long
+    an approval counts, for how long the task waits (None: without end), and what moved since they had a word on an
+    earlier plan.
     """
 
+    soak: timedelta | None
     requester: str
     counts_for: timedelta | None
     waits: timedelta | None
@@ -48,27 +43,19 @@ def subject(plan: Plan) -> str:
     return f"Promote {count(len(plan.changes))} from {plan.source} to {plan.target}{how}? (plan {short(plan.plan_id)})"
 
 
-def terms(plan: Plan) -> str:
-    """Return as markdown what an approval is of: the whole plan id, and the choices that somebody made."""
-    choices = plan.choices
-    said = [f"Bypass: {BYPASSES[kind]}." for kind in sorted(choices.bypasses, key=lambda kind: kind.value)]
-    said += [f"Reason: {choices.reason}"] if choices.bypasses else []
-    if choices.on_incremental_change is not IncrementalChange.BLOCK:
-        said.append(f"Incremental models whose code changed: {choices.on_incremental_change.value}.")
-    said += [f"{bare_name(model)}: its rows {_ROWS[rows]}." for model, rows in sorted(plan.rows.items())]
-    if choices.allow_removals:
-        said.append("Removals are allowed.")
-    if choices.allow_stale_downstream:
-        said.append("Models downstream may be left on older parents.")
-    if choices.force:
-        said.append("What is there already is built anew.")
+def terms(plan: Plan, soak: timedelta | None) -> str:
+    """Return as markdown what an approval is of: the whole plan id, and the choices that somebody made.
+
+    They end with a line across the page, so that terms are never the beginning of others.
+    """
+    said = agreed_to(plan.choices, soak, plan.rows)
     lines = [f"Plan {markdown.code(plan.plan_id, cell=False)}: {markdown.escaped(_way(plan))}."]
-    return "\n".join([*lines, *(["", *(f"- {markdown.escaped(one)}" for one in said)] if said else [])])
+    return "\n".join([*lines, *(["", *(f"- {markdown.escaped(one)}" for one in said)] if said else []), "", "---"])
 
 
 def body(plan: Plan, around: Around) -> str:
     """Return the plan as markdown, for the page on which people answer; it begins with its terms."""
-    blocks = [terms(plan)]
+    blocks = [terms(plan, around.soak)]
     if around.moved:
         blocks.append("**What moved since people had a word on an earlier plan**\n\n" + _bullets(around.moved))
     blocks.append(_changes(plan.changes))

@@ -79,8 +79,13 @@ def escaped(text: str) -> str:
 
 
 def code(text: str, *, cell: bool = True) -> str:
-    """Return a name as a code span; in a table's cell its pipes are escaped, which a span elsewhere would show."""
+    """Return a name as a code span; in a table's cell its pipes are escaped, which a span elsewhere would show.
+
+    A backslash before a pipe could escape that escape, as readers differ on: such a name is a sentence.
+    """
     line = " ".join(clean(text).split()) or "-"
+    if cell and "\\|" in line:
+        return escaped(line)
     if cell:
         line = line.replace("|", "\\|")
     fence = "`" * (max((len(run) for run in _BACKTICKS.findall(line)), default=0) + 1)

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.change import Change, ChangeKind
+from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import Exposure
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict
-from airflow_dbt_promotion.core.environment import BypassKind
-from airflow_dbt_promotion.core.identity import bare_name, short
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
+from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
+from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion
 from airflow_dbt_promotion.render.remedies import Ends, remedy, when
 
 BYPASSES = {BypassKind.SKIP_TESTS: "tests skipped", BypassKind.SHORT_SOAK: "soak shorter than policy asks"}
+
+
+_ROWS = {
+    IncrementalChange.BLOCK: "block it",
+    IncrementalChange.FORWARD_ONLY: "stay as they are, and new ones come by the new code",
+    IncrementalChange.FULL_REFRESH: "are built anew",
+}
+
+
+def agreed_to(choices: Choices, soak: timedelta | None, rows: Mapping[ModelId, IncrementalChange]) -> tuple[str, ...]:
+    """Return the choices that people agree to with a plan, a sentence for each; none where nobody chose anything."""
+    said = [_bypass(kind, soak) for kind in sorted(choices.bypasses, key=lambda kind: kind.value)]
+    said += [f"Reason: {choices.reason}"] if choices.bypasses else []
+    if choices.on_incremental_change is not IncrementalChange.BLOCK:
+        said.append(f"Incremental models whose code changed: {choices.on_incremental_change.value}.")
+    said += [f"{bare_name(model)}: its rows {_ROWS[chosen]}." for model, chosen in sorted(rows.items())]
+    said += ["Removals are allowed."] if choices.allow_removals else []
+    said += ["Models downstream may be left on older parents."] if choices.allow_stale_downstream else []
+    said += ["What is there already is built anew."] if choices.force else []
+    said += ["Nothing is built: state alone is written."] if choices.strategy is Strategy.RECORD else []
+    return tuple(said)
+
+
+def _bypass(kind: BypassKind, soak: timedelta | None) -> str:
+    """Return a bypass, with the soak that is left of policy's."""
+    left = f" ({readable(soak)})" if kind is BypassKind.SHORT_SOAK and soak is not None else ""
+    return f"Bypass: {BYPASSES[kind]}{left}."
 
 
 class Refusal(Struct, frozen=True, kw_only=True):

@@ -316,7 +316,10 @@ def test_what_the_plan_was_asked_with_is_told_and_agreed_to(waiting: Any, desk: 
     assert desk.shown.subject.startswith(
         "Promote 4 models from staging to production, soak shorter than policy asks and"
     )
-    assert "- Bypass: tests skipped.\n- Reason: a hot fix\n- Removals are allowed." in desk.shown.body
+    assert "- Bypass: soak shorter than policy asks (12 h).\n- Bypass: tests skipped.\n- Reason: a hot fix\n" in (
+        desk.shown.body
+    )
+    assert "\n- Removals are allowed.\n\n---\n" in desk.shown.body
     assert say(task, context, parked, "Approve", "bob")["approved"] is True
 
     as_asked = PromotionRequest(target="production", agreed=a_shown(task), actor="alice")
@@ -354,6 +357,38 @@ def test_it_does_not_let_people_answer_the_question_of_an_earlier_attempt(waitin
     assert planned(shop)["plan_id"] not in desk.shown.body
 
 
+def test_it_does_not_let_people_answer_an_earlier_question_that_asked_for_more(waiting: Any, desk: Desk) -> None:
+    shop = waiting()
+    ask(a_task(shop, plan={**planned(shop), "asked_with": {"allow_removals": True}}), a_context(user="alice"))
+    with pytest.raises(AirflowFailException, match="trigger a new run"):
+        a_task(shop).execute(a_context(FakeTaskInstance(try_number=2), user="alice"))
+    assert "Removals are allowed" in desk.shown.body
+
+
+def test_other_choices_that_are_asked_between_a_look_and_the_record_take_no_word(
+    waiting: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = waiting()
+    task, context = a_task(shop), a_context(user="alice")
+    parked = ask(task, context)
+    other = PromotionRequest(target="production", to_approve=True, agreed=a_shown(task), force=True, actor="eve")
+    read, plan = shop.store.read, shop.engine.plan(other)
+    looks = iter(range(100))
+
+    def overtaken(environment: Any) -> Any:
+        found = read(environment)
+        if next(looks) == 1:
+            shop.clock.pass_by(timedelta(minutes=1))
+            shop.engine.approvals.ask(other, plan, Person(name="eve", identity=Identity.CLAIMED))
+        return found
+
+    monkeypatch.setattr(shop.store, "read", overtaken)
+    with pytest.raises(AirflowFailException, match="eve asked people about the same plan with other choices"):
+        say(task, context, parked, "Approve", "bob")
+    assert votes(shop) == []
+    assert desk.asked == 1
+
+
 def test_an_airflow_that_does_not_tell_who_answered_is_no_approval(waiting: Any, desk: Desk) -> None:
     shop = waiting()
     task, context = a_task(shop), a_context(user="alice")
@@ -371,6 +406,10 @@ def test_arguments_come_out_of_templates_and_bad_ones_are_told(waiting: Any, des
     shop = waiting()
     ask(a_task(shop, plan=str(planned(shop)), approvers="bob, carol"), a_context())
     assert [user.id for user in desk.shown.assigned_users] == ["bob", "carol"]
+    for told in ('["bob", "carol"]', "['bob', {'id': 'carol', 'name': 'Carol'}]"):
+        desk.shown = None
+        ask(a_task(shop, approvers=told), a_context())
+        assert [user.id for user in desk.shown.assigned_users] == ["bob", "carol"]
     assert set(PromotionApprovalOperator.template_fields) >= {"plan", "target_environment", "approvers"}
     for wrong, told in (
         ({"plan": "None"}, "plan"),
@@ -378,6 +417,10 @@ def test_arguments_come_out_of_templates_and_bad_ones_are_told(waiting: Any, des
         ({"plan": {"models": []}}, "missing required field `plan_id`"),
         ({"approvers": [3]}, "3 names no user"),
         ({"approvers": 3}, "no list of users"),
+        ({"approvers": "[3"}, "no list of names"),
+        ({"approvers": ""}, "names nobody"),
+        ({"approvers": "None"}, "names nobody"),
+        ({"approvers": []}, "names nobody"),
         ({"target_environment": "nowhere"}, "nowhere"),
     ):
         with pytest.raises(AirflowFailException, match=told):

@@ -106,6 +106,29 @@ def test_nobody_is_asked_about_what_could_not_go_anyhow(shop: Shop, capsys: pyte
     assert shop.engine.approvals.of("production") == ()
 
 
+def test_who_says_yes_is_told_what_was_chosen_besides(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(shop, "ask", *INTO) == 0
+    assert " with " not in told(capsys)
+    chosen = ("--skip-tests", "--reason", "hotfix", "--min-days-in-staging", "0.5", "--allow-removals", "--force")
+    assert run(shop, "ask", *INTO, *chosen, "--strategy", "record", "--actor", "ann") == 0
+    capsys.readouterr()
+    for words in ((), ("--output-format", "markdown")):
+        assert run(shop, "approvals", *WHERE, *words) == 0
+        said = capsys.readouterr().out
+        for word in ("12 h", "skipped", "hotfix", "Removals", "anew", "Nothing"):
+            assert word in said, said
+    assert run(shop, "approve", *WHERE, "--plan", plan_of(shop), "--actor", "bob", *JSON) == 0
+    (one,) = document(capsys)["approvals"]  # type: ignore[misc]  # checked against the schema
+    assert one["agreed_to"] == [  # type: ignore[index]
+        "Bypass: soak shorter than policy asks (12 h).",
+        "Bypass: tests skipped.",
+        "Reason: hotfix",
+        "Removals are allowed.",
+        "What is there already is built anew.",
+        "Nothing is built: state alone is written.",
+    ]
+
+
 def test_what_moved_is_told_when_people_are_asked_again(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(shop, "ask", *INTO, "--models", "raw_orders", "--actor", "ann") == 0
     first = plan_of(shop)

@@ -332,6 +332,7 @@ approvals = st.builds(
     choices=choices,
     soak=st.none() | lengths,
     runs=st.none() | st.integers(0, 9),
+    rows=maps(st.sampled_from(IncrementalChange), most=2),
     requested_at=instants,
     requested_by=texts,
     identity=st.sampled_from(Identity),

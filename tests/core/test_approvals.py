@@ -15,7 +15,7 @@ from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.codec import encode
 from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, waiting
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
-from airflow_dbt_promotion.core.errors import ConfigError, CorruptStateError, NotAskedError
+from airflow_dbt_promotion.core.errors import AskedOtherwiseError, ConfigError, CorruptStateError, NotAskedError
 from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId, Version
 from airflow_dbt_promotion.core.moving import what_moved
 from airflow_dbt_promotion.core.planning import plan
@@ -58,7 +58,14 @@ def answer(
     of: Approval | None, *policies: ApprovalPolicy, choices: Choices | None = None, **fields: object
 ) -> Approved:
     question = Asked(
-        target=PRODUCTION, plan_id=PLAN, choices=choices or Choices(), approval=of, promoter=None, now=NOON
+        target=PRODUCTION,
+        plan_id=PLAN,
+        choices=choices or Choices(),
+        soak=None,
+        rows={},
+        approval=of,
+        promoter=None,
+        now=NOON,
     )
     return approved(replace(question, **fields), policies or (ApprovalPolicy(),))
 
@@ -110,11 +117,19 @@ def test_who_only_claims_a_name_takes_back_nobodys_word() -> None:
     assert answer(approval(said_no, yes("cy"))).by == ("cy",)
 
 
+def test_an_older_word_that_arrives_late_takes_back_no_newer_one() -> None:
+    said_no = replace(no("cy"), at=NOON + timedelta(minutes=2), identity=Identity.CLAIMED)
+    late = answer(approval(said_no, yes("cy", NOON)), now=NOON + DAY)
+    assert code(late) == "rejected"
+    assert answer(approval(said_no, yes("cy", NOON + timedelta(minutes=3))), now=NOON + DAY).by == ("cy",)
+
+
 def test_one_person_is_one_however_the_name_is_written() -> None:
     policy = ApprovalPolicy(min_approvals=2, trust_claimed=True)
     twice = approval(yes("bob"), replace(yes("Bob "), identity=Identity.CLAIMED))
     assert code(answer(twice, policy)) == "approval_needed"
     assert code(answer(approval(yes("Ann")), ApprovalPolicy(four_eyes=True))) == "four_eyes"
+    assert answer(approval(yes("Ann")), ApprovalPolicy(approvers=("ann",))).by == ("Ann",)
 
 
 def test_with_four_eyes_neither_who_asks_nor_who_promotes_counts() -> None:
@@ -169,10 +184,26 @@ def test_each_policy_has_to_be_satisfied() -> None:
         Choices(allow_stale_downstream=True),
         Choices(allow_removals=True),
         Choices(force=True),
+        Choices(strategy=Strategy.RECORD),
     ],
 )
 def test_a_yes_to_other_choices_does_not_count(choices: Choices) -> None:
     assert code(answer(approval(yes("bob")), choices=choices)) == "approved_otherwise"
+
+
+def test_a_yes_to_a_bypass_is_for_just_that_soak_and_that_reason() -> None:
+    short = Choices(bypasses=frozenset({BypassKind.SHORT_SOAK}), reason="hotfix")
+    said = approval(yes("bob"), choices=short, soak=DAY)
+    assert answer(said, choices=short, soak=DAY).verdict.passed
+    assert code(answer(said, choices=short, soak=timedelta(0))) == "approved_otherwise"
+    assert code(answer(said, choices=replace(short, reason="because"), soak=DAY)) == "approved_otherwise"
+    assert answer(approval(yes("bob"), soak=DAY), choices=Choices(reason="a note"), soak=2 * DAY).verdict.passed
+
+
+def test_a_yes_is_to_what_becomes_of_rows_whoever_said_that() -> None:
+    said = approval(yes("bob"), rows={ORDERS: IncrementalChange.FORWARD_ONLY})
+    assert answer(said, rows={ORDERS: IncrementalChange.FORWARD_ONLY}).verdict.passed
+    assert code(answer(said, rows={ORDERS: IncrementalChange.FULL_REFRESH})) == "approved_otherwise"
 
 
 def test_how_it_is_built_is_not_agreed_to() -> None:
@@ -196,6 +227,7 @@ def test_only_an_approval_is_missing_where_no_other_gate_is_shut() -> None:
         ({"min_approvals": 21}, "approval.min_approvals"),
         ({"expires_after": timedelta(0)}, "approval.expires_after"),
         ({"min_approvals": 2, "approvers": ("bob", "bob")}, "approval.approvers"),
+        ({"min_approvals": 2, "approvers": ("bob", "Bob")}, "approval.approvers"),
     ],
 )
 def test_a_policy_that_nobody_can_satisfy_is_refused(fields: dict[str, object], where: str) -> None:
@@ -212,6 +244,29 @@ def test_asking_twice_keeps_what_was_said_and_other_choices_ask_anew() -> None:
     assert asked(state, approval(requested_by="dan")) is state
     again = asked(state, approval(choices=Choices(force=True)))
     assert [one.votes for one in again.approvals] == [()]
+
+
+def test_asking_once_more_in_other_words_keeps_what_was_said() -> None:
+    state = voted(asked(empty_state("production"), approval()), PLAN, yes("bob"))
+    alike = Choices(include_upstream=True, strategy=Strategy.BLUE_GREEN, reason="a note")
+    assert asked(state, approval(choices=alike)) is state
+
+
+def test_a_no_stays_though_it_is_asked_with_other_choices() -> None:
+    state = asked(empty_state("production"), approval())
+    for vote in (yes("bob"), no("cy"), no("dan"), yes("dan")):
+        state = voted(state, PLAN, vote)
+    state = asked(asked(state, approval(choices=Choices(force=True))), approval())
+    assert [vote.actor for vote in state.approvals[0].votes] == ["cy"]
+    assert code(answer(voted(state, PLAN, yes("bob")).approvals[0])) == "rejected"
+
+
+def test_a_word_is_on_what_was_asked_when_its_speaker_was_shown_it() -> None:
+    state = asked(empty_state("production"), approval())
+    again = asked(state, approval(choices=Choices(force=True), requested_at=NOON + DAY))
+    assert voted(state, PLAN, yes("bob"), asked_at=NOON).approvals[0].votes == (yes("bob"),)
+    with pytest.raises(AskedOtherwiseError, match="ann asked people about the plan abababab for production"):
+        voted(again, PLAN, yes("bob"), asked_at=NOON)
 
 
 def test_a_word_said_again_changes_nothing_and_a_plan_that_nobody_was_asked_about_is_an_error() -> None:

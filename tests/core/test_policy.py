@@ -6,11 +6,13 @@ from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
+from msgspec.structs import replace
+
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.environment import Environment, IncrementalChange, Leniency, Rule, SoakScope
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.labels import Labels
-from airflow_dbt_promotion.core.policy import Asked, policy_for
+from airflow_dbt_promotion.core.policy import Asked, policy_for, stricter
 from airflow_dbt_promotion.core.selector import selector
 
 DAY = timedelta(days=1)
@@ -134,3 +136,34 @@ def test_that_a_rule_asks_nobody_counts_for_nothing_of_what_is_not_known() -> No
 
 def _fields(labels: Labels) -> dict[str, Any]:
     return {name: getattr(labels, name) for name in labels.__struct_fields__}
+
+
+def test_two_policies_together_ask_the_strictest_of_both_and_say_which_rule_does() -> None:
+    critical = rule("tag:critical", soak=14 * DAY, approvals=(ONE,), warnings=Leniency.BLOCK)
+    routine = rule(
+        "tag:routine",
+        soak=0 * DAY,
+        approvals=(),
+        min_successful_runs=4,
+        soak_scope=SoakScope.SELF,
+        zero_tests=Leniency.BLOCK,
+        on_incremental_change=IncrementalChange.FULL_REFRESH,
+    )
+    place = production(critical, routine, soak=7 * DAY, approval=TWO)
+    plain, one, other = (policy_for(place, replace(ORDERS, tags=tags)) for tags in ((), ("critical",), ("routine",)))
+
+    for both in (stricter(one, other), stricter(stricter(other, one), other)):
+        assert (both.soak, both.runs, both.scope) == (14 * DAY, 4, SoakScope.LINEAGE)
+        assert (both.zero_tests, both.warnings) == (Leniency.BLOCK, Leniency.BLOCK)
+        assert (both.on_incremental_change, both.approvals) == (IncrementalChange.BLOCK, (ONE,))
+        assert set(both.rules) == {*one.rules, *other.rules}
+        assert both.given_by == {
+            Asked.SOAK: one.rules,
+            Asked.RUNS: other.rules,
+            Asked.ZERO_TESTS: other.rules,
+            Asked.WARNINGS: one.rules,
+            Asked.APPROVAL: one.rules,
+        }
+    assert stricter(plain, other).approvals == (TWO,)
+    assert stricter(other, other) == other
+    assert not stricter(one, policy_for(place, None)).known

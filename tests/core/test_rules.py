@@ -9,10 +9,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote
+from airflow_dbt_promotion.core.approving import asked
 from airflow_dbt_promotion.core.change import ChangeKind
 from airflow_dbt_promotion.core.demand import demanded, explained, rows_of, unlabelled
 from airflow_dbt_promotion.core.eligibility import GateName, Requirement, passed, waiting
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Leniency, Rule, SoakScope, Strategy
+from airflow_dbt_promotion.core.identity import ReleaseId
 from airflow_dbt_promotion.core.plan import Plan, Situation
 from airflow_dbt_promotion.core.planning import plan
 from airflow_dbt_promotion.core.policy import Asked, Policy, policy_for
@@ -70,6 +73,21 @@ def test_what_the_caller_asks_counts_where_it_is_more_and_less_is_a_bypass() -> 
     assert {change.model for change in plan(ruled(revenue=STRICT), short).changes} == {RAW, STG, ORDERS, REVENUE}
 
 
+def test_an_older_version_is_held_to_what_its_own_code_says_and_the_newer_one_to_its_own() -> None:
+    first, second = (
+        replace(release(code={"revenue": text}), id=ReleaseId(letter * 32)) for text, letter in (("1", "a"), ("2", "b"))
+    )
+    built = recorded(first, dbt_run(first, NOON))
+    source = recorded(second, dbt_run(second, NOON + 8 * DAY), state=built)
+    lax = replace(ruled(source), policies={model: replace(LENIENT, soak=2 * DAY) for model in source.current})
+    strict = replace(lax, older={(REVENUE, ReleaseId("a" * 32)): STRICT})
+    older, newer = plan(lax, question("revenue")), plan(strict, question("revenue"))
+
+    assert [change.to_version for change in older.changes] == [first.models[REVENUE].version]
+    assert [change.to_version for change in newer.changes] == [second.models[REVENUE].version]
+    assert [verdict.eligible_at for verdict in newer.changes[0].verdicts if not verdict.passed][:1] == [NOON + 10 * DAY]
+
+
 def test_a_model_of_which_nothing_is_known_is_held_to_everything_and_the_plan_says_so() -> None:
     unknown = replace(situation(STAGED, rules=(NEVER,)), policies={})
     found = plan(unknown, replace(question(), to_approve=True))
@@ -108,6 +126,39 @@ def test_what_becomes_of_rows_is_asked_of_each_model() -> None:
     assert found.rows == {ORDERS: IncrementalChange.FULL_REFRESH}
     assert {change.model for change in found.changes if found.builds_anew(change)} == {ORDERS}
     assert not any(refused.builds_anew(change) for change in refused.changes)
+
+
+def test_a_rule_that_says_otherwise_of_rows_since_people_said_yes_asks_them_anew() -> None:
+    before, after = (release(code={"orders": code}, incremental={"orders"}) for code in ("select 1", "select 2"))
+    target = recorded(before, dbt_run(before, NOON), state=empty_state("production"))
+    source = recorded(after, dbt_run(after, NOON + DAY), state=recorded(before, dbt_run(before, NOON)))
+    forward = replace(
+        LENIENT, on_incremental_change=IncrementalChange.FORWARD_ONLY, approvals=(ApprovalPolicy(trust_claimed=True),)
+    )
+    building = question("orders", "revenue", strategy=Strategy.BUILD)
+    shown = plan(ruled(source, target, orders=forward), building)
+    yes = Vote(decision=Decision.APPROVE, at=NOON + 9 * DAY, actor="bob", identity=Identity.CLAIMED)
+    said = Approval(
+        plan_id=shown.plan_id,
+        source=shown.source,
+        models={},
+        rests_on={},
+        choices=shown.choices,
+        soak=None,
+        runs=None,
+        rows=shown.rows,
+        requested_at=NOON,
+        requested_by="ann",
+        identity=Identity.CLAIMED,
+        votes=(yes,),
+    )
+    agreed = asked(target, said)
+    anew = replace(forward, on_incremental_change=IncrementalChange.FULL_REFRESH)
+    granted, refused = (plan(ruled(source, agreed, orders=policy), building) for policy in (forward, anew))
+
+    assert (granted.allowed, granted.approved_by) == (True, ("bob",))
+    assert refused.plan_id == granted.plan_id
+    assert [verdict.code for _, verdict in refused.refusals] == ["approved_otherwise"]
 
 
 def test_a_caller_s_choice_of_rows_holds_for_all_where_it_is_not_the_environment_s_own() -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Person, Vote
+from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import ConfigError, NotAskedError
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest
@@ -100,6 +101,32 @@ def test_a_plan_that_moved_does_not_go_and_says_what_moved(shop: Shop) -> None:
     assert told[0].startswith("orders: added, - to ")
 
 
+@pytest.mark.parametrize("target", ["staging", "production"])
+def test_a_plan_that_moved_does_not_go_either_where_tests_are_run_first(target: str) -> None:
+    shop = Shop()
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    shop.change(release(code={"revenue": "select 2"}))
+    asked = PromotionRequest(target=target, models=tuple(PARENTS), run_tests=True)
+    agreed = replace(asked, models=None, agreed=agreed_of(shop.engine.plan(asked)))
+    shop.change(release(code={"orders": "select 3"}))
+    if target == "production":
+        shop.run("staging")
+    shop.clock.pass_by(DAY)
+    refused = shop.engine.promote(agreed)
+    assert refused.outcome is PromotionOutcome.REFUSED
+    assert "was agreed to is another one by now" in refused.message
+    assert shop.workshop.orders == []
+
+
+def test_a_plan_that_was_agreed_to_goes_once_its_tests_have_run() -> None:
+    shop = Shop()
+    asked = PromotionRequest(target="staging", models=tuple(PARENTS))
+    shown = shop.engine.plan(asked)
+    done = shop.engine.promote(replace(asked, models=None, agreed=agreed_of(shown)))
+    assert (done.outcome, done.plan.plan_id) == (PromotionOutcome.PROMOTED, shown.plan_id)
+
+
 def test_nothing_moved_of_the_plan_that_people_had_a_word_on(shop: Shop) -> None:
     plan = shop.engine.plan(TO_APPROVE)
     assert shop.engine.approvals.moved(plan) is None
@@ -136,6 +163,32 @@ def test_the_choices_that_were_shown_are_those_that_go() -> None:
     done = shop.engine.promote(agreed_request(ALL, approval))
     assert done.outcome is PromotionOutcome.PROMOTED
     assert done.plan.choices.reason == "hotfix"
+
+
+def test_a_shorter_soak_than_the_one_that_was_shown_does_not_go() -> None:
+    shop = Shop(environments=path(7 * DAY, approval=ApprovalPolicy()))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    bypass = replace(TO_APPROVE, reason="hotfix", soak=6 * DAY, models=tuple(PARENTS))
+    approval = say(shop, ask(shop, bypass))
+    sooner = replace(bypass, models=None, to_approve=False, agreed=approval.agreed, soak=timedelta(0))
+    assert "other choices" in shop.engine.promote(sooner).message
+    shop.clock.pass_by(5 * DAY)
+    assert outcome(shop, agreed_request(ALL, approval)) is PromotionOutcome.PROMOTED
+
+
+def test_what_only_writes_state_was_agreed_to_or_does_not_go(shop: Shop) -> None:
+    approval = say(shop, ask(shop))
+    alone = replace(agreed_request(ALL, approval), strategy=Strategy.RECORD)
+    assert "other choices" in shop.engine.promote(alone).message
+    assert outcome(shop, agreed_request(ALL, approval)) is PromotionOutcome.PROMOTED
+
+
+def test_what_was_agreed_to_only_writes_state_where_that_was_shown(shop: Shop) -> None:
+    approval = say(shop, ask(shop, replace(TO_APPROVE, strategy=Strategy.RECORD)))
+    assert shop.engine.approvals.verdict("production", approval.plan_id).passed
+    done = shop.engine.promote(agreed_request(ALL, approval))
+    assert (done.outcome, done.plan.strategy) == (PromotionOutcome.PROMOTED, Strategy.RECORD)
 
 
 def test_an_agreed_plan_names_its_models_itself(shop: Shop) -> None:

@@ -634,3 +634,19 @@ def test_corrupt_state_is_an_error_and_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(CorruptStateError):
         engine(shop, JsonFileStore(tmp_path)).promote(PromotionRequest(target="production"))
     assert (tmp_path / "production.json").read_text() == "{"
+
+
+@pytest.mark.parametrize(
+    ("asked", "where"),
+    [({"min_successful_runs": -1}, "min_successful_runs"), ({"soak": timedelta(days=-1)}, "min_days_in_staging")],
+)
+def test_less_than_nothing_is_bad_input_and_no_document_is_spoilt_by_it(
+    asked: dict[str, object], where: str, tmp_path: Path
+) -> None:
+    shop = soaked()
+    store = JsonFileStore(tmp_path)
+    store.write(shop.store.read(EnvironmentName("staging")), None)  # type: ignore[arg-type]  # it is there
+    with pytest.raises(ConfigError) as caught:
+        engine(shop, store).promote(PromotionRequest(target="production", **asked))  # type: ignore[arg-type]  # passed on
+    assert caught.value.where == where
+    assert store.read(EnvironmentName("production")) is None

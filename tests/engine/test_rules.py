@@ -138,6 +138,21 @@ def test_what_a_rule_asks_people_about_goes_by_their_word_and_the_rest_without()
     assert gone(found.engine.promote(agreed)) == {"b"}
 
 
+def test_a_soak_that_is_short_for_what_stays_behind_alone_is_no_bypass_and_people_are_not_asked_about_one() -> None:
+    found = shop(CRITICAL, days=2, approval=ApprovalPolicy())
+    found.run("staging", failing=["test.shop.n_b"])
+    request = PromotionRequest(target="production", actor="ann", soak=DAY, reason="b is in a hurry", to_approve=True)
+    shown = found.engine.plan(request)
+    approval = found.engine.approvals.ask(request, shown, Person(name="ann", identity=Identity.AIRFLOW))
+    vote = Vote(decision=Decision.APPROVE, at=found.clock(), actor="bob", identity=Identity.AIRFLOW)
+    found.engine.approvals.vote("production", approval.plan_id, vote)
+
+    assert ({change.name for change in shown.changes}, shown.choices.bypasses) == ({"a", "c"}, set())
+    assert found.engine.approvals.verdict("production", approval.plan_id).passed
+    assert gone(promote(found, soak=DAY, reason="b is in a hurry")) == {"a", "c"}
+    assert found.state().bypasses == ()
+
+
 def test_more_is_asked_for_where_it_is_more() -> None:
     found = shop(ROUTINE, days=1)
 
@@ -197,6 +212,37 @@ def test_an_older_candidate_is_held_to_its_model_s_policy() -> None:
 
     assert gone(promote(found)) == {"a", "b", "c"}
     assert found.versions()[B] != found.state(found.engine.path.get("staging").name).current[B].version
+
+
+@pytest.mark.parametrize("rule", [replace(CRITICAL, soak=None, approvals=(ApprovalPolicy(),)), CRITICAL])
+def test_an_older_candidate_is_held_to_its_own_labels_though_a_newer_one_lost_them(rule: Rule) -> None:
+    found = shop(rule, days=2)
+    found.edit(with_text(project(critical="none"), "b", "select 'newer'"))
+    found.run("staging")
+
+    assert gone(promote(found)) == {"a", "c"}
+    (waits,) = found.engine.plan(PromotionRequest(target="production", models=("b",))).changes
+    if rule.soak is not None:
+        assert {verdict.eligible_at for verdict in waits.verdicts} == {None, found.clock() + DAY}
+    found.clock.pass_by(DAY)
+    assert gone(promote(found)) == {"b"}, "the newer one has soaked, and no rule means it"
+
+
+def test_an_older_candidate_goes_by_the_word_that_its_own_labels_ask_for() -> None:
+    found = shop(replace(CRITICAL, soak=None, approvals=(ApprovalPolicy(),)), days=2)
+    older = found.state(found.engine.path.get("staging").name).current[B].version
+    found.edit(with_text(project(critical="none"), "b", "select 'newer'"))
+    found.run("staging")
+    request = PromotionRequest(target="production", actor="ann", to_approve=True)
+    approval = found.engine.approvals.ask(
+        request, found.engine.plan(request), Person(name="ann", identity=Identity.AIRFLOW)
+    )
+    vote = Vote(decision=Decision.APPROVE, at=found.clock(), actor="bob", identity=Identity.AIRFLOW)
+    found.engine.approvals.vote("production", approval.plan_id, vote)
+    done = found.engine.promote(agreed_request(replace(request, to_approve=False), approval))
+
+    assert (gone(done), done.plan.approved_by) == ({"a", "b", "c"}, ("bob",))
+    assert found.versions()[B] == older
 
 
 def test_without_rules_nothing_more_is_read() -> None:

@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.errors.family import (
     PromotionError,
 )
 from airflow_dbt_promotion.core.errors.faults import (
+    AskedOtherwiseError,
     ClockError,
     CorruptStateError,
     DbtError,
@@ -79,6 +80,7 @@ from airflow_dbt_promotion.core.errors.releases import (
 __all__ = [
     "AmbiguousModelError",
     "ArtifactError",
+    "AskedOtherwiseError",
     "ClockError",
     "ConfigError",
     "CorruptReleaseError",

@@ -141,6 +141,20 @@ class NotAskedError(InputError):
         )
 
 
+class AskedOtherwiseError(InputError):
+    """A word on a plan about which people were asked with other choices since it was shown to the one who says it."""
+
+    code = "asked_otherwise"
+
+    def __init__(self, environment: str, plan_id: str, by: str) -> None:
+        """Take the environment, the plan, and who asked with other choices."""
+        self.environment, self.plan_id, self.by = environment, plan_id, by
+        super().__init__(
+            f"{by} asked people about the plan {plan_id[:8]} for {environment} with other choices since it was shown, "
+            "so this word is not recorded; look at it again"
+        )
+
+
 class NoCheckpointError(InputError):
     """A rollback of an environment that has nothing to go back to."""
 
