@@ -108,7 +108,7 @@ def _divide(document: dict[str, Any]) -> None:
     were shown. Nothing was divided, and of rows nothing was agreed to.
     """
     if (journal := document.get("journal")) is not None:
-        journal |= {"opened": False, "parts": {}}
+        journal |= {"opened": False, "parts": {}, "rows": {}}
     if (lock := document.get("lock")) is not None:
         lock["patience"] = None
     for approval in document.get("approvals", []):

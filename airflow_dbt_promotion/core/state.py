@@ -11,7 +11,7 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.approvals import Approval
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
-from airflow_dbt_promotion.core.environment import BypassKind
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, ReleaseId, TestId, Version
 from airflow_dbt_promotion.core.instants import Instant, Natural
 from airflow_dbt_promotion.core.parts import PartEnd
@@ -175,7 +175,8 @@ class Journal(Struct, frozen=True, kw_only=True):
     """A promotion that has begun and whose end is not written yet, with all that a later attempt needs to carry it on.
 
     `epochs` are the lock's of every attempt, the present one last, and `run` is what they have in common.
-    `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan.
+    `choices`, `soak` and `runs` are what was asked for on top of policy, `rests_on` the candidates of the plan, `rows`
+    what becomes of the rows of models by rules.
     `beside` are the relations that it builds beside those that readers see. `kept` is where these go at the swap, as
     far as they hold rows, and `aside` where the others go: a view is made again from its code.
     `rollback_to` is the checkpoint that it goes back to, None for a promotion. `approved_by` are those whose
@@ -196,6 +197,7 @@ class Journal(Struct, frozen=True, kw_only=True):
     soak: timedelta | None = None
     runs: Natural | None = None
     rests_on: Mapping[ModelId, Version] = {}
+    rows: Mapping[ModelId, IncrementalChange] = {}
     beside: Mapping[ModelId, Place] = {}
     kept: Mapping[ModelId, KeptRelation] = {}
     aside: Mapping[ModelId, Place] = {}

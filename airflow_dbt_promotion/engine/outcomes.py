@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.approvals import AgreedPlan
 from airflow_dbt_promotion.core.eligibility import GateName, blocked
-from airflow_dbt_promotion.core.identity import PlanId, bare_name
+from airflow_dbt_promotion.core.environment import IncrementalChange
+from airflow_dbt_promotion.core.identity import ModelId, PlanId, bare_name
+from airflow_dbt_promotion.core.moving import as_approved, is_there
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.core.state import EnvironmentState, PromotionOutcome
 from airflow_dbt_promotion.engine.beside import Prepared
 
 
@@ -18,11 +23,20 @@ def without_doing(plan: Plan) -> PromotionOutcome:
     return PromotionOutcome.PLANNED if plan.changes else PromotionOutcome.NOTHING_TO_DO
 
 
-def refused_now(now: Plan, before: PlanId) -> Plan | None:
-    """Return the refused plan where what it rested on has moved, or a gate has shut, since it was computed."""
-    if now.plan_id != before:
+def refused_now(now: Plan, before: PlanId, rows: Mapping[ModelId, IncrementalChange] | None = None) -> Plan | None:
+    """Return the refused plan where what it rested on has moved, or a gate has shut, since it was computed.
+
+    `rows` is what was to become of the rows of models then, None where that is not asked.
+    """
+    if now.plan_id != before or (rows is not None and rows != now.rows):
         return overtaken(now)
     return None if now.allowed else now
+
+
+def carried_out(before: Plan, now: Plan, target: EnvironmentState) -> Plan | None:
+    """Return the plan with nothing left to do where somebody else has carried it out since it was computed."""
+    agreed = AgreedPlan(plan_id=before.plan_id, models=as_approved(before), rests_on=before.rests_on)
+    return replace(now, changes=()) if is_there(agreed, now, target) else None
 
 
 def obstructed(plan: Plan, prepared: Prepared) -> Plan:

@@ -139,7 +139,7 @@ class Parts:
         promotion = opened(self._read(held), order.opened_as)
         journal, part = promotion.journal, promotion.journal.parts[order.part]
         planned = self._planner.resumed(target, journal)
-        if (refused := refused_now(planned.plan, journal.plan_id)) is not None:
+        if (refused := refused_now(planned.plan, journal.plan_id, journal.rows)) is not None:
             raise PlanMovedError(target.name, refused.refusals[0][1].reason)
         release = code_of(planned)
         building = {change.model for change in planned.plan.changes if change.kind in BUILT} & set(part.models)

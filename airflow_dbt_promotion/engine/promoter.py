@@ -31,7 +31,7 @@ from airflow_dbt_promotion.core.turns import how_it_ended, unbuilt
 from airflow_dbt_promotion.engine.beside import Prepared
 from airflow_dbt_promotion.engine.locks import Held, Locks
 from airflow_dbt_promotion.engine.memory import Memory, made_by
-from airflow_dbt_promotion.engine.outcomes import obstructed, refused_now, without_doing
+from airflow_dbt_promotion.engine.outcomes import carried_out, obstructed, refused_now, without_doing
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.prover import Prover
@@ -84,6 +84,9 @@ class Promoter:
             if request.run is not None and (ended := self._ended(request, self._memory.read(target.name))) is not None:
                 return ended
             rechecked = self._planner.again(planned, keep_models=True)
+            there = carried_out(planned.plan, rechecked.plan, rechecked.situation.target_state)
+            if there is not None:
+                return self.answer(there, PromotionOutcome.NOTHING_TO_DO, started)
             if (refused := refused_now(rechecked.plan, planned.plan.plan_id)) is not None:
                 return self.answer(refused, PromotionOutcome.REFUSED, started)
             # The recheck asks for the planned models alone; what stays behind is told as it was planned.
@@ -162,7 +165,7 @@ class Promoter:
             if journal is None or not is_carried_on(journal, attempt):
                 return None
             planned = self._planner.resumed(target, journal)
-            refused = refused_now(planned.plan, journal.plan_id)
+            refused = refused_now(planned.plan, journal.plan_id, journal.rows)
             asking.on_plan(refused or planned.plan)
             if refused is not None:
                 why = "not finished" if request.finishes else "interrupted, and not carried on"

@@ -25,7 +25,8 @@ class PromotionApprovalOperator(AtProject):
     waits it needs no worker. `notifiers` are run each time it asks.
 
     It succeeds at once where policy asks nobody, or enough have approved already. A plan that moved, or that could not
-    go if people said yes, fails it without a retry. So does a rejection, or it skips it (`on_rejected="skip"`). After
+    go if people said yes, fails it without a retry, or skips it (`on_refused="skip"`); so does a rejection
+    (`on_rejected`). After
     `response_timeout` (None: never) `on_timeout` says the same; nobody has answered then, and nothing is recorded. The
     XCom is the `ApprovalSummary` of `operators/approving.py`.
     """
@@ -42,6 +43,7 @@ class PromotionApprovalOperator(AtProject):
         response_timeout: timedelta | None = None,
         on_rejected: str = "fail",
         on_timeout: str = "fail",
+        on_refused: str = "fail",
         notifiers: BaseNotifier | Sequence[BaseNotifier] = (),
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
@@ -49,6 +51,7 @@ class PromotionApprovalOperator(AtProject):
         self.plan, self.target_environment, self.approvers = plan, target_environment, approvers
         self.response_timeout = response_timeout
         self.on_rejected, self.on_timeout = OnRefused(on_rejected).value, OnRefused(on_timeout).value
+        self.on_refused = OnRefused(on_refused).value
         self.notifiers = tuple(notifiers) if isinstance(notifiers, Sequence) else (notifiers,)
 
     def execute(self, context: Context) -> dict[str, object]:
@@ -84,7 +87,8 @@ class PromotionApprovalOperator(AtProject):
 
         self.log.info("Plan %s: %s", case.agreed.plan_id[:8], standing.verdict.reason)
         if standing.question is None or standing.asked_at is None:
-            ending = approving.ending(standing, OnRefused(self.on_rejected), OnRefused(self.on_timeout))
+            wanted = {"rejected": OnRefused(self.on_rejected), "unanswered": OnRefused(self.on_timeout)}
+            ending = approving.ending(standing, wanted, OnRefused(self.on_refused))
             return self._ended(context, approving.summary(case, standing), ending)
         asking.put(context, standing.question)
         for notify in self.notifiers:

@@ -172,13 +172,13 @@ def summary(case: Case, standing: Standing) -> dict[str, object]:
     )
 
 
-def ending(standing: Standing, on_rejected: OnRefused, on_timeout: OnRefused) -> Exception | None:
-    """Return the exception with which the task ends, None where it succeeds."""
+def ending(standing: Standing, wanted: Mapping[str, OnRefused], else_: OnRefused) -> Exception | None:
+    """Return the exception with which the task ends, None where it succeeds; `wanted` is by the code of the verdict."""
     verdict = standing.verdict
     if verdict.passed:
         return None
-    wanted = {"rejected": on_rejected, "unanswered": on_timeout}.get(verdict.code, OnRefused.FAIL)
-    return skip(verdict.reason) if wanted is OnRefused.SKIP else fail(f"{verdict.code}: {verdict.reason}")
+    how = wanted.get(verdict.code, else_)
+    return skip(verdict.reason) if how is OnRefused.SKIP else fail(f"{verdict.code}: {verdict.reason}")
 
 
 def _hopeless(plan: Plan) -> Verdict | None:

@@ -28,15 +28,17 @@ class PromotionWindowSensor(AtProject, SleepingSensor):
     years, fail it at once: only people can lift that.
 
     It sleeps in the triggerer (`deferrable=True`) or is rescheduled for that instant; no worker is held either way.
-    `timeout` counts from the first start over all sleeps; without it, the sensor waits as long as it takes.
+    `timeout` counts from the first start over all sleeps; without it, the sensor waits as long as it takes. A `dry_run`
+    promotes nothing and waits for nothing.
     """
 
-    template_fields: Sequence[str] = (*AtProject.template_fields, "target_environment")
+    template_fields: Sequence[str] = (*AtProject.template_fields, "target_environment", "plan_only")
 
     def __init__(
         self,
         *,
         target_environment: str | None = None,
+        dry_run: bool | str = False,
         deferrable: bool = True,
         recheck_interval: timedelta | None = None,
         timeout: timedelta | float | None = None,
@@ -51,11 +53,19 @@ class PromotionWindowSensor(AtProject, SleepingSensor):
             recheck_interval,
         )
         self.has_timeout = timeout is not None
+        # BaseOperator has a method `dry_run` of its own.
+        self.plan_only = dry_run
 
     def _ask(self, began: datetime | None) -> None:
         """Return where it is the time; else sleep, or end the task."""
         from airflow_dbt_promotion.core.eligibility import Status  # noqa: PLC0415 - DAG files import this module
+        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
 
+        with airflow_errors():
+            plans_alone = rendered.flag("dry_run", self.plan_only)
+        if plans_alone:
+            self.log.info("a dry run promotes nothing, at any time")
+            return
         with self.soft():
             shut, now = self._answer()
             if lasting := [verdict.reason for verdict in shut if verdict.status is Status.BLOCKED]:

@@ -94,7 +94,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         if self._wait and not self._named:
             tasks.append(self._soaked())
         if steps.routine:
-            tasks += [self._window("window_for_routine")] if steps.window else []
+            tasks += [self._window("window_for_routine", dry_run=self._dry_run)] if steps.window else []
             tasks.append(
                 self._promote("promote_routine", f"Promote{into} what needs nobody's approval", dry_run=self._dry_run)
             )
@@ -138,18 +138,19 @@ class DbtPromotionTaskGroup(TaskGroup):
         """Add the task that asks people."""
         from airflow_dbt_promotion.operators.approval import PromotionApprovalOperator  # noqa: PLC0415 - as above
 
-        soft = {"on_rejected": "skip", "on_timeout": "skip"} if self._is_soft else {}
+        soft = {"on_rejected": "skip", "on_timeout": "skip", "on_refused": "skip"} if self._is_soft else {}
         waits: dict[str, Any] = {"response_timeout": self._approval_timeout, **soft}
         if not self._named:
             waits = {"response_timeout": self._approval_timeout or _DAYTIME, "on_timeout": "skip", **soft}
         told = {"doc_md": TOLD["approve"], **self._where, "plan": plan.output, **waits, **self._approved, **self._every}
         return PromotionApprovalOperator(task_id="approve", task_display_name="Ask for approval", **told)
 
-    def _window(self, task_id: str) -> BaseOperator:
+    def _window(self, task_id: str, *, dry_run: bool | str = False) -> BaseOperator:
         """Add the sensor that waits until it is the time."""
         from airflow_dbt_promotion.sensors.window import PromotionWindowSensor  # noqa: PLC0415 - as above
 
         told = {"doc_md": TOLD[task_id], **self._where, "soft_fail": self._is_soft, **self._now, **self._every}
+        told = {"dry_run": dry_run, **told}
         return PromotionWindowSensor(task_id=task_id, task_display_name="Wait for the window", **told)
 
     def _promote(self, task_id: str, name: str, **more: Any) -> BaseOperator:  # noqa: ANN401 - as the operator's

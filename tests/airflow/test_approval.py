@@ -294,7 +294,9 @@ def test_a_plan_that_moved_fails_and_says_what_moved(waiting: Any, desk: Desk) -
     shop.run("staging")
     shop.engine.hold("production", "ops", "stop")
     with pytest.raises(AirflowFailException, match="plan_moved"):
-        a_task(shop, plan=task.plan).execute(context)
+        a_task(shop, plan=task.plan, on_rejected="skip").execute(context)
+    with pytest.raises(AirflowSkipException, match="is another one by now"):
+        a_task(shop, plan=task.plan, on_refused="skip").execute(context)
     with pytest.raises(AirflowFailException, match=r"plan_moved: .* is another one by now"):
         say(task, context, parked, "Approve", "bob")
     assert desk.asked == 1

@@ -170,6 +170,9 @@ def test_each_argument_reaches_the_task_that_it_is_for(tmp_path: Path) -> None:
     routine: Any = every.get_task("promotion.promote_routine")
     window: Any = every.get_task("promotion.window")
     assert (routine.plan_only, routine.in_backfills, window.in_backfills) == (True, True, True)
+    before: Any = every.get_task("promotion.window_for_routine")
+    assert (before.plan_only, window.plan_only) == (True, False)
+    assert (tasks["approve"].on_refused, tasks["approve"].on_timeout) == ("skip", "skip")
     with pytest.raises(TypeError, match="no_such_argument"):
         a_dag(project(tmp_path), no_such_argument=1)
 

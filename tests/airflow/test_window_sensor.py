@@ -63,6 +63,12 @@ def test_where_it_is_open_or_has_no_windows_there_is_nothing_to_wait_for(shop: S
     a_sensor(target_environment="production").execute(a_context())
 
 
+@pytest.mark.parametrize("dry_run", [True, "True"])
+def test_a_dry_run_waits_for_nothing(dry_run: bool | str) -> None:
+    a_sensor(dry_run=dry_run).execute(a_context())
+    deferral(a_sensor(dry_run="False"))
+
+
 def test_it_sleeps_to_the_instant_at_which_it_opens_and_wakes_once(shop: Shop) -> None:
     moment, event = deferral(a_sensor())
     assert moment == OPENS

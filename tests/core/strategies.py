@@ -294,6 +294,7 @@ journals = st.builds(
     soak=st.none() | lengths,
     runs=st.none() | st.integers(0, 9),
     rests_on=maps(versions),
+    rows=maps(st.sampled_from(IncrementalChange)),
     beside=maps(places, most=2),
     kept=maps(kept_relations, most=2),
     aside=maps(places, most=2),

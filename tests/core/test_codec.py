@@ -413,7 +413,7 @@ def _as_schema_5(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as it was before promotions were opened."""
     old: dict[str, Any] = {**document, "schema_version": 5}
     if old["journal"] is not None:
-        old["journal"] = {key: told for key, told in old["journal"].items() if key not in {"opened", "parts"}}
+        old["journal"] = {key: told for key, told in old["journal"].items() if key not in {"opened", "parts", "rows"}}
     if old["lock"] is not None:
         old["lock"] = {key: told for key, told in old["lock"].items() if key != "patience"}
     old["approvals"] = [{key: told for key, told in one.items() if key != "rows"} for one in old["approvals"]]
@@ -507,7 +507,7 @@ def test_a_document_of_the_third_schema_is_read_and_has_nothing_to_go_back_to(wr
     )
     told = tuple(replace(record, rollback_to=None, approved_by=()) for record in written.history)
     journal = written.journal and replace(
-        written.journal, beside={}, kept={}, aside={}, rollback_to=None, approved_by=(), opened=False, parts={}
+        written.journal, beside={}, kept={}, aside={}, rollback_to=None, approved_by=(), opened=False, parts={}, rows={}
     )
     lock = written.lock and replace(written.lock, patience=None)
     plain = replace(written, lock=lock, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
@@ -522,7 +522,7 @@ def test_a_document_of_the_fourth_schema_is_read_and_nothing_is_frozen(written: 
     )
     interventions = tuple(replace(one, until=None) for one in written.interventions)
     history = tuple(replace(one, approved_by=()) for one in written.history)
-    journal = written.journal and replace(written.journal, approved_by=(), opened=False, parts={})
+    journal = written.journal and replace(written.journal, approved_by=(), opened=False, parts={}, rows={})
     lock = written.lock and replace(written.lock, patience=None)
     expected = replace(written, lock=lock, freeze=None, interventions=interventions, history=history, journal=journal)
     assert found == replace(expected, approvals=())
@@ -534,7 +534,7 @@ def test_a_document_of_the_fifth_schema_is_read_without_parts_and_rows(written: 
     found = codec.decode(
         json.dumps(_as_schema_5(json.loads(codec.encode(written)))).encode(), WHERE, written.environment
     )
-    journal = written.journal and replace(written.journal, opened=False, parts={})
+    journal = written.journal and replace(written.journal, opened=False, parts={}, rows={})
     approvals = tuple(replace(one, rows={}) for one in written.approvals)
     lock = written.lock and replace(written.lock, patience=None)
     assert found == replace(written, journal=journal, lock=lock, approvals=approvals)

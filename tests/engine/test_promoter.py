@@ -103,6 +103,19 @@ def test_a_second_application_is_nothing_to_do_and_writes_nothing() -> None:
     assert len(shop.workshop.orders) == 1
 
 
+def test_the_second_of_two_at_once_finds_its_plan_carried_out() -> None:
+    shop, first = soaked(), list[Promotion]()
+
+    def other(_: object) -> None:
+        if not first:
+            first.append(promote(shop))
+
+    done = shop.engine.promote(PromotionRequest(target="production", actor="bob"), lambda _: None, other)
+    assert first[0].outcome is PromotionOutcome.PROMOTED
+    assert (done.outcome, done.plan.changes) == (PromotionOutcome.NOTHING_TO_DO, ())
+    assert len(production(shop).history) == 1
+
+
 def test_what_has_not_soaked_is_refused_and_nothing_is_written_or_run() -> None:
     shop = Shop()
     shop.run("staging")

@@ -12,18 +12,18 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.definition import Definition
-from airflow_dbt_promotion.core.environment import BypassKind, Rule, Strategy
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, PromotionPath, Rule, Strategy
 from airflow_dbt_promotion.core.errors import DbtProjectError, ReasonRequiredError
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.selector import selector
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.engine import Promotion, PromotionRequest
+from airflow_dbt_promotion.engine import Engine, Promotion, PromotionRequest
 from airflow_dbt_promotion.engine.approvals import agreed_request
 from airflow_dbt_promotion.failpoints import Failpoint
 from tests.core.definitions import definition, generic_test, node
 from tests.engine.test_resuming import die
 from tests.kept_shop import KeptShop, with_text
-from tests.scenarios import DAY, path
+from tests.scenarios import DAY, PACKAGE, path
 
 A, B, C = (ModelId(f"model.shop.{name}") for name in "abc")
 CRITICAL = Rule(select=selector("tag:critical"), name="critical", soak=14 * DAY)
@@ -254,3 +254,40 @@ def test_without_rules_nothing_more_is_read() -> None:
     found.engine.status()
 
     assert (len(found.workshop.loaded), len(found.workshop.parses)) == (loaded, parses)
+
+
+def test_what_died_is_not_carried_on_with_other_rows_than_were_planned() -> None:
+    keeps, anew = (
+        Rule(select=selector("tag:critical"), on_incremental_change=choice)
+        for choice in (IncrementalChange.FORWARD_ONLY, IncrementalChange.FULL_REFRESH)
+    )
+    before = project()
+    tall = replace(before.nodes[B], config=replace(before.nodes[B].config, materialized="incremental"))
+    before = replace(before, nodes={**before.nodes, B: tall})
+    found = KeptShop(before, path(soak=0 * DAY, rules=(keeps,)))
+    found.run("staging")
+    assert gone(promote(found)) == {"a", "b", "c"}
+    found.edit(with_text(before, "b", "select 2"))
+    found.run("staging")
+    die(found, Failpoint.BEGUN)
+    ported(found, path(soak=0 * DAY, rules=(anew,)))
+    told = promote(found, run="task 1")
+    assert told.outcome is PromotionOutcome.PROMOTED
+    assert told.plan.rows == {B: IncrementalChange.FULL_REFRESH}
+    outcomes = [(one.outcome.value, one.message[:29]) for one in found.state().history[:2]]
+    assert outcomes == [("promoted", ""), ("errored", "interrupted, and not carried ")]
+
+
+def ported(shop: KeptShop, environments: PromotionPath) -> None:
+    """Let another promotion.yml hold from now on."""
+    shop.engine = Engine(
+        path=environments,
+        store=shop.store,
+        releases=shop.releases,
+        workshop=shop.workshop,
+        reader=shop.reader,
+        processes=shop.processes,
+        clock=shop.clock,
+        calendar=shop.calendar,
+        project=PACKAGE,
+    )
