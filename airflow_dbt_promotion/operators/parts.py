@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_PARTS = 4
 """In how many parts a promotion is built at most, unless somebody says otherwise."""
 
+NAMES = "{{ (task.part.models or ['nothing by itself'])[:3] | join(', ') }}"
+"""What an instance of the task that builds parts is called. Airflow 3.2 has to be told by `partial`."""
+
 _WAITS = timedelta(hours=1)
 
 
@@ -104,8 +107,7 @@ class PromotionPartOperator(AtProject):
         lock_timeout: float | str = 60.0,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
-        names = "{{ (task.part.models or ['nothing by itself'])[:3] | join(', ') }}"
-        super().__init__(**{"map_index_template": names, **kwargs})
+        super().__init__(**{"map_index_template": NAMES, **kwargs})
         self.target_environment, self.part, self.lock_timeout = target_environment, part, lock_timeout
 
     def execute(self, context: Context) -> dict[str, object]:

@@ -164,6 +164,7 @@ class DbtPromotionTaskGroup(TaskGroup):
     def _promote_in_parts(self, plan: PromotionPlanOperator, most: int) -> list[BaseOperator]:
         """Add the tasks that open the promotion, build its parts, and finish it; return the first and the last."""
         from airflow_dbt_promotion.operators.parts import (  # noqa: PLC0415 - only where one is made
+            NAMES,
             PromotionOpenOperator,
             PromotionPartOperator,
         )
@@ -173,7 +174,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         opening = PromotionOpenOperator(
             task_id="open", task_display_name=f"Open the promotion{self._into}", **{"doc_md": TOLD["open"], **told}
         )
-        every = {"doc_md": TOLD["build_part"], **self._where, **self._every}
+        every = {"doc_md": TOLD["build_part"], "map_index_template": NAMES, **self._where, **self._every}
         part = PromotionPartOperator.partial(task_id="build_part", task_display_name="Build a part", **every)
         built = part.expand(part=opening.output)
         # It has to tell how it ended, and give the lock back, whatever became of the parts.
