@@ -118,7 +118,7 @@ def test_parts_are_built_at_the_same_time_and_published_together(airflow: Airflo
     run = airflow.trigger("alice", "parallel")
     run.wait("promotion.promote", "success")
     assert {one["rendered_map_index"] for one in run.mapped("promotion.build_part")} == {
-        "sacks, stg_sacks, weights",
+        "stg_sacks, weights, sacks",
         "lonely",
     }
     (began, ended), (other_began, other_ended) = spans(run)
