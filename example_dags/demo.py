@@ -7,6 +7,7 @@ its own. Run it again and it starts anew.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -58,20 +59,32 @@ def main() -> int:
     )
     edit("models/marts/drink_sales.sql", *CHANGED)
     promote_cli("run", "--environment", "production", expect=0)
-    ask("describe select cups from production.drink_sales")
+    ask("describe select cups from production.drink_sales", expect="HUGEINT")
 
     chapter("5", "Staging builds the new version, and its clock starts again.")
     dbt("build", "--target", "staging", "--select", "drink_sales+")
     promote_cli("record", "--environment", "staging", expect=0)
     promote_cli("why", "drink_sales", "--target-environment", "production", expect=3)
 
-    chapter("6", "The next change fails a test in staging. What the version earned is void: it is revoked.")
+    chapter("6", "Somebody cannot wait. The change goes early, with a reason, which stays on record for good.")
+    early = ("--min-days-in-staging", "0", "--reason", "the report is due today")
+    promote_cli("promote", "--target-environment", "production", "--models", "drink_sales", *early, expect=0)
+    ask("describe select cups from production.drink_sales", expect="INTEGER")
+
+    chapter("7", "It was a mistake: a dashboard cannot read the new type. One command takes production back.")
+    promote_cli("rollback", "--environment", "production", "--reason", "the dashboard reads cups as HUGEINT", expect=0)
+    ask("describe select cups from production.drink_sales", expect="HUGEINT")
+    print("That version may not come in again, and nothing goes by itself until somebody says so:", flush=True)
+    promote_cli("why", "drink_sales", "--target-environment", "production", expect=3)
+    promote_cli("release", "--environment", "production", "--reason", "we know what it was", expect=0)
+
+    chapter("8", "The next change fails a test in staging. What the version earned is void: it is revoked.")
     edit("models/marts/drink_sales.sql", *BROKEN)
     dbt("build", "--target", "staging", "--select", "drink_sales+", expect=1)
     promote_cli("record", "--environment", "staging", expect=0)
     promote_cli("promote", "--target-environment", "production", "--models", "drink_sales", expect=3)
 
-    chapter("7", "Where everything stands, and what was done.")
+    chapter("9", "Where everything stands, and what was done.")
     promote_cli("status", expect=0)
     promote_cli("history", "--environment", "production", expect=0)
     epilogue(time.monotonic() - began)
@@ -132,7 +145,7 @@ def airflow(*arguments: str) -> None:
 
 def run(command: list[str], expect: int, *, only: str | None = None) -> None:
     """Print a command, run it, and insist on its exit code; `only` shows the lines of its log that hold a text."""
-    print(f"$ {' '.join(command)}", flush=True)
+    print(f"$ {shlex.join(command)}", flush=True)
     piped = subprocess.PIPE if only is not None else None
     errors = subprocess.STDOUT if only is not None else None
     said: list[str] = []
@@ -146,12 +159,16 @@ def run(command: list[str], expect: int, *, only: str | None = None) -> None:
         raise SystemExit(f"{''.join(said)}\nthe demo expected exit code {expect} of this command, and got {code}")
 
 
-def ask(sql: str) -> None:
-    """Ask the warehouse of production, and show the answer."""
+def ask(sql: str, expect: str) -> None:
+    """Ask the warehouse of production, show the answer, and insist on what is in it."""
     code = "import sys, duckdb; print(duckdb.connect(sys.argv[1], read_only=True).sql(sys.argv[2]))"
     file = str(PROJECT / "target" / "coffee_production.duckdb")
-    print(f"$ duckdb coffee_production.duckdb {sql!r}", flush=True)
-    subprocess.run([sys.executable, "-c", code, file, sql], check=True, env=surroundings())
+    print(f"$ duckdb coffee_production.duckdb {shlex.quote(sql)}", flush=True)
+    asked = [sys.executable, "-c", code, file, sql]
+    answer = subprocess.run(asked, check=True, env=surroundings(), stdout=subprocess.PIPE, text=True).stdout
+    print(answer.rstrip(), flush=True)
+    if f" {expect} " not in answer:
+        raise SystemExit(f"the demo expected {expect} in this answer")
 
 
 def edit(path: str, old: str, new: str) -> None:

@@ -110,10 +110,13 @@ def checkpoints_told(state: EnvironmentState) -> tuple[str, ...]:
     """Return what an environment can go back to, in a sentence; nothing where there is nothing."""
     if not state.checkpoints:
         return ()
-    newest, number = state.checkpoints[0], len(state.checkpoints)
-    many = "1 checkpoint" if number == 1 else f"{number} checkpoints"
-    whole = "" if newest.whole else ", not whole"
-    return (f"{many} to go back to; the newest is {newest.id}, of {moment(newest.at)}{whole}.",)
+    whole = [checkpoint for checkpoint in state.checkpoints if checkpoint.whole]
+    if not whole:
+        return (
+            f"No checkpoint to go back to: before {moment(state.checkpoints[0].at)} it held nothing, or was not whole.",
+        )
+    many = "1 checkpoint" if len(whole) == 1 else f"{len(whole)} checkpoints"
+    return (f"{many} to go back to; the newest is {whole[0].id}, of {moment(whole[0].at)}.",)
 
 
 def _blocked(blocks: Mapping[ModelId, tuple[Block, ...]]) -> str:

@@ -98,7 +98,10 @@ def as_markdown(records: Records) -> str:
 def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     """Return one promotion as lines."""
     outcome = page.paint(record.outcome.value.replace("_", " "), HEADLINES[record.outcome])
-    lines = [f"{moment(record.finished_at)}  {environment}  {outcome}", *page.paragraph(_way(record), "  ", "    ")]
+    lines = [
+        f"{moment(record.finished_at)}  {environment}  {outcome}",
+        *page.paragraph(_way(environment, record), "  ", "    "),
+    ]
     for result, names in _by_result(record).items():
         lines += page.paragraph(f"{result}: {listed(names)}", "  ", "    ")
     if record.approved_by:
@@ -113,13 +116,17 @@ def _entry(environment: str, record: PromotionRecord, page: Page) -> list[str]:
     return lines
 
 
-def _way(record: PromotionRecord) -> str:
-    """Return by whom and how; of what was imported, nobody knows more than who."""
+def _way(environment: str, record: PromotionRecord) -> str:
+    """Return by whom and how; of what was imported, nobody knows more than who.
+
+    What comes from the environment itself was built anew, with fresh rows, after a rollback.
+    """
     if record.strategy == IMPORTED:
         return f"by {record.actor}"
     took = readable(record.finished_at - record.started_at)
     back = f"back to checkpoint {record.rollback_to}"
-    way = f"from {record.source}" if record.rollback_to is None else back
+    onward = "built anew" if record.source == environment else f"from {record.source}"
+    way = onward if record.rollback_to is None else back
     told = f"by {record.actor} {way}, plan {short(record.plan_id)}, {record.strategy}, took {took}"
     return told if record.attempts == 1 else f"{told}, in {record.attempts} attempts"
 

@@ -96,4 +96,4 @@ def test_what_was_done_and_what_holds_as_documents(shop: Shop, capsys: pytest.Ca
     blocked = next(one for one in status["models"] if one["name"] == "orders" and one["environment"] == "staging")
     assert [verdict["code"] for verdict in blocked["verdicts"]][2:] == ["version_blocked", "held"]
     assert run(shop, "status", "--output-format", "markdown") == 0
-    assert "1 checkpoint to go back to" in told(capsys)
+    assert "No checkpoint to go back to: before 2026-07-25 12:00" in told(capsys)
