@@ -51,10 +51,7 @@ def promotion_link(engine: Engine, told: Promotion) -> str | None:
     return went[0].link if went else None
 
 
-def run(context: Context, task_id: str | None = None) -> str:
-    """Return what all attempts at a task have in common: its DAG, its run, the task, and its place in a mapped one.
-
-    With a `task_id` it is that of another task of the run, in the same place.
-    """
+def run(context: Context) -> str:
+    """Return what all attempts at a task have in common: its DAG, its run, the task, and its place in a mapped one."""
     instance = context["ti"]
-    return f"airflow:{instance.dag_id}:{instance.run_id}:{task_id or instance.task_id}:{instance.map_index}"
+    return f"airflow:{instance.dag_id}:{instance.run_id}:{instance.task_id}:{instance.map_index}"

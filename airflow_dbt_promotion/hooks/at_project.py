@@ -88,11 +88,15 @@ class AtProject(BaseOperator):
 
         What it came to is left for the note of the run, which the scheduler writes (`plugin/notes.py`).
         """
-        from airflow_dbt_promotion.render import messaging  # noqa: PLC0415 - DAG files import this module
-
-        if (told := messaging.summary_of(answer)) is not None:
-            context["ti"].xcom_push(key="dbt_promotion_note", value=messaging.title(told))
+        self._note(context, answer)
         if ending is not None:
             context["ti"].xcom_push(key="return_value", value=answer)
             raise ending
         return answer
+
+    def _note(self, context: Context, answer: dict[str, object]) -> None:
+        """Leave what a promotion came to for the note of the run."""
+        from airflow_dbt_promotion.render import messaging  # noqa: PLC0415 - DAG files import this module
+
+        if (told := messaging.summary_of(answer)) is not None:
+            context["ti"].xcom_push(key="dbt_promotion_note", value=messaging.title(told))

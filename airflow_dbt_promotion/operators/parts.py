@@ -82,7 +82,7 @@ class PromotionOpenOperator(CarryingOut):
         self._warn(told.warnings)
         telling.write(self.log, telling.promotion(told))
         if (ending := telling.ending(told, OnRefused(self.on_refused))) is not None:
-            context["ti"].xcom_push(key="promotion", value=telling.summary(told, acting.link(context)))
+            self._note(context, telling.summary(told, acting.link(context)))
             raise ending
         if told.outcome is PromotionOutcome.NOTHING_TO_DO:
             raise skip("nothing to do")

@@ -24,8 +24,9 @@ class PromoteOperator(CarryingOut):
 
     What is asked for is said as `CarryingOut` tells. `dry_run` plans alone; `update_state=False` validates alone.
     `verify` runs the tests again in place once it is published, or is a function that is given the promotion;
-    `rollback_on_failure` takes it back where that fails (None: policy says). `opened_by` is the id of the task that
-    opened the promotion, a `PromotionOpenOperator`: that one is finished, and nothing is begun.
+    `rollback_on_failure` takes it back where that fails (None: policy says). `opened` is the XCom of a
+    `PromotionOpenOperator`: the promotion that it opened is finished, and nothing is begun; `models`, `select` and
+    `plan` are left out.
 
     A refused promotion fails the task without a retry, or skips it (`on_refused="skip"`); a failed one fails it without
     a retry; where the machine broke, Airflow retries. Nothing to do is a success. Clearing the task tells what came of
@@ -39,6 +40,7 @@ class PromoteOperator(CarryingOut):
         "rollback_on_failure",
         "plan_only",
         "update_state",
+        "opened",
     )
     operator_extra_links = (PromotionLink(), ApprovalLink(), RunLink())
     ui_color = "#d5f0dc"
@@ -51,7 +53,7 @@ class PromoteOperator(CarryingOut):
         dry_run: bool | str = False,
         verify: bool | str | Verify | None = None,
         rollback_on_failure: bool | str | None = None,
-        opened_by: str | None = None,
+        opened: Sequence[Mapping[str, Any]] | str | None = None,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         kwargs["outlets"] = assets.outlets(target_environment, kwargs.get("outlets"))
@@ -60,9 +62,11 @@ class PromoteOperator(CarryingOut):
             kwargs, words, display.some(kwargs.get("models"), kwargs.get("select")), target_environment
         )
         super().__init__(target_environment=target_environment, **kwargs)
-        self.opened_by = opened_by
-        if opened_by is not None and (dry_run is True or update_state is False):
-            raise ConfigError("opened_by", "what was opened is carried out; leave out dry_run and update_state")
+        self.opened, self.finishes = opened, opened is not None
+        if self.finishes and (dry_run is True or update_state is False):
+            raise ConfigError("opened", "what was opened is carried out; leave out dry_run and update_state")
+        if self.finishes and (self.has_plan or self.models is not None or self.select is not None):
+            raise ConfigError("opened", "what was opened has its plan; leave out plan, models and select")
         # BaseOperator has a method `dry_run` of its own.
         self.update_state, self.plan_only = update_state, dry_run
         self.verify, self.rollback_on_failure = verify, rollback_on_failure
@@ -89,15 +93,19 @@ class PromoteOperator(CarryingOut):
         from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
 
         asked = replace(super()._request(context), update_state=rendered.flag("update_state", self.update_state))
-        return asked if self.opened_by is None else replace(asked, dry_run=False, update_state=True, finishes=True)
+        if not self.finishes:
+            return asked
+        if not self.opened or isinstance(self.opened, str):
+            raise ConfigError("opened", "is not what a PromotionOpenOperator hands on; give it `opening.output`")
+        opened_as = str(self.opened[0]["opened_as"])
+        return replace(asked, run=opened_as, dry_run=False, update_state=True, finishes=True)
 
     def _options(self, context: Context) -> Mapping[str, object]:
         """Return how it is carried out, too. Raises InputError."""
-        from airflow_dbt_promotion.hooks import acting, rendered  # noqa: PLC0415 - as late
+        from airflow_dbt_promotion.hooks import rendered  # noqa: PLC0415 - as late
 
         return {
             **super()._options(context),
-            "run_id": acting.run(context, self.opened_by),
             "dry_run": rendered.flag("dry_run", self.plan_only),
             "verify": self.verify if callable(self.verify) else rendered.choice("verify", self.verify),
             "rollback_on_failure": rendered.choice("rollback_on_failure", self.rollback_on_failure),

@@ -157,7 +157,7 @@ class DbtPromotionTaskGroup(TaskGroup):
         """Add a task that promotes."""
         from airflow_dbt_promotion.operators.promote import PromoteOperator  # noqa: PLC0415 - only where one is made
 
-        asked = {} if "plan" in more else self._asked
+        asked = {} if "plan" in more or "opened" in more else self._asked
         told = {**self._where, **asked, **self._how, **self._promoted, **more, **self._every}
         return PromoteOperator(task_id=task_id, task_display_name=name, **{"doc_md": TOLD[task_id], **told})
 
@@ -178,9 +178,8 @@ class DbtPromotionTaskGroup(TaskGroup):
         part = PromotionPartOperator.partial(task_id="build_part", task_display_name="Build a part", **every)
         built = part.expand(part=opening.output)
         # It has to tell how it ended, and give the lock back, whatever became of the parts.
-        ended = {"trigger_rule": "all_done_min_one_success", "opened_by": opening.task_id}
-        promote = self._promote("promote", f"Promote{self._into}", plan=plan.output, **ended)
-        opening >> promote
+        ended = {"trigger_rule": "all_done_min_one_success", "opened": opening.output}
+        promote = self._promote("promote", f"Promote{self._into}", **ended)
         built >> promote
         return [opening, promote]
 

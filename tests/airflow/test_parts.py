@@ -48,8 +48,8 @@ def built(part: dict[str, Any], number: int = 0) -> Any:
     return task.execute(a_context(Instance("build_part", number)))
 
 
-def finished(**arguments: Any) -> Any:
-    task = PromoteOperator(task_id="promote", opened_by="open", **{**AT, **arguments})
+def finished(opened: list[dict[str, Any]], **arguments: Any) -> Any:
+    task = PromoteOperator(task_id="promote", opened=opened, **{**AT, **arguments})
     return task.execute(a_context(Instance("promote")))
 
 
@@ -60,11 +60,11 @@ def test_a_promotion_goes_through_its_tasks(shop: KeptShop) -> None:
         ("2", ["mills", "plants"]),
     ]
     assert [built(part, number)["well"] for number, part in enumerate(parts)] == [True, True]
-    assert finished()["outcome"] == "promoted"
+    assert finished(parts)["outcome"] == "promoted"
     assert len(shop.workshop.swapped) == 1
-    assert (finished()["outcome"], len(shop.workshop.swapped)) == ("promoted", 1)
+    assert (finished(parts)["outcome"], len(shop.workshop.swapped)) == ("promoted", 1)
     assert opened() == [{"opened_as": parts[0]["opened_as"], "part": None, "models": []}]
-    assert finished()["outcome"] == "promoted"
+    assert finished(parts)["outcome"] == "promoted"
 
 
 def test_a_plan_that_was_handed_on_is_opened_and_finished(shop: KeptShop) -> None:
@@ -73,7 +73,8 @@ def test_a_plan_that_was_handed_on_is_opened_and_finished(shop: KeptShop) -> Non
     (part,) = opened(plan=plan)
     assert part["part"] is None
     assert built(part) == {"well": True, "models": []}
-    assert {model["name"] for model in finished(plan=plan)["models"]} == {"mills", "plants"}
+    assert part["opened_as"].endswith(f":open:-1:{plan['plan_id']}")
+    assert {model["name"] for model in finished([part])["models"]} == {"mills", "plants"}
     assert shop.state().history[0].plan_id == plan["plan_id"]
 
 
@@ -84,7 +85,7 @@ def test_a_part_that_fails_is_not_retried_and_the_last_task_says_what_came_of_it
     with pytest.raises(AirflowFailException, match=r"failed: .* broke"):
         built(parts[0])
     with pytest.raises(AirflowFailException, match="failed: 6 of 6 did not advance"):
-        finished()
+        finished(parts)
     assert shop.state().lock is None
 
 
@@ -94,7 +95,7 @@ def test_what_breaks_is_retried_and_a_part_that_is_missing_is_told(shop: KeptSho
     with pytest.raises(DbtError):
         built(parts[0])
     with pytest.raises(AirflowFailException, match="parts_missing: parts 1, 2 were not built"):
-        finished()
+        finished(parts)
     with pytest.raises(AirflowFailException, match=r"not_open: .* has ended: errored"):
         built(parts[1])
 
@@ -105,12 +106,14 @@ def test_what_is_refused_fails_or_is_skipped_as_anywhere_and_nothing_to_do_is_sk
     task = PromotionOpenOperator(task_id="open", models=["orders"], **AT)
     with pytest.raises(AirflowFailException, match="refused"):
         task.execute(a_context(ti))
-    assert ti.pushed["promotion"]["outcome"] == "refused"  # type: ignore[index]
+    assert list(ti.pushed) == ["dbt_promotion_note"]
+    assert str(ti.pushed["dbt_promotion_note"]) == "dbt promotion: 1 model refused for production"
     with pytest.raises(AirflowSkipException, match="refused"):
         opened(models=["orders"], on_refused="skip")
-    for number, part in enumerate(opened()):
+    parts = opened()
+    for number, part in enumerate(parts):
         built(part, number)
-    finished()
+    finished(parts)
     other = PromotionOpenOperator(task_id="another", **AT)
     with pytest.raises(AirflowSkipException, match="nothing to do"):
         other.execute(a_context(Instance("another")))
@@ -123,11 +126,16 @@ def test_a_promotion_waits_as_long_as_it_is_told_to(shop: KeptShop) -> None:
     assert lock.expires_at - shop.clock() == timedelta(hours=5)
 
 
-def test_what_was_opened_cannot_be_planned_alone(shop: KeptShop) -> None:  # noqa: ARG001 - its hooks
-    with pytest.raises(ConfigError, match="opened_by"):
-        PromoteOperator(task_id="promote", opened_by="open", dry_run=True, **AT)
+def test_what_was_opened_is_finished_as_it_was_opened(shop: KeptShop) -> None:
+    assert shop.engine.validated()
+    with pytest.raises(ConfigError, match="leave out dry_run"):
+        PromoteOperator(task_id="promote", opened=[], dry_run=True, **AT)
+    with pytest.raises(ConfigError, match="leave out plan, models and select"):
+        PromoteOperator(task_id="promote", opened=[], models=["orders"], **AT)
+    with pytest.raises(AirflowFailException, match="is not what a PromotionOpenOperator hands on"):
+        finished([])
     with pytest.raises(AirflowFailException, match="not_open: no such promotion"):
-        finished()
+        finished([{"opened_as": "another run", "part": None, "models": []}])
 
 
 def test_the_log_says_what_is_built_where(shop: KeptShop, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001

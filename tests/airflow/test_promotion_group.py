@@ -124,8 +124,8 @@ def test_what_is_built_in_parts_is_opened_before_and_finished_whatever_became_of
     assert drawn(dag) == ["plan", "approve", "open", "build_part", "promote"]
     tasks: Any = {task.task_id.removeprefix("promotion."): task for task in dag.tasks}
     opening, part, promote = tasks["open"], tasks["build_part"], tasks["promote"]
-    assert promote.upstream_task_ids == {"promotion.open", "promotion.build_part", "promotion.plan"}
-    assert (promote.trigger_rule, promote.opened_by) == ("all_done_min_one_success", "promotion.open")
+    assert promote.upstream_task_ids == {"promotion.open", "promotion.build_part"}
+    assert (promote.trigger_rule, promote.finishes) == ("all_done_min_one_success", True)
     assert (opening.parts, opening.lock_timeout, opening.on_refused, promote.verify) == (3, 5, "skip", True)
     assert (part.partial_kwargs["target_environment"], part.partial_kwargs["retries"]) == ("production", 2)
     assert part.task_display_name == "Build a part"
