@@ -123,7 +123,7 @@ def test_an_environment_of_which_nothing_is_known_tells_of_its_windows_too(
     shop.calendar.never = True
     assert run(shop, "status", "--environment", "production") == 0
     standing = told(capsys)
-    assert "Nothing was ever recorded." in standing
+    assert "Nothing was ever promoted." in standing
     assert "none opens it in the next two years." in standing
 
 
