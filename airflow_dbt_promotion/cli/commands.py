@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.cli import approvals, brakes, going_back, recovery, released, state
 from airflow_dbt_promotion.cli.failures import EXIT_CODES, ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
+from airflow_dbt_promotion.core.environment import DeployedBy
 from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
@@ -82,6 +83,7 @@ def status(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
                 name=place.name,
                 state=engine.observer.state(place.name),
                 working=place.working,
+                promoted=place.deployed_by is DeployedBy.PROMOTION,
                 hours=engine.observer.hours(place.name),
             )
             for place in chosen

@@ -103,7 +103,7 @@ def blocked_version(model: ModelId, version: Version, *environments: Environment
             GateName.BLOCK,
             "version_blocked",
             f"{short(version)} is blocked in {state.environment} since {minute(block.at)} by {block.actor}: "
-            f"{block.reason}; `dbt-promote unblock --environment {state.environment}` lifts that",
+            f"{block.reason}; `dbt-promote unblock --environment {state.environment} --reason TEXT` lifts that",
         )
         for state in environments
         for block in state.blocks.get(model, ())
@@ -118,7 +118,7 @@ def held_environment(target: EnvironmentState) -> tuple[Verdict, ...]:
         return ()
     reason = (
         f"{target.environment} is held since {minute(hold.at)} by {hold.actor}: {hold.reason}; "
-        f"`dbt-promote release --environment {target.environment}` lifts that"
+        f"`dbt-promote release --environment {target.environment} --reason TEXT` lifts that"
     )
     return (blocked(GateName.HOLD, "held", reason),)
 

@@ -34,7 +34,7 @@ def freeze_of(state: EnvironmentState | None, now: datetime) -> Freeze | None:
 def _frozen(environment: str, freeze: Freeze, thawed: Opening | None) -> Verdict:
     """Return the verdict of a freeze; one that ends by itself waits until then, and for the window after it."""
     since = f"since {_told(freeze.at)} by {freeze.actor}: {freeze.reason}"
-    lift = f"`dbt-promote thaw --environment {environment}` lifts that"
+    lift = f"`dbt-promote thaw --environment {environment} --reason TEXT` lifts that"
     if freeze.until is None:
         return blocked(GateName.WINDOW, "frozen", f"{environment} is frozen {since}; {lift}")
     reason = f"{environment} is frozen until {_told(freeze.until)}, {since}; {lift}"

@@ -77,11 +77,12 @@ def _told(found: Intervened) -> str:
     on_record = "Who did it and why is on record."
     match done.kind:
         case InterventionKind.HOLD:
-            return f"Nothing is promoted into {name} until `dbt-promote release --environment {name}`. {on_record}"
+            lift = f"`dbt-promote release --environment {name} --reason TEXT`"
+            return f"Nothing is promoted into {name} until {lift}. {on_record}"
         case InterventionKind.RELEASE:
             return f"{name} is held no more: what may go can be promoted again. {on_record}"
         case InterventionKind.FREEZE:
-            lift = f"`dbt-promote thaw --environment {name}`"
+            lift = f"`dbt-promote thaw --environment {name} --reason TEXT`"
             ends = f"{moment(done.until)}, or {lift}" if done.until is not None else lift
             return f"Nothing is promoted into {name} until {ends}. {on_record}"
         case InterventionKind.THAW:

@@ -26,6 +26,7 @@ from airflow_dbt_promotion.render.telling import (
     headline,
     notes,
     owner_of,
+    put_before_people,
     refusals,
     shut,
     versions,
@@ -164,7 +165,8 @@ def _held(held: Sequence[Change], ends: Ends) -> str:
             (code(change.name), change.kind.value, escaped(verdict.reason if verdict is not None else ""), may_go)
         )
     table = grid(("model", "change", "why", "may go"), rows)
-    return f"<details><summary>Held back: {count(len(held))}</summary>\n\n{table}\n\n</details>"
+    remedies = "".join(f"\n\n_What would change it:_ {escaped(one)}" for one in put_before_people(held, ends))
+    return f"<details><summary>Held back: {count(len(held))}</summary>\n\n{table}{remedies}\n\n</details>"
 
 
 def _link(url: str | None) -> str:

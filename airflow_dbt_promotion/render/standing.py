@@ -61,12 +61,14 @@ class ValidatedDocument(Struct, frozen=True, kw_only=True):
 class Place(Struct, frozen=True, kw_only=True):
     """One environment of the path with its document, None where nothing was ever recorded.
 
-    `working`: people work there, it needs no record. `hours` say whether it is the time to promote into it.
+    `working`: people work there, it needs no record. `promoted`: what it holds comes by promotion. `hours` say whether
+    it is the time to promote into it.
     """
 
     name: str
     state: EnvironmentState | None
     working: bool = False
+    promoted: bool = False
     hours: tuple[Verdict, ...] = ()
 
 
@@ -135,8 +137,7 @@ def notes(place: Place) -> tuple[str, ...]:
             "People work here: it holds the project as it is; evidence is made when something is promoted out of it.",
         )
     if state is None:
-        told = f"Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment {place.name}`."
-        return (told, *hours_told(place.hours))
+        return (_begin(place), *hours_told(place.hours))
     found = []
     if state.lock is not None:
         found.append(f"Locked by {lock.told(state.lock)}.")
@@ -153,6 +154,17 @@ def notes(place: Place) -> tuple[str, ...]:
     if state.drift:
         found.append(drift_told(drifted(state)))
     return (*found, *stops_told(state), *hours_told(place.hours), *checkpoints_told(state))
+
+
+def _begin(place: Place) -> str:
+    """Return how an environment begins of which nothing is known."""
+    record = f"`dbt-promote record --environment {place.name}"
+    if not place.promoted:
+        return f"Nothing was ever recorded. Run dbt there, then {record}`."
+    return (
+        f"Nothing was ever promoted. `dbt-promote promote --target-environment {place.name}` does; where it was built "
+        f"before, {record} --baseline` adopts what is there."
+    )
 
 
 def hours_told(hours: Sequence[Verdict]) -> tuple[str, ...]:

@@ -162,6 +162,15 @@ def shut(change: Change) -> Verdict | None:
     )
 
 
+def put_before_people(held: Sequence[Change], ends: Ends) -> tuple[str, ...]:
+    """Return what would let go what is held back for people's approval alone, each remedy once; the other gates' are
+    told by `why`.
+    """
+    answers = [verdict for verdict in map(shut, held) if verdict is not None and verdict.gate is GateName.APPROVAL]
+    told = (remedy(verdict, ends) for verdict in answers)
+    return tuple(dict.fromkeys(one for one in told if one is not None))
+
+
 def gates_of(changes: Sequence[Change]) -> tuple[GateName, ...]:
     """Return the gates that were asked of some changes, in their own order."""
     asked = {verdict.gate for change in changes for verdict in change.verdicts}

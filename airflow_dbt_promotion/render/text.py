@@ -18,6 +18,7 @@ from airflow_dbt_promotion.render.telling import (
     headline,
     notes,
     owner_of,
+    put_before_people,
     refusals,
     shut,
     versions,
@@ -128,6 +129,8 @@ def _held(told: Promotion, page: Page) -> list[str]:
     lines = [page.paint(f"Held back: {count(len(held))}", Tone.BOLD), *table(page, columns, rows)]
     if len(held) > MOST_HELD:
         lines.append(f"  and {len(held) - MOST_HELD} more: `dbt-promote why MODEL` tells of each, json of all")
+    for told_how in put_before_people(held, ends):
+        lines += page.paragraph(told_how, "  => ", "     ")
     return lines
 
 

@@ -33,7 +33,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
 def test_an_environment_is_held_and_released(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--environment", "production", "--reason", "INC-42", "--actor", "ann")
     assert run(shop, "hold", *words) == 0
-    assert "until `dbt-promote release --environment production`" in told(capsys)
+    assert "until `dbt-promote release --environment production --reason TEXT`" in told(capsys)
     assert run(shop, "promote", "--target-environment", "production") == 3
     refused = told(capsys)
     assert "hold: held" in refused

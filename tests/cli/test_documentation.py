@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ def test_each_command_has_its_section_with_each_of_its_options(name: str) -> Non
     fill = next(fill for command, _, _, fill in COMMANDS if command == name)
     assert [word for word in options(fill) if f"`{word}" not in section] == []
     assert f"$ dbt-promote {name} " in section
+
+
+def test_the_table_at_the_top_names_each_command_in_the_order_of_the_help() -> None:
+    table = PAGE.split("\n## ", 1)[0]
+    assert re.findall(r"^\| \[`(\w+)`\]\(#(\w+)\)", table, re.MULTILINE) == [(name, name) for name, *_ in COMMANDS]
 
 
 def test_the_shared_options_the_exit_codes_and_the_schemas_are_there() -> None:

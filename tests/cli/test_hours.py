@@ -47,7 +47,7 @@ def document(capsys: pytest.CaptureFixture[str], name: str) -> Mapping[str, obje
 
 def test_an_environment_is_frozen_and_thawed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(shop, "freeze", *WORDS) == 0
-    assert "into production until `dbt-promote thaw --environment production`." in told(capsys)
+    assert "into production until `dbt-promote thaw --environment production --reason TEXT`." in told(capsys)
     assert run(shop, *PROMOTE) == 3
     refused = told(capsys)
     assert "window: frozen" in refused
@@ -123,7 +123,7 @@ def test_an_environment_of_which_nothing_is_known_tells_of_its_windows_too(
     shop.calendar.never = True
     assert run(shop, "status", "--environment", "production") == 0
     standing = told(capsys)
-    assert "Nothing was ever recorded." in standing
+    assert "Nothing was ever promoted." in standing
     assert "none opens it in the next two years." in standing
 
 

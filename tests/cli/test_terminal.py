@@ -121,7 +121,7 @@ def test_airflow_and_dbt_are_not_imported_before_they_are_needed(tmp_path: Path)
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (1, "[]\n"), done.stdout
-    assert "Nothing was ever recorded" in done.stdout
+    assert "Nothing was ever promoted" in done.stdout
 
 
 def test_on_a_real_terminal_the_page_is_coloured_and_fits() -> None:

@@ -23,7 +23,7 @@ SHUT = Opening(
 )
 OPEN = Opening(is_open=True, by=BERLIN)
 FREEZE = Freeze(at=NOON - HOUR, actor="ann", reason="the books are closed", until=NOON + HOUR)
-LIFT = "`dbt-promote thaw --environment production` lifts that"
+LIFT = "`dbt-promote thaw --environment production --reason TEXT` lifts that"
 
 
 def asked(freeze: Freeze | None = None, hours: Hours | None = None, now: datetime = NOON) -> list[tuple[object, ...]]:

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.environment import DeployedBy
 from airflow_dbt_promotion.core.lock import Holder, taken
 from airflow_dbt_promotion.core.parts import PartEnd
 from airflow_dbt_promotion.core.recording import Recording
@@ -24,7 +25,12 @@ ALL = PromotionRequest(target="production")
 
 def places(shop: Shop) -> tuple[standing.Place, ...]:
     return tuple(
-        standing.Place(name=one.name, state=shop.engine.observer.state(one.name), working=one.working)
+        standing.Place(
+            name=one.name,
+            state=shop.engine.observer.state(one.name),
+            working=one.working,
+            promoted=one.deployed_by is DeployedBy.PROMOTION,
+        )
         for one in shop.engine.path.environments
     )
 
@@ -46,8 +52,16 @@ def test_status_tells_of_each_environment_even_of_an_empty_one() -> None:
     written = status_text(Shop())
     assert "development\n  People work here" in written
     assert (
-        "production\n  Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment production`."
+        "staging\n  Nothing was ever recorded. Run dbt there, then `dbt-promote record --environment staging`."
         in written
+    )
+
+
+def test_status_says_that_an_environment_begins_by_promotion_where_it_does() -> None:
+    written = " ".join(status_text(Shop()).partition("\nproduction\n")[2].split())
+    assert written.startswith(
+        "Nothing was ever promoted. `dbt-promote promote --target-environment production` does; where it was built "
+        "before, `dbt-promote record --environment production --baseline` adopts what is there."
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from hypothesis import example, given
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.definition import Exposure, Lineage, Owner
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.table import clean
-from tests.scenarios import DAY, Shop, dashboard, model_id, release, test_id
+from tests.scenarios import DAY, Shop, dashboard, model_id, path, release, test_id
 
 GFM = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = st.text(st.sampled_from("ab _*`|\\<>&~[]()!#-+1.:/\n\t\x1b@é日$"), max_size=40) | st.text(max_size=40)
@@ -93,6 +95,19 @@ def test_what_is_held_back_is_folded_away_with_its_reason() -> None:
     assert "<details><summary>Held back: 2 models</summary>" in told
     assert "| `revenue` | added | it cannot go without orders: " in told
     assert told.count("| advanced |") == 2
+
+
+def test_what_waits_for_people_says_how_they_are_asked() -> None:
+    shop = Shop(environments=path(timedelta(0), approval=ApprovalPolicy()))
+    shop.run("staging")
+    told = markdown.promotion(shop.engine.promote(PromotionRequest(target="production")))
+    assert (
+        told.count(
+            "_What would change it:_ Put it before people with \\`dbt-promote ask --target-environment production\\`"
+        )
+        == 1
+    )
+    assert "\n\n</details>" in told.partition("_What would change it:_")[2]
 
 
 def test_a_failure_tells_in_dbts_words() -> None:

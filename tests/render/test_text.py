@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.render import text
 from airflow_dbt_promotion.render.table import Page, columns_of
@@ -144,6 +145,22 @@ def test_a_long_list_of_held_models_is_cut() -> None:
     written = told(shop)
     assert f"held back: {text.MOST_HELD + 3} models" in written
     assert "  and 3 more: " in written
+
+
+def test_what_waits_for_people_says_once_how_they_are_asked() -> None:
+    shop = Shop(environments=path(timedelta(0), approval=ApprovalPolicy()))
+    shop.run("staging")
+    written = one_line(told(shop))
+    assert "Held back: 4 models" in written
+    assert written.count("=> Put it before people with `dbt-promote ask --target-environment production`") == 1
+
+
+def test_what_waits_for_time_alone_is_not_put_before_people() -> None:
+    shop = Shop()
+    shop.run("staging")
+    written = told(shop)
+    assert "Held back: 4 models" in written
+    assert "=>" not in written
 
 
 def test_colours_are_there_where_the_page_has_them_and_nowhere_else() -> None:
