@@ -69,7 +69,8 @@ def is_named(models: str | Sequence[str] | None, select: str | None) -> bool:
 def environment_of(target: str, options: ProjectOptions) -> Environment | None:
     """Return what promotion.yml says of an environment, None where that cannot be read now.
 
-    Neither dbt nor a connection is asked: DAG files are parsed again and again.
+    Neither dbt nor a connection is asked: DAG files are parsed again and again. Raises UnknownEnvironmentError where it
+    says nothing of it: a DAG that would fail is better not there.
     """
     from airflow_dbt_promotion.config import load_config  # noqa: PLC0415 - only where a group is made
     from airflow_dbt_promotion.core.errors import PromotionError  # noqa: PLC0415 - as late
@@ -85,10 +86,10 @@ def environment_of(target: str, options: ProjectOptions) -> Environment | None:
             profiles_dir=None if found.profiles_dir is None else Path(found.profiles_dir).expanduser(),
             profile=found.profile,
         )
-        return config.path.get(target)
     except (PromotionError, OSError) as error:
         log.warning("every step into %s is drawn, since promotion.yml cannot be read here: %s", target, error)
         return None
+    return config.path.get(target)
 
 
 def _told(options: ProjectOptions) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_dbt_promotion.core.approvals import Decision, Identity, Person, Vote
+from airflow_dbt_promotion.core.errors import UnknownEnvironmentError
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.hooks.params import promotion_arguments, promotion_params
 from airflow_dbt_promotion.task_groups.promotion import DbtPromotionDag, DbtPromotionTaskGroup
@@ -90,6 +91,12 @@ def test_where_promotion_yml_cannot_be_read_every_step_is_drawn(
     templated = DbtPromotionDag("pipeline", target_environment="{{ params.into }}", dbt_project_dir=project(tmp_path))
     assert drawn(templated) == every
     assert templated.get_task("promotion.promote").task_display_name == "Promote"
+
+
+def test_an_environment_that_does_not_exist_is_an_error_where_the_dag_is_parsed(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    with pytest.raises(UnknownEnvironmentError, match="there is no environment 'prodction'"):
+        DbtPromotionDag("pipeline", target_environment="prodction", dbt_project_dir=folder)
 
 
 def test_each_task_has_a_name_that_people_read_and_says_what_it_does(tmp_path: Path) -> None:

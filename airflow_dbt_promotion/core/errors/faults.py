@@ -135,9 +135,9 @@ class NotAskedError(InputError):
         """Take the environment, the plan id that was given, and those that people were asked about, newest first."""
         self.environment, self.asked, self.known = environment, asked, tuple(known)
         super().__init__(
-            f"nobody was asked about a plan {asked!r} for {environment}; there are, newest first: "
-            f"{listed(one[:8] for one in self.known) or 'none'}; `dbt-promote ask --target-environment {environment}` "
-            f"puts a plan before people"
+            f"nobody was asked about a plan {asked!r} for {environment} (six letters of its id are enough); there are, "
+            f"newest first: {listed(one[:8] for one in self.known) or 'none'}; "
+            f"`dbt-promote ask --target-environment {environment}` puts a plan before people"
         )
 
 
