@@ -117,7 +117,7 @@ def test_a_hold_refuses_every_plan_into_the_target_and_no_other() -> None:
     found = plan(situation(staged(), held(empty_state("production"), ANN)), question())
     assert codes(found) == {"held"}
     assert found.changes
-    assert "`dbt-promote release --environment production`" in found.refusals[0][1].reason
+    assert "`dbt-promote release --environment production --reason TEXT`" in found.refusals[0][1].reason
     assert plan(situation(held(staged(), ANN)), question()).allowed
 
 
