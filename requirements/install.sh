@@ -27,7 +27,7 @@ else
 fi
 
 echo "Installing the packages of $LOCK into $VENV"
-"$uv" pip install --quiet --python "$VENV/bin/python" --require-hashes -r "$LOCK" || {
+"$uv" pip install --quiet --no-deps --python "$VENV/bin/python" --require-hashes -r "$LOCK" || {
     echo "Trying once more with pip, which takes a minute or two"
-    pip install --quiet --require-hashes -r "$LOCK"
+    pip install --quiet --no-deps --require-hashes -r "$LOCK"
 }

@@ -30,13 +30,13 @@ say_both() {
 }
 
 compile requirements/dev.txt pyproject.toml --extra duckdb --extra object-store --extra postgres --extra dev \
-    --constraint requirements/constraints.txt
+    --constraint requirements/constraints.txt --override requirements/overrides.txt
 say_both requirements/dev.txt
 
 # Whatever can be the same as above is: it is there already when this is installed.
 [ -f requirements/airflow31.txt ] || cp requirements/dev.txt requirements/airflow31.txt
 compile requirements/airflow31.txt pyproject.toml requirements/airflow31.in --extra duckdb --extra postgres \
-    --constraint requirements/constraints.txt
+    --constraint requirements/constraints.txt --override requirements/overrides.txt
 say_both requirements/airflow31.txt
 
 echo uv | compile requirements/uv.txt -
