@@ -38,7 +38,7 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
     kept = read_kept_parse(target_path)
     manifest = manifests.manifest_of(path, data)
     metadata = manifest.metadata
-    origin, found = _as_written(manifest, kept, project_dir)
+    origin, found = _as_written(manifest, data, kept, project_dir)
     for node in with_seed_digests(manifest.nodes, found.texts.folders if found else _at_hand(project_dir)):
         manifest.nodes[node.unique_id] = node
     return Definition(
@@ -62,13 +62,15 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
     )
 
 
-def _as_written(manifest: Manifest, kept: KeptParse | None, project_dir: Path | None) -> tuple[Origin, Writing | None]:
+def _as_written(
+    manifest: Manifest, data: bytes, kept: KeptParse | None, project_dir: Path | None
+) -> tuple[Origin, Writing | None]:
     """Return the best that is at hand of what was written: dbt's kept parse, else the sources on disk, else nothing.
 
     Where the kept parse is that of the manifest, but a dbt_project.yml is another by now, the sources have moved on:
     they are not asked.
     """
-    if kept is not None and kept.is_of(manifest):
+    if kept is not None and kept.is_of(manifest, data):
         texts = kept_texts(manifest, kept, project_dir)
         return (Origin.PARSE, Writing(texts, manifest)) if texts else (Origin.MANIFEST, None)
     texts = disk_texts(manifest, project_dir) if project_dir is not None else None

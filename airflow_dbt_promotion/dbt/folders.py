@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -50,18 +49,12 @@ class Folders:
 
     @contextmanager
     def folder(self, environment: Environment, *, dry: bool) -> Iterator[DbtProject]:
-        """Yield the project with a target folder: the environment's own, or one that is gone afterwards.
-
-        A folder that is gone begins with the environment's last parse, where there is one, so that dbt has less to do.
-        """
+        """Yield the project with a target folder: the environment's own, or a temporary one."""
         kept = self.kept(environment)
         if not dry:
             yield kept
             return
         with tempfile.TemporaryDirectory(prefix="dbt-promote-") as folder:
-            parsed = kept.target_path / PARSED
-            if parsed.is_file():
-                shutil.copy2(parsed, folder)
             yield replace(kept, target_path=Path(folder))
 
 

@@ -139,21 +139,12 @@ def arguments(project: DbtProject, invocation: DbtInvocation, *, log_level: str,
     """
     command = DbtCommand(invocation.command)
     target_path = str(project.target_path)
-    said = [
-        "--log-level",
-        log_level,
-        "--log-format",
-        log_format,
-        "--log-path",
-        target_path,
-        "--log-level-file",
-        "debug",
-    ]
-    said += ["--no-quiet", "--no-use-colors", "--no-use-colors-file", "--no-send-anonymous-usage-stats", "--write-json"]
+    said = ["--log-level", log_level, "--log-format", log_format, "--log-path", target_path]
+    said += ["--log-level-file", "debug", "--no-quiet", "--no-use-colors", "--no-use-colors-file"]
+    said += ["--no-send-anonymous-usage-stats", "--write-json"]
     said += [command.value, "--project-dir", str(project.project_dir), "--target-path", target_path]
-    if project.profiles_dir is not None:
-        said += ["--profiles-dir", str(project.profiles_dir)]
     for option, value in (
+        ("--profiles-dir", project.profiles_dir),
         ("--profile", project.profile),
         ("--target", invocation.target),
         ("--threads", invocation.threads),
@@ -167,12 +158,22 @@ def arguments(project: DbtProject, invocation: DbtInvocation, *, log_level: str,
         said += [invocation.operation.name, "--args", json.dumps(dict(invocation.operation.arguments))]
     if invocation.full_refresh:
         said.append("--full-refresh")
-    if command is DbtCommand.LS:
-        said += ["--output", "json", "--output-keys", "unique_id"]
+    said += _reading(command, invocation)
     if invocation.select is not None:
         said += ["--select", *invocation.select]
     if invocation.exclude:
         said += ["--exclude", *invocation.exclude]
+    return said
+
+
+def _reading(command: DbtCommand, invocation: DbtInvocation) -> list[str]:
+    """Return the arguments of commands that read the project and execute nothing.
+
+    dbt's partial parsing goes by times, and by digests that leave out white space. What we parse is parsed whole.
+    """
+    said = ["--output", "json", "--output-keys", "unique_id"] if command is DbtCommand.LS else []
+    if command in {DbtCommand.PARSE, DbtCommand.LS} and invocation.manifest is None:
+        said.append("--no-partial-parse")
     return said
 
 

@@ -1,7 +1,8 @@
 """partial_parse.msgpack: what dbt keeps of its last parse, schema files unrendered among it.
 
-dbt rewrites it only when it parsed something again, while every command writes a manifest of its own. So it is used
-only where it provably is the parse of the manifest beside it.
+dbt rewrites it only when it parsed something again, while every command writes a manifest of its own, maybe of a parse
+that lies elsewhere (`--partial-parse-file-path`). So it is used only where it provably is the parse of the manifest
+beside it: dbt notes of each thing when it was parsed, and both have to say the same of every one.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw
 
-from airflow_dbt_promotion.core.definition import Checksum, Node
+from airflow_dbt_promotion.core.definition import Checksum
 from airflow_dbt_promotion.dbt.artifact_file import collector_off
 from airflow_dbt_promotion.dbt.manifest import Manifest, utc
 from airflow_dbt_promotion.dbt.schema_file import NOTHING, SchemaFile
 
 FILE = "partial_parse.msgpack"
 
-_HOOK = "operation"
+_HOOK = "operation."
 
 
 class _Path(msgspec.Struct, gc=False):
@@ -54,30 +55,43 @@ class _StateCheck(msgspec.Struct, gc=False):
     project_hashes: dict[str, Checksum] = {}
 
 
-class KeptParse(msgspec.Struct):
+class _Made(msgspec.Struct, gc=False):
+    """When dbt parsed one thing."""
+
+    created_at: float | None = None
+
+
+class _Things(msgspec.Struct, gc=False):
+    """Everything that dbt notes the time of its parsing of, by unique id; the same in a parse and in a manifest."""
+
+    nodes: dict[str, _Made] = {}
+    functions: dict[str, _Made] = {}
+    sources: dict[str, _Made] = {}
+    macros: dict[str, _Made] = {}
+    exposures: dict[str, _Made] = {}
+    unit_tests: dict[str, _Made] = {}
+
+
+class KeptParse(_Things):
     """The part of a kept parse that is read."""
 
-    metadata: _Metadata
-    files: dict[str, _File]
-    state_check: _StateCheck
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    files: dict[str, _File] = {}
+    state_check: _StateCheck = msgspec.field(default_factory=_StateCheck)
 
-    def is_of(self, manifest: Manifest) -> bool:
-        """Say whether this is the parse of a manifest: of the same project, dbt and files, and not of later."""
+    def is_of(self, manifest: Manifest, data: bytes) -> bool:
+        """Say whether this is the parse of a manifest, whose bytes are `data`.
+
+        It is of the same project and dbt, not of later, and of everything in the manifest dbt says that it was parsed
+        at the same instant. Hooks count for nothing: dbt makes them anew for each command.
+        """
         kept, written = self.metadata, manifest.metadata
         if kept.project_id != written.project_id or kept.dbt_version != written.dbt_version:
             return False
         if kept.invocation_id != written.invocation_id and not _not_after(kept.generated_at, written.generated_at):
             return False
-        nodes = manifest.nodes.values()
-        patches = {node.patch_path for node in nodes if node.patch_path is not None}
-        return patches <= self.files.keys() and all(self._has(node) for node in nodes if node.checksum.name != "none")
-
-    def _has(self, node: Node) -> bool:
-        """Say whether the file of a node is here as the manifest knows it. That of hooks, dbt_project.yml, never is."""
-        if node.resource_type == _HOOK:
-            return True
-        file = self.files.get(f"{node.package_name}://{node.original_file_path}")
-        return file is not None and file.checksum == node.checksum
+        patches = {node.patch_path for node in manifest.nodes.values() if node.patch_path is not None}
+        return patches <= self.files.keys() and _made(self) == _made(_things.decode(data))
 
     def schema_file(self, file_id: str) -> SchemaFile | None:
         """Return a schema file as dbt parsed it."""
@@ -128,7 +142,14 @@ def _not_after(kept: datetime | None, written: datetime | None) -> bool:
     return first is not None and second is not None and first <= second
 
 
+def _made(things: _Things) -> dict[str, float | None]:
+    """Return when each thing of a parse or of a manifest was parsed."""
+    sections = (things.nodes, things.functions, things.sources, things.macros, things.exposures, things.unit_tests)
+    return {id_: made.created_at for section in sections for id_, made in section.items() if not id_.startswith(_HOOK)}
+
+
 _decoder = msgspec.msgpack.Decoder(KeptParse)
+_things = msgspec.json.Decoder(_Things)
 
 
 def read_kept_parse(target_path: Path) -> KeptParse | None:

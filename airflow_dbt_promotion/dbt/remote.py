@@ -20,6 +20,7 @@ from airflow_dbt_promotion.dbt import handing
 from airflow_dbt_promotion.dbt.interpreter import interpreter_of, is_interpreter, versions_in
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, absolute, arguments
 from airflow_dbt_promotion.dbt.listener import Listener, NodeEvent, stamp
+from airflow_dbt_promotion.dbt.supported import check_supported, is_program, version_said
 from airflow_dbt_promotion.processes import owned
 
 if TYPE_CHECKING:
@@ -71,10 +72,12 @@ class SubprocessRunner:
         """Take the executable: a path, or a bare name to be found on PATH."""
         self._executable = executable
         self._versions: str | None = None
+        self._is_supported = False
 
     def invoke(self, project: DbtProject, invocation: DbtInvocation, on_event: OnProgress | None = None) -> DbtOutcome:
         """Run one command to its end; see DbtRunner for the promises."""
         listener, project = Listener(on_event), absolute(project)
+        self._check_supported()
         command = [*self._begin(invocation), *arguments(project, invocation, log_level="info", log_format="json")]
         before = stamp(project, invocation)
         plain: list[str] = []
@@ -88,7 +91,7 @@ class SubprocessRunner:
                 listener.complain(line)
         if not spoken and not _is_usage(exit_code, plain):
             said = " | ".join(plain[-3:]) or "nothing"
-            raise ConfigError(_WHERE, f"{self._executable} is not dbt 1.x: it ended with {exit_code} and said: {said}")
+            raise ConfigError(_WHERE, f"{self._executable} is not dbt: it ended with {exit_code} and said: {said}")
         return listener.conclude(project, invocation, exit_code, before)
 
     def versions(self) -> str | None:
@@ -97,6 +100,15 @@ class SubprocessRunner:
             python = interpreter_of(self._found())
             self._versions = versions_in(python) if python is not None else None
         return self._versions
+
+    def _check_supported(self) -> None:
+        """Raise UnsupportedDbtError for a dbt that cannot be run; asked once."""
+        if self._is_supported:
+            return
+        found = self._found()
+        installed = None if is_program(found) else self.versions()
+        check_supported(installed or version_said(found), str(self._executable))
+        self._is_supported = True
 
     def _begin(self, invocation: DbtInvocation) -> list[str]:
         """Return how the command line begins."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_dbt_promotion.core.errors import ConfigError, DbtError
 from airflow_dbt_promotion.dbt.invocation import DbtInvocation, DbtOutcome, DbtProject, absolute, arguments
 from airflow_dbt_promotion.dbt.listener import Listener, NodeEvent, stamp
+from airflow_dbt_promotion.dbt.supported import check_supported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,7 @@ class InProcessRunner:
     def invoke(self, project: DbtProject, invocation: DbtInvocation, on_event: OnProgress | None = None) -> DbtOutcome:
         """Run one command to its end; see DbtRunner for the promises."""
         listener, project = Listener(on_event), absolute(project)
+        check_supported(_versions(), "the environment of this package")
         with _ONE_AT_A_TIME, _surroundings(project):
             before = stamp(project, invocation)
             try:

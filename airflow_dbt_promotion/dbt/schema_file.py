@@ -312,3 +312,8 @@ def _deep(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 def packed(document: Mapping[str, Any]) -> bytes:
     """Return a YAML document packed as dbt's kept parse holds it."""
     return msgspec.msgpack.encode(document)
+
+
+def unpacked(packed_document: Raw | bytes) -> object:
+    """Return what some packed YAML holds, dates as text. Raises MsgspecError."""
+    return _any.decode(packed_document)

@@ -56,6 +56,10 @@ class ProjectSources:
         """Take the project's folder and its files."""
         self._root, self.tree = root, tree
 
+    def holds(self, path: str) -> bool:
+        """Say whether a file is in the project's folder, listed or not."""
+        return (self._root / path).is_file()
+
     def read(self, path: str) -> bytes:
         """Return the bytes of a file. Raises SourcesError where it is gone, or no longer what it was."""
         data = _bytes(self._root / path)

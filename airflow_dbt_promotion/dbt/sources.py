@@ -20,6 +20,7 @@ from airflow_dbt_promotion.dbt.kept_parse import KeptParse
 from airflow_dbt_promotion.dbt.manifest import Manifest, packages
 from airflow_dbt_promotion.dbt.project_file import FILE, SECTIONS, ProjectFile, load_yaml, read_project, reads_vars_file
 from airflow_dbt_promotion.dbt.schema_file import SchemaFile, jinja_in, packed
+from airflow_dbt_promotion.dbt.unchanged import SCHEMA_SUFFIXES, ParsedFile, is_as_parsed
 from airflow_dbt_promotion.dbt.written import SETS_CONFIG, Texts
 
 _NO_CONFIG = frozenset({"constraints", "arguments", "returns"})
@@ -126,13 +127,16 @@ def _text(path: Path) -> str:
 
 
 def _unchanged(node: Node, folders: Mapping[str, Path]) -> bool:
-    """Say whether the file of a node still has its checksum, of the stripped text. A big seed has only to be there."""
-    if node.checksum.name == "none":
-        return True
+    """Say whether the file of a node is still as the manifest has it. A big seed has only to be there.
+
+    That of a node which a schema file defines is compared as a schema file is.
+    """
     path = folders[node.package_name] / node.original_file_path
+    if node.checksum.name == "none" or path.suffix in SCHEMA_SUFFIXES:
+        return True
     if node.checksum.is_of_path:
         return path.is_file()
-    return hashlib.sha256(path.read_bytes().decode().strip().encode()).hexdigest() == node.checksum.checksum
+    return is_as_parsed(path, path.read_bytes(), node.checksum.checksum, ParsedFile(texts=(node.raw_code,)))
 
 
 def _schema_file_ids(manifest: Manifest) -> frozenset[str]:

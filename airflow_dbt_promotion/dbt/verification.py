@@ -17,11 +17,14 @@ from airflow_dbt_promotion.core.macros import is_internal
 from airflow_dbt_promotion.core.orders import Kept
 from airflow_dbt_promotion.core.ports import ReleaseStore
 from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.dbt.kept_parse import FILE as KEPT_PARSE
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
 from airflow_dbt_promotion.dbt.manifest import read_manifest_bytes
 from airflow_dbt_promotion.dbt.project_file import FILE
+from airflow_dbt_promotion.dbt.schema_file import NOTHING
 from airflow_dbt_promotion.dbt.source_tree import ProjectSources, parsed_of, sources_of
 from airflow_dbt_promotion.dbt.sources import package_folders
+from airflow_dbt_promotion.dbt.unchanged import ParsedFile, holds_code, is_as_parsed, texts_of_parse
 
 
 class _Macro(Struct):
@@ -99,25 +102,30 @@ def _differences(target_path: Path, sources: ProjectSources, project_dir: Path, 
         for package in sorted({package for package, _, _ in kept.read_files()} - folders.keys()):
             if not is_internal(package, release.adapter_type):
                 yield f"the package {package} is not installed in {project_dir}; run dbt deps there"
-        yield from _changed_files(kept, sources, project_dir, folders, parsed)
+        yield from _changed_files(target_path, kept, sources, folders, parsed)
         yield from _changed_projects(kept, sources, folders)
 
 
 def _changed_files(
+    target_path: Path,
     kept: KeptParse,
     sources: ProjectSources,
-    project_dir: Path,
     folders: Mapping[str, PurePosixPath],
     parsed: Iterable[str],
 ) -> Iterator[str]:
     """Yield which files are not as dbt read them; `parsed` are those that it would read now."""
-    read = {
-        _path(folders[package], inner): digest for package, inner, digest in kept.read_files() if package in folders
-    }
-    for path, digest in read.items():
+    texts = texts_of_parse((target_path / KEPT_PARSE).read_bytes())
+    read = {}
+    for package, inner, digest in kept.read_files():
+        if package not in folders:
+            continue
+        path, file = _path(folders[package], inner), f"{package}://{inner}"
+        read[path] = digest
         if path not in sources.tree.files:
-            yield _left_out(path) if (project_dir / path).is_file() else f"{path} is not there any more"
-        elif digest is not None and _stripped(sources.read(path)) != digest:
+            yield _left_out(path) if sources.holds(path) else f"{path} is not there any more"
+            continue
+        data, yaml = sources.read(path), kept.files[file].dfy if file in kept.files else NOTHING
+        if not is_as_parsed(Path(path), data, digest, texts.get(file, ParsedFile()), yaml):
             yield f"{path} changed since dbt parsed it"
     for path in parsed:
         # What is empty is nothing to dbt.
@@ -143,7 +151,7 @@ def _changed_macros(target_path: Path, sources: ProjectSources, folders: Mapping
             path = _path(folders[macro.package_name], macro.original_file_path)
             if path not in sources.tree.files:
                 yield f"{path} is not there any more"
-            elif macro.macro_sql not in sources.read(path).decode(errors="surrogateescape"):
+            elif not holds_code(sources.read(path), macro.macro_sql):
                 yield f"{path} changed since dbt parsed it"
 
 
@@ -154,9 +162,3 @@ def _path(folder: PurePosixPath, inner: str) -> str:
 
 def _left_out(path: str) -> str:
     return f"{path} is left out of what is kept (kept_paths, or by its name)"
-
-
-def _stripped(data: bytes) -> str:
-    """Return dbt's checksum of a file, of its text without white space around it; what is no text has none of dbt's."""
-    text = data.decode(errors="surrogateescape").strip()
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,13 @@ import duckdb
 import pytest
 from msgspec import structs
 
-from airflow_dbt_promotion.core.errors import ConfigError, DbtError, DbtProjectError, EmptySelectionError
+from airflow_dbt_promotion.core.errors import (
+    ConfigError,
+    DbtError,
+    DbtProjectError,
+    EmptySelectionError,
+    UnsupportedDbtError,
+)
 from airflow_dbt_promotion.core.orders import Progress
 from airflow_dbt_promotion.dbt.interpreter import interpreter_of
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject, DbtRunner, IndirectSelection
@@ -244,8 +251,34 @@ def script(path: Path, text: str) -> Path:
 def test_an_executable_that_is_not_dbt(project: DbtProject, tmp_path: Path, command: DbtCommand) -> None:
     other = script(tmp_path / "something", "#!/bin/sh\necho hello from elsewhere\n")
 
-    with pytest.raises(ConfigError, match=r"is not dbt 1.x: it ended with 0 and said: hello from elsewhere"):
+    with pytest.raises(ConfigError, match=r"is not dbt: it ended with 0 and said: hello from elsewhere"):
         SubprocessRunner(other).invoke(project, DbtInvocation(command=command))
+
+
+SUPPORTED = "dbt-core 1.10, 1.11 and 1.12"
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("dbt-fusion 2.0.0-preview.196", "2.0.0-preview.196"),
+        ("dbt-core 2.0.0-alpha.4", "2.0.0-alpha.4"),
+        ("dbt 2.0.9", "2.0.9"),
+    ],
+)
+def test_dbt_2_is_refused_by_name(project: DbtProject, tmp_path: Path, said: str, version: str) -> None:
+    program = script(tmp_path / "bin" / "dbt", f"#!/bin/sh\necho {said}\n")
+    with pytest.raises(UnsupportedDbtError, match=f"is dbt {re.escape(version)}, and this package runs {SUPPORTED}"):
+        SubprocessRunner(program).invoke(project, DbtInvocation(command=DbtCommand.PARSE))
+
+
+@pytest.mark.parametrize("installed", ["dbt==2.0.9", "dbt-core==2.0.0", "dbt-core==1.9.11 dbt-duckdb==1.9.0"])
+def test_a_python_whose_dbt_cannot_be_run_is_refused_by_name(
+    project: DbtProject, tmp_path: Path, installed: str
+) -> None:
+    python = script(tmp_path / "python3", f"#!/bin/sh\necho {installed}\n")
+    with pytest.raises(UnsupportedDbtError, match=SUPPORTED):
+        SubprocessRunner(python).invoke(project, DbtInvocation(command=DbtCommand.PARSE))
 
 
 def test_an_executable_that_is_not_there_or_cannot_run(project: DbtProject, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from airflow_dbt_promotion.stores import open_releases
 from airflow_dbt_promotion.stores.blobs import FileBlobs
 from airflow_dbt_promotion.stores.releases import BlobReleaseStore
 
+DBT_COLLAPSES_WHITE_SPACE = tuple(map(int, version("dbt-core").split(".")[:2])) >= (1, 12)
 PROJECT_YML = "name: shop\nversion: '1.0'\nprofile: shop\n"
 PROFILES = "shop:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: ':memory:', schema: dev}\n"
 FILES = {
@@ -35,7 +37,10 @@ FILES = {
     "models/empty.sql": "",
     "models/target/logs.sql": "select 1 as id",
     "models/schema.yml": "models:\n  - name: orders\n    columns:\n      - name: id\n        data_tests: [not_null]\n",
-    "models/docs.md": "{% docs orders %}Orders.{% enddocs %}\n",
+    "models/said.sql": "select 'a b' as x,\n    '{{ greet() }}' as y\n",
+    "models/docs.md": "{% docs orders %}Orders of a  day.\n\nAll.{% enddocs %}\n",
+    "macros/greet.sql": "{% macro greet() %}\nhello  you\n{% endmacro %}\n\n{% macro bye() %}bye{% endmacro %}\n",
+    "tests/fixtures/days.csv": "id,name\n1,a b\n",
     "macros/cents.sql": "{% macro cents() %}100{% endmacro %}",
     "seeds/lands.csv": "code,name\nde,Germany\n",
     "tests/generic/odd.sql": "{% test odd(model) %}select 1 as x from {{ model }} where false{% endtest %}",
@@ -112,7 +117,13 @@ def test_the_id_is_of_the_content_not_of_the_place(shop: Path, tmp_path: Path) -
         (["**/*.sql"], {p for p in KEPT if p.endswith((".sql", "dbt_project.yml"))}),
         (
             ["models/*.sql"],
-            {"models/orders.sql", "models/empty.sql", "dbt_project.yml", "dbt_packages/tools/dbt_project.yml"},
+            {
+                "models/orders.sql",
+                "models/said.sql",
+                "models/empty.sql",
+                "dbt_project.yml",
+                "dbt_packages/tools/dbt_project.yml",
+            },
         ),
         (
             ["mod?ls/orders.sql", "seeds/"],
@@ -137,7 +148,7 @@ def test_what_dbt_does_not_read_in_a_folder_is_not_kept(shop: Path) -> None:
         (shop / path).parent.mkdir(exist_ok=True)
         (shop / path).write_text("secret")
     assert sources_of(shop).tree == before
-    (shop / "tests/fixtures").mkdir()
+    (shop / "tests/fixtures").mkdir(exist_ok=True)
     (shop / "tests/fixtures/rows.csv").write_text("a\n1\n")
     assert sources_of(shop).tree.files.keys() - before.files.keys() == {"tests/fixtures/rows.csv"}
 
@@ -225,6 +236,19 @@ def test_what_dbt_parsed_is_kept_if_it_is_still_there(shop: Path, tmp_path: Path
             "{% macro rounded(x) %}x{% endmacro %}",
             "dbt_packages/tools/macros/round.sql changed",
         ),
+        ("models/said.sql", "select 'a  b' as x,\n    '{{ greet() }}' as y\n", "models/said.sql changed since"),
+        ("models/docs.md", "{% docs orders %}Orders of a day.\n\nAll.{% enddocs %}\n", "models/docs.md changed since"),
+        (
+            "macros/greet.sql",
+            "{% macro greet() %}\nhello you\n{% endmacro %}\n\n{% macro bye() %}bye{% endmacro %}\n",
+            "macros/greet.sql changed since",
+        ),
+        ("tests/fixtures/days.csv", "id,name\n1,a  b\n", "tests/fixtures/days.csv changed since"),
+        (
+            "models/schema.yml",
+            FILES["models/schema.yml"].replace("name: id", "name: id\n        description: 'a  b'"),
+            "models/schema.yml changed since",
+        ),
         ("tools/dbt_project.yml", "name: tools\nversion: '2.0'\n", "dbt_packages/tools/dbt_project.yml changed since"),
         ("models/new.sql", "select 3 as id", "models/new.sql came since"),
         ("models/new.yml", "models: []\n", "models/new.yml came since"),
@@ -262,6 +286,29 @@ def test_white_space_around_a_file_is_no_change_to_dbt(shop: Path) -> None:
     (shop / "models/orders.sql").write_bytes(b"\n  " + FILES["models/orders.sql"].encode() + b"\n\n")
     (shop / "models/another_empty.sql").write_text("\n")
     assert why(shop, target) is None
+
+
+@pytest.mark.parametrize("kept_parse", [True, False])
+@pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
+def test_line_endings_are_no_change(shop: Path, ends: bytes, kept_parse: bool) -> None:
+    target = parse(shop)
+    if not kept_parse:
+        (target / "partial_parse.msgpack").unlink()
+    for path in FILES:
+        if not path.endswith("dbt_project.yml"):
+            (shop / path).write_bytes((shop / path).read_bytes().replace(b"\r\n", b"\n").replace(b"\n", ends))
+    assert why(shop, target) is None
+
+
+def test_white_space_that_yaml_does_not_mean_is_no_change_and_what_it_means_is(shop: Path) -> None:
+    schema = shop / "models/schema.yml"
+    schema.write_text("models:\n  - name: orders\n    description: 'a b'\n")
+    target = parse(shop)
+    schema.write_text("models:\n  -   name: orders\n      description:   'a b'\n")
+    if DBT_COLLAPSES_WHITE_SPACE:
+        assert why(shop, target) is None
+    schema.write_text("models:\n  - name: orders\n    description: 'a  b'\n")
+    assert "models/schema.yml changed since" in str(why(shop, target))
 
 
 def test_the_project_file_that_changed_is_not_what_was_parsed(shop: Path) -> None:

@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.errors.artifacts import (
     ParentNotBuiltError,
     RunRefusedError,
     TargetMismatchError,
+    UnsupportedDbtError,
     UnsupportedSchemaError,
 )
 from airflow_dbt_promotion.core.errors.family import (
@@ -135,6 +136,7 @@ __all__ = [
     "UnknownEnvironmentError",
     "UnknownModelError",
     "UnservableError",
+    "UnsupportedDbtError",
     "UnsupportedSchemaError",
     "VersionsMovedError",
 ]

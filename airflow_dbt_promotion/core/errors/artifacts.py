@@ -44,6 +44,22 @@ class UnsupportedSchemaError(ArtifactError):
     code = "unsupported_schema"
 
 
+class UnsupportedDbtError(InputError):
+    """A dbt that this package cannot run."""
+
+    code = "unsupported_dbt"
+
+    def __init__(self, where: str, version: str) -> None:
+        """Take the executable or environment, and the version of its dbt."""
+        self.where, self.version = where, version
+        super().__init__(
+            f"{where} is dbt {version}, and this package runs dbt-core 1.10, 1.11 and 1.12. dbt 2 has no parse that "
+            f"can be kept and handed back, so it can neither plan, promote nor run released code; evidence of its runs "
+            f"is not taken either, since they do not say with which target and vars they ran. Name a dbt 1.x, or the "
+            f"Python that has one, as dbt_executable_path (--dbt-executable-path)"
+        )
+
+
 class MissingParentError(InputError):
     """A node that depends on something that the manifest does not hold."""
 
