@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment, Strategy
 from airflow_dbt_promotion.core.errors import (
+    DbtError,
     EmptySelectionError,
     LockLostError,
     MissingArtifactError,
@@ -44,6 +45,7 @@ from airflow_dbt_promotion.core.orders import (
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
+from airflow_dbt_promotion.core.run_conditions import Connection, RunPlace
 from airflow_dbt_promotion.core.state import Process
 from airflow_dbt_promotion.core.windows import Opening, Windows
 
@@ -238,6 +240,8 @@ class FakeWorkshop:
         self.swapped: list[SwapRequest] = []
         self.swap_breaks: BaseException | None = None
         self.swap_words: tuple[str, ...] = ()
+        self.connection = Connection.SAME
+        self.defaults: Mapping[str, object] = {}
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the project at hand, the same for every target."""
@@ -269,6 +273,25 @@ class FakeWorkshop:
             return Kept(release=None, why="the sources at hand are not those of the run")
         self.keep(id_of(self.definition))
         return Kept(release=id_of(self.definition))
+
+    def run_place(
+        self,
+        target_path: Path,  # noqa: ARG002 - the port's
+        run: Run,  # noqa: ARG002 - the port's
+        release: Release,  # noqa: ARG002 - the port's
+        environment: Environment,
+    ) -> RunPlace:
+        """Return where the project at hand lies; the connection is what a test says."""
+        try:
+            at_hand = self.release(environment, dry=True)
+        except DbtError as error:
+            return RunPlace(connection=Connection.UNKNOWN, why=str(error))
+        relations = {str(id_): model.relation for id_, model in at_hand.models.items() if model.relation}
+        return RunPlace(connection=self.connection, adapter=at_hand.adapter_type, relations=relations)
+
+    def argument_defaults(self, dbt_version: str, command: str) -> Mapping[str, object]:  # noqa: ARG002 - the port's
+        """Return what a test says that dbt declares."""
+        return self.defaults
 
     def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
         """Return what is kept under an id, the same for every target."""

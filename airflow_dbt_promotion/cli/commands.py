@@ -23,6 +23,7 @@ from airflow_dbt_promotion.engine.approvals import agreed_request
 from airflow_dbt_promotion.functions import request_of
 from airflow_dbt_promotion.render import documents, markdown, text
 from airflow_dbt_promotion.render.telling import count
+from airflow_dbt_promotion.wiring import actor_here
 
 if TYPE_CHECKING:
     from airflow_dbt_promotion.functions import PromotionOptions
@@ -133,6 +134,8 @@ def record(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
         done = engine.record(
             args.environment,
             project_dir / args.target_path if args.target_path is not None else _target_folder(args, project_dir),
+            args.actor or actor_here(os.environ),
+            args.reason,
         )
     _warn(engine, terminal)
     for warning in telling.warnings(done):

@@ -109,6 +109,15 @@ def record(parser: argparse.ArgumentParser) -> None:
         help="adopt an environment that existed before: enter every model that is not on record; "
         "of the manifest in --target-path, else of the project as it is now",
     )
+    parser.add_argument(
+        "--reason",
+        metavar="TEXT",
+        help="count the run towards soak by its own time, however long ago it ended (record_within); "
+        "stays on record as the bypass old_evidence",
+    )
+    parser.add_argument(
+        "--actor", metavar="NAME", help="who records it (default: the person behind the CI job, else user@host)"
+    )
 
 
 def why(parser: argparse.ArgumentParser) -> None:

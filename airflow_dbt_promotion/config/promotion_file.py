@@ -45,7 +45,11 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     (default: the one written before it; null for none). `min_days_in_staging`: how long a version has to have stood
     there, in days or ISO 8601 (PT12H). `deployed_by`: whose runs move what is current (default: promotion for the end
     of a path, others elsewhere). `working`: people work here, and it needs no state (default: only where it is called
-    development or dev). `vars`: given to dbt for every run of this environment. `forbid`: bypasses that nobody may use.
+    development or dev). `vars`: given to dbt for every run of this environment. `run_vars`: vars that
+    may have any value in a run. `accept_arguments`: arguments of dbt that a recorded run may have, beside those that
+    are known to change nothing. `unverified_place`: what becomes of a run of which it cannot be told which warehouse
+    it went to (pass, block). `record_within`: how long after its end a run may be recorded so that its own time counts
+    towards soak, in days or ISO 8601 (default PT1H). `forbid`: bypasses that nobody may use.
     `candidate`: which version of the source goes (newest_soaked, or the one that is current there). `on_drift`: what
     becomes of a run of code that was never promoted (tell, block). `marks`: whether promotions and runs leave marks in
     the warehouse, which a retry asks. `keep_checkpoints`: before how many promotions it can be gone back. `verify`:
@@ -68,6 +72,10 @@ class EnvironmentEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
     forbid: tuple[BypassKind, ...] = ()
     vars: dict[str, Any] = {}
+    run_vars: tuple[str, ...] = ()
+    accept_arguments: tuple[str, ...] = ()
+    unverified_place: Leniency = Leniency.PASS
+    record_within: int | float | str = "PT1H"
     keep_history: History = 10
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
@@ -233,9 +241,13 @@ def _environment(
     values = dict(fields)
     keys = ("environments", name)
     soak = duration_at(document, values.pop("min_days_in_staging", 0), (*keys, "min_days_in_staging"))
+    if "record_within" in values:
+        values["record_within"] = duration_at(document, values["record_within"], (*keys, "record_within"))
     for at, problem in _unsendable(values.get("vars", {}), ()):
         raise ConfigError(document.place(*keys, "vars", *at), problem)
     values["promotes_from"] = sources[name]
+    for key in ("run_vars", "accept_arguments"):
+        values[key] = frozenset(cast("tuple[str, ...]", values.get(key, ())))
     values["forbid"] = frozenset(cast("tuple[BypassKind, ...]", values.get("forbid", ())))
     values.setdefault("target", name)
     values.setdefault("working", name in WORKING_NAMES)

@@ -45,6 +45,7 @@ def _entry(stay: Stay) -> Entry:
         incremental=stay.incremental,
         stale_since=stay.left_at,
         release=stay.release,
+        counts_from=stay.counts_from,
     )
 
 

@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.instants import utc
-from airflow_dbt_promotion.core.state import EnvironmentState, Lock, Part
+from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Lock, Part
 
 
 def instants(state: EnvironmentState) -> Iterator[datetime | None]:
     """Yield every instant of a document."""
     for entry in state.current.values():
-        yield entry.since
-        yield entry.stale_since
+        yield from _of_entry(entry)
     for stays in state.stays.values():
         for stay in stays:
             yield stay.entered_at
             yield stay.left_at
+            yield stay.counts_from
     for ledgers in state.evidence.values():
         for evidence in ledgers:
             yield from (evidence.built_at, evidence.settled, evidence.failed_at)
-            yield from (evidence.first_pass, evidence.last_pass)
+            yield from (evidence.first_pass, evidence.last_pass, evidence.counts_from, evidence.recorded_at)
             for outcome in evidence.outcomes.values():
                 yield outcome.at
     yield from (drift.seen_at for drift in state.drift.values())
@@ -38,6 +38,11 @@ def instants(state: EnvironmentState) -> Iterator[datetime | None]:
     yield from _of_lock(state.lock)
     yield state.unfinalized.since if state.unfinalized else None
     yield from _of_stops(state)
+
+
+def _of_entry(entry: Entry) -> Iterator[datetime | None]:
+    """Yield every instant of an entry."""
+    yield from (entry.since, entry.stale_since, entry.counts_from)
 
 
 def _of_part(part: Part) -> Iterator[datetime | None]:
@@ -59,7 +64,7 @@ def _of_stops(state: EnvironmentState) -> Iterator[datetime | None]:
     for checkpoint in state.checkpoints:
         yield checkpoint.at
         for entry in checkpoint.before.values():
-            yield from () if entry is None else (entry.since, entry.stale_since)
+            yield from () if entry is None else _of_entry(entry)
         yield from (relation.rows_at for relation in checkpoint.kept.values())
     yield from (block.at for blocks in state.blocks.values() for block in blocks)
     yield state.hold.at if state.hold else None

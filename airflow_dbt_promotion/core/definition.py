@@ -193,7 +193,8 @@ class Definition(Struct, frozen=True):
 
     `others` is everything else that a node may name as a parent (sources, metrics, semantic models, exposures ...), by
     unique id. `quoting` is the root project's, as written. `written` is None where only the manifest was at hand
-    (`origin` is then MANIFEST). `manifest` is the digest of manifest.json's bytes.
+    (`origin` is then MANIFEST). `flags` are the root project's, as written; `vars_in_yaml` are the vars that
+    dbt_project.yml and schema files read. `manifest` is the digest of manifest.json's bytes.
     """
 
     project: ProjectIdentity
@@ -213,3 +214,5 @@ class Definition(Struct, frozen=True):
     vars: tuple[DeclaredVar, ...] = ()
     dispatch: object = None
     quoting: object = None
+    flags: Mapping[str, object] = {}
+    vars_in_yaml: frozenset[str] = frozenset()

@@ -250,7 +250,7 @@ def _floor(
     """
     voided = [_BEGINNING]
     if found is not None and found.failed_at is not None and found.first_pass is not None:
-        voided.append(found.first_pass)
+        voided.append(_counting(found.first_pass, found.counts_from))
     if scope is SoakScope.SELF:
         same = {stay.version for stay in source.stays.get(model, ()) if stay.code == entry.code} - {entry.version}
         voided.extend(
@@ -263,12 +263,12 @@ def _floor(
 
 def _entered(model: ModelId, entry: Entry, source: EnvironmentState, scope: SoakScope) -> datetime:
     """Return when the present stay began; under scope `self` a stay goes on while only parents change."""
-    began = entry.since
+    began = _counting(entry.since, entry.counts_from)
     if scope is SoakScope.SELF:
         for stay in reversed(source.stays.get(model, ())):
             if stay.code != entry.code or stay.left_at < began:
                 break
-            began = stay.entered_at
+            began = _counting(stay.entered_at, stay.counts_from)
     return began
 
 
@@ -281,4 +281,9 @@ def _earned(
         for stay in source.stays.get(model, ())
         if (stay.code == entry.code if scope is SoakScope.SELF else stay.version == entry.version)
     )
-    return [stay.left_at - max(stay.entered_at, floor) for stay in same]
+    return [stay.left_at - max(_counting(stay.entered_at, stay.counts_from), floor) for stay in same]
+
+
+def _counting(at: datetime, counts_from: datetime | None) -> datetime:
+    """Return when something begins to count towards soak: at once, unless it was recorded too late for that."""
+    return at if counts_from is None else max(at, counts_from)

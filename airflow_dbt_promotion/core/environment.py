@@ -94,6 +94,7 @@ class BypassKind(StrEnum):
 
     SKIP_TESTS = "skip_tests"
     SHORT_SOAK = "short_soak"
+    OLD_EVIDENCE = "old_evidence"
 
 
 MOST_RUNS = 1_000
@@ -133,11 +134,14 @@ class Environment(Struct, frozen=True, kw_only=True):
     """A named place that dbt builds into, with the policy for entering it.
 
     `soak` and `min_successful_runs` are asked of the source environment before a version may enter this one.
-    `vars` are given to dbt for every run of this environment and are no part of a version. `strategy` None leaves it to
-    the warehouse: BLUE_GREEN where that was run, else BUILD. `keep_checkpoints` is before how many promotions it can be
-    gone back. `verify` runs the tests again in place once a promotion is published, `rollback_on_failure` goes back
-    where they fail. `approval` is what is asked of people, None for nothing; `windows` are when it may be promoted.
-    `rules` ask something else of some models; see `core.policy`.
+    `vars` are given to dbt for every run of this environment and are no part of a version; `run_vars` may have any
+    value in a run. `accept_arguments` are arguments of dbt that recorded runs may have, `unverified_place` is what
+    becomes of a run of which it cannot be told which warehouse it went to. What a recorded run proves counts towards
+    soak from its own end on, or from `record_within` before it was recorded, whichever is later. `strategy` None leaves
+    it to the warehouse: BLUE_GREEN where that was run, else BUILD. `keep_checkpoints` is before how many promotions it
+    can be gone back. `verify` runs the tests again in place once a promotion is published, `rollback_on_failure` goes
+    back where they fail. `approval` is what is asked of people, None for nothing; `windows` are when it may be
+    promoted. `rules` ask something else of some models; see `core.policy`.
     """
 
     name: EnvironmentName
@@ -154,6 +158,10 @@ class Environment(Struct, frozen=True, kw_only=True):
     on_incremental_change: IncrementalChange = IncrementalChange.BLOCK
     forbid: frozenset[BypassKind] = frozenset()
     vars: Mapping[str, object] = {}
+    run_vars: frozenset[str] = frozenset()
+    accept_arguments: frozenset[str] = frozenset()
+    unverified_place: Leniency = Leniency.PASS
+    record_within: timedelta = timedelta(hours=1)
     keep_history: int = 10
     candidate: Candidate = Candidate.NEWEST_SOAKED
     on_drift: OnDrift = OnDrift.TELL
@@ -178,6 +186,8 @@ class Environment(Struct, frozen=True, kw_only=True):
             raise ConfigError(f"{where}.target", "a dbt target cannot be empty")
         if self.soak < timedelta(0):
             raise ConfigError(f"{where}.min_days_in_staging", "a soak cannot be negative")
+        if self.record_within < timedelta(0):
+            raise ConfigError(f"{where}.record_within", "cannot be negative")
         if not 0 <= self.min_successful_runs <= MOST_RUNS:
             raise ConfigError(f"{where}.min_successful_runs", f"must be a whole number from 0 to {MOST_RUNS}")
         if not 1 <= self.keep_history <= MOST_HISTORY:

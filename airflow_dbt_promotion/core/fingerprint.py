@@ -24,7 +24,7 @@ from airflow_dbt_promotion.core.macros import (
 )
 from airflow_dbt_promotion.core.release import Model, ModelKind, Release, Test
 from airflow_dbt_promotion.core.testing import Testing, value_of
-from airflow_dbt_promotion.core.vars import DeclaredVars, vars_read
+from airflow_dbt_promotion.core.vars import ALL_VARS, DeclaredVars, vars_read
 
 FORMAT = 1
 """Enters every version; raised whenever the same code would get another fingerprint."""
@@ -126,7 +126,21 @@ class _Fingerprinting:
             exposures=tuple(definition.exposures.values()),
             var_names=self._vars.names,
             ephemeral={ModelId(id_): codes[id_] for id_ in sorted(self._graph.ephemeral)},
+            vars_read=self._vars_read(),
+            declared_vars=self._vars.single(definition.project.name),
+            flags=definition.flags,
+            source_relations={
+                id_: other.relation_name for id_, other in definition.others.items() if other.relation_name is not None
+            },
         )
+
+    def _vars_read(self) -> frozenset[str]:
+        """Return the vars that any node, macro, test or YAML can read; of a manifest alone that cannot be told."""
+        if self._definition.written is None:
+            return frozenset({ALL_VARS})
+        codes = (jinja(node.raw_code) for node in self._definition.nodes.values() if "var" in node.raw_code)
+        read = {name for code in codes for name in vars_read(code)}
+        return frozenset(read | self._macros.vars | self._definition.vars_in_yaml)
 
     def _config_of(self, node: Node) -> _Config:
         """Return the config as written; from the manifest's `unrendered_config` where nothing better is at hand."""

@@ -150,6 +150,8 @@ class MacroIndex:
         self._overrides = _Overrides(internal, self._own.values())
         self.materializes = ANY_MATERIALIZATION in self._by_word or self._overrides.some
         """Whether it matters at all how a node is materialized: dbt's own ways are no part of a version."""
+        self.vars = frozenset(name for block in self._blocks.values() for name in vars_read(block))
+        """The vars that any macro of the project and its packages reads."""
         self._closures: dict[frozenset[str], Reached] = {}
 
     def reach(self, blocks: str, more: Iterable[str] = (), *, namers: bool = False) -> Reached:

@@ -115,5 +115,20 @@ def _divide(document: dict[str, Any]) -> None:
         approval["rows"] = {}
 
 
-_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide)
+def _witness(document: dict[str, Any]) -> None:
+    """Take schema 6 to 7: who recorded a run and when, and from when on it counts. Of earlier runs that is not known,
+    and their own times count.
+    """
+    before = [entry for checkpoint in document.get("checkpoints", []) for entry in checkpoint["before"].values()]
+    stays = [stay for several in document.get("stays", {}).values() for stay in several]
+    for entry in (*document.get("current", {}).values(), *before, *stays):
+        if entry is not None:
+            entry["counts_from"] = None
+    for ledgers in document.get("evidence", {}).values():
+        for evidence in ledgers:
+            evidence |= {"counts_from": None, "recorded_at": None, "recorded_by": None}
+            evidence |= {"run_vars": {}, "unverified_place": False}
+
+
+_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide, _witness)
 """What takes each schema to the next, from the oldest on."""

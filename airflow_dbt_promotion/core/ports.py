@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.orders import (
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
+from airflow_dbt_promotion.core.run_conditions import RunPlace
 from airflow_dbt_promotion.core.state import EnvironmentState, Process
 from airflow_dbt_promotion.core.windows import Opening, Windows
 
@@ -138,6 +139,18 @@ class Workshop(Protocol):
 
     def keep_run(self, target_path: Path, release: Release) -> Kept:
         """Keep the sources of a run that was just read, if they are still at hand as dbt parsed them."""
+
+    def run_place(self, target_path: Path, run: Run, release: Release, environment: Environment) -> RunPlace:
+        """Return where the environment builds what a run in a target folder built, and whether the run went there.
+
+        Never raises for what cannot be told, such as a profile that is not on this machine: the answer says so.
+        """
+
+    def argument_defaults(self, dbt_version: str, command: str) -> Mapping[str, object]:
+        """Return the defaults that a dbt declares for the arguments of a command and its flags, by name.
+
+        Empty where that dbt is not installed here.
+        """
 
     def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
         """Return a kept release, parsed with the environment's target.

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.errors import ParentNotBuiltError
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, TestId, Version
+from airflow_dbt_promotion.core.recorded_run import Recorded, counted_fully, witnessed
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import (
@@ -37,11 +38,15 @@ _TEST_STATUS = {
 
 
 class Entering(Struct, frozen=True, kw_only=True):
-    """Which models may enter by a run, and how that is called: None lets every model enter that was built."""
+    """Which models may enter by a run, and how that is called: None lets every model enter that was built.
+
+    `recorded` is there where others made the run.
+    """
 
     only: frozenset[ModelId] | None
     origin: EntryOrigin
     by: str
+    recorded: Recorded | None = None
 
 
 class Recording(Struct, frozen=True, kw_only=True):
@@ -201,7 +206,13 @@ class _Recorder:
                     raise ParentNotBuiltError(model, parent, self._state.environment, versions.get(parent))
         fresh = sorted(model for model in entering if not self._stands(model))
         by, origin, at = self._entering.by, self._entering.origin, self._run.finished_at
-        self._state = enter(self._state, {model: entry_of(release, model, at, origin, by) for model in fresh})
+        recorded = self._entering.recorded
+        counts_from = recorded.counts_from(self._run) if recorded is not None else None
+        entries = {model: replace(entry_of(release, model, at, origin, by), counts_from=counts_from) for model in fresh}
+        self._state = enter(self._state, entries)
+        if recorded is not None and recorded.reason is not None:
+            since = {model for model in self._built if self._stands(model) and self._state.current[model].since == at}
+            self._state = counted_fully(self._state, recorded, self._run, since)
         return tuple(fresh)
 
     def _stands(self, model: ModelId) -> bool:
@@ -264,13 +275,14 @@ class _Recorder:
     def _weigh(self) -> dict[ModelId, Evidence]:
         """Add what this run proves to the ledger; return the evidence of every model that it says something of."""
         ledgers, touched, afloat = dict(self._state.evidence), {}, self._afloat()
+        recorded = self._entering.recorded
         for model in sorted({*self._built, *self._broken, *self._tried}):
             proof = self._proof(model, afloat)
             if proof is None:
                 continue
             before = ledger.of_version(self._state, model, proof.version)
             elsewhere = ledger.unit_tests_passed(self._others, model, proof.version, proof.tests)
-            touched[model] = ledger.add(before, proof, elsewhere)
+            touched[model] = witnessed(recorded, self._run, before, ledger.add(before, proof, elsewhere))
             held = self._state.current.get(model)
             ledgers[model] = ledger.put(ledgers.get(model, ()), touched[model], held.version if held else None)
         self._state = replace(self._state, evidence=ledgers)

@@ -62,7 +62,9 @@ class Release(Struct, frozen=True, kw_only=True):
     """What one parse of a project makes: every model with its version, every test.
 
     `id` names the kept sources that it was made of, None where they are not kept. `ephemeral` holds the code of the
-    models that are never built themselves.
+    models that are never built themselves. `vars_read` are the vars that anything of the project can read, `ALL_VARS`
+    among them where a name is computed; `declared_vars` are those of one value in the whole project, each with the
+    digest of it; `flags` are the project's. `source_relations` are where sources lie for the target of the parse.
     """
 
     project: ProjectIdentity
@@ -78,6 +80,10 @@ class Release(Struct, frozen=True, kw_only=True):
     exposures: tuple[Exposure, ...] = ()
     var_names: frozenset[str] = frozenset()
     ephemeral: Mapping[ModelId, Digest] = {}
+    vars_read: frozenset[str] = frozenset()
+    declared_vars: Mapping[str, Digest] = {}
+    flags: Mapping[str, object] = {}
+    source_relations: Mapping[str, str] = {}
     id: ReleaseId | None = None
 
     def parent_versions(self, model: ModelId) -> dict[ModelId, Version]:

@@ -39,7 +39,7 @@ class NodeResult(Struct, frozen=True, kw_only=True, gc=False):
 
 class Run(Struct, frozen=True, kw_only=True):
     """One invocation that builds or tests. `target` is None where the arguments name none; `vars` are those of the
-    command line.
+    command line, `arguments` all that dbt says of how it was called, by name.
     """
 
     invocation_id: str
@@ -50,5 +50,6 @@ class Run(Struct, frozen=True, kw_only=True):
     results: tuple[NodeResult, ...]
     target: str | None = None
     vars: Mapping[str, object] = {}
+    arguments: Mapping[str, object] = {}
     full_refresh: bool = False
     dbt_version: str = ""

@@ -19,7 +19,7 @@ from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover
 from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 class EntryOrigin(Enum):
@@ -37,6 +37,7 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     `by` is a plan id, or the invocation id of a recorded run. `stale_since` is set when a parent moved and the model
     was not built after it: its stay is over although its relation is still there. `release` are the kept sources in
     which the model has this version, these tests and this meta; None where they were not at hand to be kept.
+    `counts_from` is where its soak begins if the run was recorded too late for its own time to count.
     """
 
     version: Version
@@ -50,6 +51,7 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     incremental: bool = False
     stale_since: Instant | None = None
     release: ReleaseId | None = None
+    counts_from: Instant | None = None
 
 
 class Stay(Struct, frozen=True, kw_only=True, gc=False):
@@ -67,6 +69,7 @@ class Stay(Struct, frozen=True, kw_only=True, gc=False):
     parents: Mapping[ModelId, Version] = {}
     incremental: bool = False
     release: ReleaseId | None = None
+    counts_from: Instant | None = None
 
 
 class TestStatus(Enum):
@@ -94,7 +97,10 @@ class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     last failed, `last_pass` the newest, `runs` counts them since entry (one a build), `passed_tests` is the test digest
     of the newest. `tests` is the digest of the required tests that `outcomes`, `settled` and `missing` are about: a
     data test that is not in `outcomes` passed at `settled`. `built_at` is None until a build succeeds, and again when
-    one fails. `failed_at` and `failure` tell of the newest failure.
+    one fails. `failed_at` and `failure` tell of the newest failure. `counts_from` is where the first pass begins to
+    count towards soak, if it was recorded too late for its own time to count. `recorded_at` and `recorded_by` say when
+    and by whom the newest run was recorded, `run_vars` its vars that may differ from run to run (as JSON), and
+    `unverified_place` that it could not be told which warehouse it went to; all of them empty for our own runs.
     """
 
     version: Version
@@ -110,6 +116,11 @@ class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     runs: Natural = 0
     failed_at: Instant | None = None
     failure: str | None = None
+    counts_from: Instant | None = None
+    recorded_at: Instant | None = None
+    recorded_by: str | None = None
+    run_vars: Mapping[str, str] = {}
+    unverified_place: bool = False
 
 
 class Bypass(Struct, frozen=True, kw_only=True):

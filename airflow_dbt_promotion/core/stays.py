@@ -114,5 +114,6 @@ def _closed(
         parents=entry.parents,
         incremental=entry.incremental,
         release=entry.release,
+        counts_from=entry.counts_from,
     )
     return {**stays, model: (*stays.get(model, ()), stay)[-KEPT_STAYS:]}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from airflow_dbt_promotion.core.definition import DeclaredVar
+from airflow_dbt_promotion.core.identity import Digest, digest_of
 
 ALL_VARS = "*"
 """Stands for every declared var, where code reads one by a name that is computed."""
@@ -33,6 +34,15 @@ class DeclaredVars:
     def names(self) -> frozenset[str]:
         """Return every name that is declared."""
         return frozenset(self._values)
+
+    def single(self, project: str) -> Mapping[str, Digest]:
+        """Return the vars that the root project declares for all, and nobody declares otherwise, with their digests."""
+        return {
+            name: digest_of(values[0][2])
+            for name, values in self._values.items()
+            if (project, "") in {(declared_in, scope) for declared_in, scope, _ in values}
+            and len({digest_of(value) for _, _, value in values}) == 1
+        }
 
     def of(self, names: frozenset[str]) -> list[tuple[str, list[tuple[str, str, object]]]]:
         """Return what is declared for some vars, sorted; for every var where one is read by a computed name."""

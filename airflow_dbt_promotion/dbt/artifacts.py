@@ -59,6 +59,8 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
         vars=found.texts.vars() if found else (),
         dispatch=found.texts.dispatch if found else None,
         quoting=found.texts.quoting if found else None,
+        flags=found.texts.flags if found else {},
+        vars_in_yaml=found.texts.vars_read() if found else frozenset(),
     )
 
 

@@ -71,11 +71,22 @@ class Circumstances(Struct, frozen=True, kw_only=True):
 
     def _told(self, profiles: bytes) -> list[object]:
         """Return what is the same for every release."""
-        profile = self.project.profile or self._dbt("PROFILE")
-        return [KEY_FORMAT, self.versions, self.target, profile, sorted(self.vars.items()), digest(profiles)]
+        return [
+            KEY_FORMAT,
+            self.versions,
+            self.target,
+            self.profile_name(None),
+            sorted(self.vars.items()),
+            digest(profiles),
+        ]
 
     def _profiles(self) -> bytes | None:
         """Return profiles.yml as dbt finds it, None where it does not."""
+        file = self.profiles_file()
+        return file.read_bytes() if file is not None else None
+
+    def profiles_file(self) -> Path | None:
+        """Return the profiles.yml that dbt finds, None where it finds none that can be read."""
         stands_in, told, home = self.project.stands_in, self._dbt("PROFILES_DIR"), self.environ.get("HOME")
         if self.project.profiles_dir is not None:
             folders = [self.project.profiles_dir]
@@ -83,12 +94,11 @@ class Circumstances(Struct, frozen=True, kw_only=True):
             folders = [stands_in / told]
         else:
             folders = [stands_in, *([Path(home) / ".dbt"] if home else [])]
-        for folder in folders:
-            try:
-                return (folder / _PROFILES).read_bytes()
-            except OSError:
-                continue
-        return None
+        return next((folder / _PROFILES for folder in folders if os.access(folder / _PROFILES, os.R_OK)), None)
+
+    def profile_name(self, default: str | None) -> str | None:
+        """Return the profile that dbt uses: the one that is asked for, else the project's own."""
+        return self.project.profile or self._dbt("PROFILE") or default
 
     def _dbt(self, name: str) -> str | None:
         """Return what the environment tells dbt, by the name that dbt prefers."""

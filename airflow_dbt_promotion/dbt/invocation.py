@@ -130,6 +130,9 @@ class DbtRunner(Protocol):
     def versions(self) -> str | None:
         """Return the versions of dbt and its adapters in one line, None where they cannot be told; starts no dbt."""
 
+    def defaults(self, command: str) -> Mapping[str, object]:
+        """Return the defaults of a command's arguments, empty where they cannot be told."""
+
 
 def arguments(project: DbtProject, invocation: DbtInvocation, *, log_level: str, log_format: str) -> list[str]:
     """Return dbt's arguments, one list element each; no shell ever sees them.

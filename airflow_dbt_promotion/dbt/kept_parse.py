@@ -18,7 +18,7 @@ from msgspec import Raw
 from airflow_dbt_promotion.core.definition import Checksum
 from airflow_dbt_promotion.dbt.artifact_file import collector_off
 from airflow_dbt_promotion.dbt.manifest import Manifest, utc
-from airflow_dbt_promotion.dbt.schema_file import NOTHING, SchemaFile
+from airflow_dbt_promotion.dbt.schema_file import NOTHING, SchemaFile, holds_jinja, unpacked
 
 FILE = "partial_parse.msgpack"
 
@@ -50,9 +50,18 @@ class _Metadata(msgspec.Struct, gc=False):
 
 
 class _StateCheck(msgspec.Struct, gc=False):
-    """What dbt compares before it goes on from the kept parse: the digest of each dbt_project.yml among it."""
+    """What dbt compares before it goes on from the kept parse: the digest of each dbt_project.yml among it, and of what
+    it connects to.
+    """
 
     project_hashes: dict[str, Checksum] = {}
+    profile_hash: Checksum = Checksum()
+
+
+class _Checks(msgspec.Struct):
+    """The part of a kept parse that says what it was made for."""
+
+    state_check: _StateCheck = msgspec.field(default_factory=_StateCheck)
 
 
 class _Made(msgspec.Struct, gc=False):
@@ -93,10 +102,21 @@ class KeptParse(_Things):
         patches = {node.patch_path for node in manifest.nodes.values() if node.patch_path is not None}
         return patches <= self.files.keys() and _made(self) == _made(_things.decode(data))
 
+    @property
+    def connection(self) -> str | None:
+        """Dbt's digest of the connection, which holds who connects but no password; None where there is none."""
+        return self.state_check.profile_hash.checksum or None
+
     def schema_file(self, file_id: str) -> SchemaFile | None:
         """Return a schema file as dbt parsed it."""
         file = self.files.get(file_id)
         return SchemaFile(file.dfy) if file is not None and file.dfy != NOTHING else None
+
+    def yaml(self) -> Iterator[object]:
+        """Yield every schema file in which Jinja may read a var."""
+        for file in self.files.values():
+            if file.dfy != NOTHING and holds_jinja(file.dfy) and b"var" in bytes(file.dfy):
+                yield unpacked(file.dfy)
 
     def read_files(self) -> Iterator[tuple[str, str, str | None]]:
         """Yield every file that dbt read: its package, its path there, and dbt's checksum of the stripped text.
@@ -149,7 +169,13 @@ def _made(things: _Things) -> dict[str, float | None]:
 
 
 _decoder = msgspec.msgpack.Decoder(KeptParse)
+_checks = msgspec.msgpack.Decoder(_Checks)
 _things = msgspec.json.Decoder(_Things)
+
+
+def connection_in(packed: bytes) -> str | None:
+    """Return dbt's digest of the connection in a packed parse. Raises MsgspecError."""
+    return _checks.decode(packed).state_check.profile_hash.checksum or None
 
 
 def read_kept_parse(target_path: Path) -> KeptParse | None:

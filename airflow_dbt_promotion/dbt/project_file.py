@@ -141,11 +141,15 @@ class ProjectFile:
     def __init__(self, document: Mapping[str, Any], extra_vars: Mapping[str, Any] | None = None) -> None:
         """Take the mapping that the file holds, and the vars of a file beside it."""
         self.name = str(document.get("name", ""))
+        profile = document.get("profile")
+        self.profile = profile if isinstance(profile, str) and "{" not in profile else None
         self.dispatch = plain(document.get("dispatch")) or None
         self.quoting = plain(document.get("quoting")) or None
         self.packages_path = str(document.get("packages-install-path") or "dbt_packages")
         self.source_paths = {key: paths for key in _SOURCE_PATHS if (paths := _paths(document, key)) is not None}
-        self._document = document
+        self.document = document
+        flags = plain(document.get("flags") or document.get("config"))
+        self.flags: Mapping[str, object] = flags if isinstance(flags, dict) else {}
         self._vars = {**_mapping(document.get("vars")), **(extra_vars or {})}
         self._levels: dict[tuple[str, ...], tuple[Mapping[str, Any], ...]] = {}
 
@@ -169,9 +173,9 @@ class ProjectFile:
 
     def _section(self, section: str) -> Mapping[str, Any]:
         """Return the config of one kind of node; `tests` is the old name of `data_tests`."""
-        if section == "data_tests" and section not in self._document:
+        if section == "data_tests" and section not in self.document:
             section = "tests"
-        return _mapping(self._document.get(section))
+        return _mapping(self.document.get(section))
 
     def vars(self, packages: Iterable[str]) -> Iterator[DeclaredVar]:
         """Yield what the file declares; a mapping under a package's name is that package's scope."""

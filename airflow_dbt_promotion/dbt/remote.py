@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -100,6 +100,10 @@ class SubprocessRunner:
             python = interpreter_of(self._found())
             self._versions = versions_in(python) if python is not None else None
         return self._versions
+
+    def defaults(self, command: str) -> Mapping[str, object]:  # noqa: ARG002 - the protocol's
+        """Return nothing: another environment's dbt is not asked."""
+        return {}
 
     def _check_supported(self) -> None:
         """Raise UnsupportedDbtError for a dbt that cannot be run; asked once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -71,24 +72,12 @@ class _Metadata(msgspec.Struct, gc=False):
     invocation_started_at: datetime | None = None
 
 
-class _Arguments(msgspec.Struct, gc=False):
-    """The arguments that decide what an invocation proves. `sample` is an object of two instants where it was given."""
-
-    which: str | None = None
-    target: str | None = None
-    vars: dict[str, object] | str | None = None
-    empty: bool | None = None
-    sample: object = None
-    defer: bool | None = None
-    full_refresh: bool | None = None
-
-
 class _RunResults(msgspec.Struct):
     """The part of run_results.json that is read."""
 
     metadata: _Metadata
     results: tuple[_Result, ...]
-    args: _Arguments = msgspec.field(default_factory=_Arguments)
+    args: dict[str, object] = {}
 
 
 _decoder = msgspec.json.Decoder(_RunResults)
@@ -117,28 +106,32 @@ def read_run(target_path: Path) -> Run:
         started_at=min([*begun, finished] if started is None else [started]),
         finished_at=finished,
         results=results,
-        target=found.args.target or None,
-        vars=_vars(path, found.args.vars),
-        full_refresh=bool(found.args.full_refresh),
+        target=_text(found.args.get("target")),
+        vars=_vars(path, found.args.get("vars")),
+        arguments=found.args,
+        full_refresh=bool(found.args.get("full_refresh")),
         dbt_version=found.metadata.dbt_version,
     )
 
 
-def _command(path: Path, args: _Arguments) -> str:
-    """Return the command; raise RunRefusedError where this invocation proves nothing."""
-    if args.which not in _COMMANDS:
-        named = f"`dbt {args.which}`" if args.which else "a command that it does not name"
+def _command(path: Path, args: Mapping[str, object]) -> str:
+    """Return the command; raise RunRefusedError where it proves nothing."""
+    command = _text(args.get("which"))
+    if command not in _COMMANDS:
+        named = f"`dbt {command}`" if command else "a command that it does not name"
         raise RunRefusedError(
             str(path), f"it was written by {named}; only {', '.join(sorted(_COMMANDS))} prove something"
         )
-    for flag, given, why in (
-        ("--empty", args.empty, "the models were built without rows"),
-        ("--sample", args.sample not in (None, False, ""), "the models were built from a sample of the rows"),
-        ("--defer", args.defer, "parents were read from another environment"),
-    ):
-        if given:
-            raise RunRefusedError(str(path), f"dbt ran with {flag}, so {why}; run it again without {flag}")
-    return args.which or ""
+    if "__other__" in args:
+        raise RunRefusedError(
+            str(path), "it was written by dbt 2, which does not say with which target and vars it ran; run dbt 1.x"
+        )
+    return command
+
+
+def _text(value: object) -> str | None:
+    """Return an argument that is a text, None where it is empty or anything else."""
+    return value if isinstance(value, str) and value else None
 
 
 def _node_result(result: _Result) -> NodeResult:
@@ -178,12 +171,11 @@ def _instant(instant: datetime) -> datetime:
     return converted
 
 
-def _vars(path: Path, given: dict[str, object] | str | None) -> dict[str, object]:
+def _vars(path: Path, given: object) -> dict[str, object]:
     """Return the vars of the command line; older releases of dbt keep them as the YAML text that was typed."""
     if isinstance(given, str):
         try:
-            parsed = yaml.safe_load(given)
+            given = yaml.safe_load(given)
         except yaml.YAMLError as error:
             raise ArtifactError(str(path), f"args.vars is no YAML: {error}") from error
-        return parsed if isinstance(parsed, dict) else {}
-    return dict(given or {})
+    return {str(name): value for name, value in given.items()} if isinstance(given, dict) else {}

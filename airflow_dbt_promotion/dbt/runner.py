@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,13 @@ class InProcessRunner:
     def versions(self) -> str | None:
         """Return the versions of dbt and its adapters; see DbtRunner."""
         return _versions() or None
+
+    def defaults(self, command: str) -> Mapping[str, object]:
+        """Return the defaults of a command's arguments; see DbtRunner."""
+        from dbt.cli.main import cli  # noqa: PLC0415 - costs two seconds
+
+        found = cli.commands.get(command)
+        return {one.name: one.default for one in (*cli.params, *(found.params if found else ())) if one.name}
 
 
 @functools.cache

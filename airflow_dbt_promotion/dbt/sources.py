@@ -14,12 +14,13 @@ from pathlib import Path
 import msgspec
 
 from airflow_dbt_promotion.core.definition import AsWritten, Checksum, Node
-from airflow_dbt_promotion.core.errors import ArtifactError
+from airflow_dbt_promotion.core.errors import ArtifactError, SourcesError
 from airflow_dbt_promotion.core.macros import is_internal
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse
 from airflow_dbt_promotion.dbt.manifest import Manifest, packages
 from airflow_dbt_promotion.dbt.project_file import FILE, SECTIONS, ProjectFile, load_yaml, read_project, reads_vars_file
 from airflow_dbt_promotion.dbt.schema_file import SchemaFile, jinja_in, packed
+from airflow_dbt_promotion.dbt.source_tree import parsed_of
 from airflow_dbt_promotion.dbt.unchanged import SCHEMA_SUFFIXES, ParsedFile, is_as_parsed
 from airflow_dbt_promotion.dbt.written import SETS_CONFIG, Texts
 
@@ -45,7 +46,8 @@ def kept_texts(manifest: Manifest, kept: KeptParse, project_dir: Path | None) ->
         folders[name], projects[name] = found
     if root not in projects or not _complete(manifest, projects):
         return None
-    return Texts(root=root, projects=projects, folders=folders, schema_file=functools.cache(kept.schema_file))
+    schema_file = functools.cache(kept.schema_file)
+    return Texts(root=root, projects=projects, folders=folders, schema_file=schema_file, yaml=kept.yaml)
 
 
 def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
@@ -62,9 +64,14 @@ def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
         if not all(_unchanged(node, folders) for node in manifest.nodes.values()):
             return None
         files = {file_id: _schema_file(file_id, folders) for file_id in _schema_file_ids(manifest)}
-    except (OSError, UnicodeDecodeError, ArtifactError):
+        yaml = [
+            load_yaml(path, text)
+            for name in parsed_of(project_dir, dbt_version)
+            if (path := project_dir / name).suffix in SCHEMA_SUFFIXES and "var" in (text := _text(path))
+        ]
+    except (OSError, UnicodeDecodeError, ArtifactError, SourcesError):
         return None
-    return Texts(root=root, projects=projects, folders=folders, schema_file=files.get)
+    return Texts(root=root, projects=projects, folders=folders, schema_file=files.get, yaml=lambda: yaml)
 
 
 def contradicts(nodes: Mapping[str, Node], written: Mapping[str, AsWritten]) -> bool:

@@ -30,6 +30,8 @@ from airflow_dbt_promotion.core.orders import (
 )
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.release import Release
+from airflow_dbt_promotion.core.run import Run
+from airflow_dbt_promotion.core.run_conditions import RunPlace
 from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.dbt.choice import executed_of, invocation_of, parts_of, refusing
 from airflow_dbt_promotion.dbt.desk import Desk
@@ -46,6 +48,7 @@ from airflow_dbt_promotion.dbt.invocation import (
 )
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
+from airflow_dbt_promotion.dbt.places import Places
 from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, origins, swapping, unfit
 from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy, shares
 from airflow_dbt_promotion.dbt.publish.relocation import CHOSEN
@@ -75,6 +78,7 @@ class DbtWorkshop:
         self._artifacts = DbtArtifacts(project.project_dir)
         self._releases = Releases(keeper.store, project, runner)
         self._serving = Serving(self._releases, runner)
+        self._places = Places(project, runner, keeper, self._folders, self._releases)
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
         """Return the release of the project at hand, parsed now with the environment's target; see `ports.Workshop`."""
@@ -100,6 +104,16 @@ class DbtWorkshop:
     def keep_run(self, target_path: Path, release: Release) -> Kept:
         """Keep the sources of a run, if they are still at hand; see `ports.Workshop`."""
         return self._keeper.run(target_path, release)
+
+    def run_place(self, target_path: Path, run: Run, release: Release, environment: Environment) -> RunPlace:
+        """Return whether a run went where an environment builds; see `ports.Workshop`."""
+        return self._places.of_run(target_path, run, release, environment)
+
+    def argument_defaults(self, dbt_version: str, command: str) -> Mapping[str, object]:
+        """Return the defaults of dbt's arguments; see `ports.Workshop`."""
+        minor = ".".join(dbt_version.split(".")[:2])
+        known = f"dbt-core=={minor}." in (self._runner.versions() or "")
+        return self._runner.defaults(command) if known else {}
 
     def released(self, release: ReleaseId, environment: Environment, *, dry: bool) -> Definition:
         """Return a kept release, parsed with the environment's target; see `ports.Workshop`."""

@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Raw
 
 from airflow_dbt_promotion.core.definition import AsWritten, DeclaredVar, Macro, Node, TestMetadata, UnitTest
+from airflow_dbt_promotion.core.macros import jinja_of as jinja_in_yaml
+from airflow_dbt_promotion.core.vars import vars_read
 from airflow_dbt_promotion.dbt.manifest import Manifest
 from airflow_dbt_promotion.dbt.project_file import SECTIONS, ProjectFile, merged
 from airflow_dbt_promotion.dbt.schema_file import NO_JINJA, Entry, JinjaIn, SchemaFile, jinja_in
@@ -25,12 +27,26 @@ SETS_CONFIG = re.compile(r"\bconfig\s*\(")
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """Where config is written: each package's dbt_project.yml and folder by name, schema files by `package://path`."""
+    """Where config is written: each package's dbt_project.yml and folder by name, schema files by `package://path`.
+
+    `yaml` yields every schema file in which Jinja may read a var.
+    """
 
     root: str
     projects: Mapping[str, ProjectFile]
     folders: Mapping[str, Path]
     schema_file: Callable[[str], SchemaFile | None]
+    yaml: Callable[[], Iterable[object]]
+
+    def vars_read(self) -> frozenset[str]:
+        """Return the vars that Jinja in any dbt_project.yml or schema file reads."""
+        documents = [*(project.document for project in self.projects.values()), *self.yaml()]
+        return frozenset(name for document in documents for name in vars_read(jinja_in_yaml(document)))
+
+    @property
+    def flags(self) -> Mapping[str, object]:
+        """Return the root project's flags."""
+        return self.projects[self.root].flags
 
     def vars(self) -> tuple[DeclaredVar, ...]:
         """Return every var that a project file declares, in an order that does not depend on where it was read."""

@@ -163,9 +163,11 @@ class Engine:
         """Return what of the checkout is not what was promoted to an environment; see `Server.exclusion`."""
         return self.server.exclusion(environment)
 
-    def record(self, environment: str, target_path: Path) -> Recording:
-        """Record the dbt run in a target folder for an environment."""
-        return self._recorder.record(environment, target_path)
+    def record(
+        self, environment: str, target_path: Path, actor: str = "unknown", reason: str | None = None
+    ) -> Recording:
+        """Record the dbt run in a target folder for an environment; see `Recorder.record`."""
+        return self._recorder.record(environment, target_path, actor, reason)
 
     def baseline(self, environment: str, target_path: Path | None = None) -> Recording:
         """Adopt an environment that existed before."""

@@ -9,20 +9,35 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.adoption import adopt
-from airflow_dbt_promotion.core.environment import DeployedBy, Environment, OnDrift
+from airflow_dbt_promotion.core.environment import BypassKind, DeployedBy, Environment, Leniency, OnDrift
 from airflow_dbt_promotion.core.errors import (
+    ForbiddenBypassError,
     ForeignProjectError,
     OverriddenVarsError,
+    PlaceMismatchError,
+    ReasonRequiredError,
+    RunRefusedError,
     SourcesError,
     TargetMismatchError,
+    UnknownArgumentError,
+    UnverifiedPlaceError,
 )
 from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.instants import check_past
 from airflow_dbt_promotion.core.orders import Kept
 from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, ReleaseStore, Workshop
+from airflow_dbt_promotion.core.recorded_run import Recorded
 from airflow_dbt_promotion.core.recording import Entering, Recording, record, refuse
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.run import Run
+from airflow_dbt_promotion.core.run_conditions import (
+    Connection,
+    differing_vars,
+    kept_vars,
+    moved_relation,
+    narrowed,
+    unknown_arguments,
+)
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine.memory import Memory, made_by
 
@@ -40,9 +55,10 @@ class Recorder:
         self._memory, self._reader, self._workshop = memory, reader, workshop
         self._releases, self._clock = releases, clock
 
-    def record(self, environment_name: str, target_path: Path) -> Recording:
+    def record(self, environment_name: str, target_path: Path, actor: str, reason: str | None = None) -> Recording:
         """Record the run in a target folder for an environment, and keep its sources where it may enter something.
 
+        With a `reason`, the run's own time counts towards soak however late it is recorded, on record as a bypass.
         Raises what reading raises, TargetMismatchError for a run into another target, ClockError for one that ended in
         the future, OverriddenVarsError, ForeignProjectError, ParentNotBuiltError; then nothing is written and nothing
         kept. Where policy refuses a run that drifted, the drift alone is noted, and the recording says `refused`.
@@ -50,9 +66,15 @@ class Recorder:
         environment = self._memory.path.get(environment_name)
         run, release = self._reader.run(target_path)
         check_past(f"{run.where}: the end of the run", run.finished_at, self._clock())
-        self._check(environment, run, release)
+        known_place = self._check(environment, target_path, run, release)
+        recorded = self._recorded(environment, run, actor, reason, unverified_place=not known_place)
         promoted_only = environment.deployed_by is DeployedBy.PROMOTION
-        entering = Entering(only=frozenset() if promoted_only else None, origin=EntryOrigin.RUN, by=run.invocation_id)
+        entering = Entering(
+            only=frozenset() if promoted_only else None,
+            origin=EntryOrigin.RUN,
+            by=run.invocation_id,
+            recorded=recorded,
+        )
         others = self._memory.others(environment.name)
         kept = NOTHING_TO_KEEP if promoted_only else self._kept(environment, target_path, run, release)
         release = replace(release, id=kept.release)
@@ -80,6 +102,31 @@ class Recorder:
             return adopt(state, release, self._clock(), "baseline", lost=lost)
 
         return replace(self._changed(environment, release, move), not_kept=kept.why)
+
+    def _recorded(
+        self, environment: Environment, run: Run, actor: str, reason: str | None, *, unverified_place: bool
+    ) -> Recorded:
+        """Return when and by whom a run is recorded. Raises ReasonRequiredError, ForbiddenBypassError."""
+        now = self._clock()
+        if reason is not None:
+            if not reason.strip():
+                raise ReasonRequiredError("record a run by its own time")
+            self._check_forbidden(environment)
+        return Recorded(
+            at=now,
+            by=actor,
+            earliest=now - environment.record_within,
+            reason=reason,
+            vars=kept_vars(run, environment),
+            unverified_place=unverified_place,
+        )
+
+    def _check_forbidden(self, environment: Environment) -> None:
+        """Raise ForbiddenBypassError where an environment that promotes from this one forbids old evidence."""
+        kind = BypassKind.OLD_EVIDENCE
+        for one in self._memory.path.environments:
+            if kind in one.forbid and environment.name in {one.name, one.promotes_from}:
+                raise ForbiddenBypassError(kind.value, one.name)
 
     def _changed(
         self, environment: Environment, release: Release, move: Callable[[EnvironmentState], Recording]
@@ -112,33 +159,47 @@ class Recorder:
         self._workshop.keep(found.release)
         return release, Kept(release=found.release)
 
-    def _check(self, environment: Environment, run: Run, release: Release) -> None:
-        """Refuse a run of another project or target, and one whose vars are not the environment's."""
+    def _check(self, environment: Environment, target_path: Path, run: Run, release: Release) -> bool:
+        """Refuse a run that is no evidence of an environment; return whether it is known which warehouse it went to."""
         self._check_project(release)
-        overridden = sorted(name for name in run.vars if name in release.var_names and name not in environment.vars)
-        if overridden:
-            raise OverriddenVarsError(run.where, overridden, environment.name)
-        if run.target is None:
-            self._check_relations(environment, run, release)
-        elif run.target != environment.target:
+        self._check_arguments(environment, run, release)
+        if different := differing_vars(run, release, environment):
+            raise OverriddenVarsError(run.where, environment.name, [(d.name, d.run, d.environment) for d in different])
+        if run.target is not None and run.target != environment.target:
             raise TargetMismatchError(run.where, run.target, environment.target, environment.name)
+        return self._check_place(environment, target_path, run, release)
+
+    def _check_arguments(self, environment: Environment, run: Run, release: Release) -> None:
+        """Refuse a run with arguments that narrowed it, or of which nobody knows what they do."""
+        for name, why in narrowed(run):
+            flag = f"--{name.replace('_', '-')}"
+            raise RunRefusedError(run.where, f"dbt ran with {flag}, so {why}; run it again without {flag}")
+        unknown = unknown_arguments(run, release.flags, {}, environment.accept_arguments)
+        if unknown:
+            defaults = self._workshop.argument_defaults(run.dbt_version, run.command)
+            unknown = unknown_arguments(run, release.flags, defaults, environment.accept_arguments)
+        if unknown:
+            raise UnknownArgumentError(run.where, environment.name, unknown)
 
     def _check_project(self, release: Release) -> None:
         """Refuse another project's artifacts."""
         if self._memory.project is not None and release.project.name != self._memory.project:
             raise ForeignProjectError(release.where, release.project.name, self._memory.project)
 
-    def _check_relations(self, environment: Environment, run: Run, release: Release) -> None:
-        """Tell by relation names and adapter where a run went that names no target."""
-        at_hand = self._workshop.release(environment, dry=True)
-        if at_hand.adapter_type != release.adapter_type:
-            raise TargetMismatchError(
-                run.where, f"(unnamed, {release.adapter_type})", environment.target, environment.name
-            )
-        both = [model for model in release.models if model in at_hand.models and release.models[model].relation]
-        wrong = next(
-            (model for model in both if release.models[model].relation != at_hand.models[model].relation), None
-        )
-        if wrong is not None or not both:
-            found = release.models[wrong].relation if wrong is not None else "nothing that it can be told by"
-            raise TargetMismatchError(run.where, f"(unnamed, wrote {found})", environment.target, environment.name)
+    def _check_place(self, environment: Environment, target_path: Path, run: Run, release: Release) -> bool:
+        """Refuse a run that went elsewhere; return whether it is known which warehouse it went to."""
+        place = self._workshop.run_place(target_path, run, release, environment)
+        where, name, target = run.where, environment.name, environment.target
+        if place.connection is Connection.OTHER:
+            raise TargetMismatchError(where, f"{run.target or target} of another connection", target, name)
+        if place.adapter is not None and place.adapter != release.adapter_type:
+            raise TargetMismatchError(where, f"{run.target or '(unnamed)'}, {release.adapter_type}", target, name)
+        if (moved := moved_relation(run, release, place)) is not None:
+            node, there, here = moved
+            raise PlaceMismatchError(where, node, there, name, here)
+        known = place.connection is Connection.SAME
+        if run.target is None and not known and not (place.relations and release.models.keys() & place.relations):
+            raise TargetMismatchError(where, "(unnamed, wrote nothing that it can be told by)", target, name)
+        if not known and environment.unverified_place is Leniency.BLOCK:
+            raise UnverifiedPlaceError(where, name, place.why)
+        return known

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.hooks.settings import ProjectOptions
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
     from cosmos import ProfileConfig, ProjectConfig
 
     from airflow_dbt_promotion.core.environment import Environment, PromotionPath
@@ -107,7 +108,7 @@ class RunRecorder:
             log.warning("dbt left no run_results.json in %s: there is nothing to record", target_path)
             return
         with airflow_errors(), hook.engine(self.environment) as engine:
-            done = engine.record(self.environment, target_path)
+            done = engine.record(self.environment, target_path, _actor(context or {}))
             hook.warn(engine)
         for line in recording.text(done, table.Page(), baseline=False).splitlines():
             log.info(line)
@@ -116,6 +117,13 @@ class RunRecorder:
         drift.emit(context or {}, done)
         if done.refused:
             raise fail(recording.headline(done, baseline=False))
+
+
+def _actor(context: Mapping[str, Any]) -> str:
+    """Return who runs the DAG, as far as Cosmos hands in the task's context."""
+    from airflow_dbt_promotion.hooks import acting  # noqa: PLC0415 - as late
+
+    return acting.actor(cast("Context", context)) if "dag_run" in context else "airflow"
 
 
 def _target_path(copy: Path, environ: dict[str, str]) -> Path:

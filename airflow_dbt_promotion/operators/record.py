@@ -24,7 +24,8 @@ class RecordRunOperator(AtProject):
 
     `target_path` is the folder with manifest.json and run_results.json (default: the project's own); a relative one
     begins at the project. Run it where that folder is, after dbt and before another dbt command writes there; with
-    `trigger_rule="all_done"`, so that a failed run is recorded, too: it revokes. The XCom is the document of
+    `trigger_rule="all_done"`, so that a failed run is recorded, too: it revokes. With a `reason` the run counts towards
+    soak by its own time, however late it is recorded, on record as a bypass. The XCom is the document of
     `dbt-promote record --output-format json`.
 
     A run of code that was never promoted, in an environment that only promotions may move, is drift: it is logged, and
@@ -32,7 +33,7 @@ class RecordRunOperator(AtProject):
     Where policy blocks it (`on_drift: block`), the task fails without a retry.
     """
 
-    template_fields: Sequence[str] = (*AtProject.template_fields, "environment", "target_path", "baseline")
+    template_fields: Sequence[str] = (*AtProject.template_fields, "environment", "target_path", "baseline", "reason")
     ui_color = "#dbe8f5"
 
     def __init__(
@@ -41,6 +42,7 @@ class RecordRunOperator(AtProject):
         environment: str,
         target_path: str | Path | None = None,
         baseline: bool | str = False,
+        reason: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - whatever Airflow takes
     ) -> None:
         outlets = listed(kwargs.pop("outlets", None))
@@ -49,6 +51,7 @@ class RecordRunOperator(AtProject):
         words = "adopt {}" if baseline is True else "record {}"
         super().__init__(outlets=outlets, **display.named(kwargs, words, environment))
         self.environment, self.target_path, self.baseline = environment, target_path, baseline
+        self.reason = reason
 
     def execute(self, context: Context) -> dict[str, object]:
         """Record, and tell what entered, passed and failed."""
@@ -58,7 +61,7 @@ class RecordRunOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.environment) as engine:
             baseline = rendered.flag("baseline", self.baseline)
-            done = self._adopt(engine) if baseline else engine.record(self.environment, self._folder())
+            done = self._adopt(engine) if baseline else self._recorded(engine, context)
             stored = engine.observer.state(self.environment)
             self.hook.warn(engine)
         telling.write(self.log, recording.text(done, table.Page(), baseline=baseline))
@@ -70,6 +73,12 @@ class RecordRunOperator(AtProject):
             context["ti"].xcom_push(key="return_value", value=answer)
             raise fail(recording.headline(done, baseline=baseline))
         return answer
+
+    def _recorded(self, engine: Engine, context: Context) -> Recording:
+        """Record the run of the folder."""
+        from airflow_dbt_promotion.hooks import acting  # noqa: PLC0415 - as late
+
+        return engine.record(self.environment, self._folder(), acting.actor(context), self.reason or None)
 
     def _adopt(self, engine: Engine) -> Recording:
         """Adopt the release of the folder that was named, or of the project parsed now."""

@@ -97,8 +97,12 @@ def test_every_key(file: Path) -> None:
     warnings: block
     strategy: record
     on_incremental_change: forward_only
-    forbid: [skip_tests, short_soak]
+    forbid: [skip_tests, short_soak, old_evidence]
     vars: {currency: EUR, rates: [1, 2.5, null, true], nested: {a: {b: c}}}
+    run_vars: [run_date, batch_id]
+    accept_arguments: [invented]
+    unverified_place: block
+    record_within: 2
     keep_history: 25
     keep_checkpoints: 0
     candidate: current
@@ -123,6 +127,10 @@ def test_every_key(file: Path) -> None:
         on_incremental_change=IncrementalChange.FORWARD_ONLY,
         forbid=frozenset(BypassKind),
         vars={"currency": "EUR", "rates": [1, 2.5, None, True], "nested": {"a": {"b": "c"}}},
+        run_vars=frozenset({"run_date", "batch_id"}),
+        accept_arguments=frozenset({"invented"}),
+        unverified_place=Leniency.BLOCK,
+        record_within=timedelta(days=2),
         keep_history=25,
         keep_checkpoints=0,
         candidate=Candidate.CURRENT,
@@ -290,8 +298,18 @@ def test_either_name_of_the_file(tmp_path: Path) -> None:
         ("  stg:\n    candidate: newest", 4, "environments.stg.candidate", "must be one of current, newest_soaked"),
         ("  stg:\n    on_drift: true", 4, "environments.stg.on_drift", "got bool"),
         ("  stg:\n    on_drift: refuse", 4, "environments.stg.on_drift", "must be one of block, tell"),
-        ("  stg:\n    forbid: skip_tests", 4, "environments.stg.forbid", "must be a list of short_soak, skip_tests"),
-        ("  stg:\n    forbid: [skip_test]", 4, "environments.stg.forbid", "must be a list of short_soak, skip_tests"),
+        (
+            "  stg:\n    forbid: skip_tests",
+            4,
+            "environments.stg.forbid",
+            "must be a list of old_evidence, short_soak, skip_tests",
+        ),
+        (
+            "  stg:\n    forbid: [skip_test]",
+            4,
+            "environments.stg.forbid",
+            "must be a list of old_evidence, short_soak, skip_tests",
+        ),
         ("  stg:\n    vars: [a]", 4, "environments.stg.vars", "Expected object, got array"),
         (
             "  stg:\n    vars:\n      a: 1\n      b: 2026-03-01",

@@ -157,17 +157,83 @@ class ParentNotBuiltError(InputError):
         )
 
 
+class PlaceMismatchError(InputError):
+    """A run that built or read a relation elsewhere than the environment has it."""
+
+    code = "place_mismatch"
+
+    def __init__(self, where: str, node: str, found: str, environment: str, expected: str) -> None:
+        """Take the run, the node, the run's relation, the environment and its relation."""
+        self.where, self.node, self.found, self.expected = where, node, found, expected
+        super().__init__(
+            f"{where}: the run has {node} at {found}, and {environment} has it at {expected}, so it is no evidence of "
+            f"{environment}; run dbt with the environment's profile, target and vars"
+        )
+
+
+class ForbiddenBypassError(InputError):
+    """A bypass that the policy of an environment forbids."""
+
+    code = "bypass_forbidden"
+
+    def __init__(self, kind: str, environment: str) -> None:
+        """Take the kind of bypass, and the environment whose policy forbids it."""
+        self.kind, self.environment = kind, environment
+        super().__init__(
+            f"environments.{environment}.forbid in promotion.yml forbids {kind}; record the run without a reason, then "
+            f"it counts from now on"
+        )
+
+
+class UnverifiedPlaceError(InputError):
+    """A run of which it cannot be told which warehouse it went to, where policy wants to know."""
+
+    code = "unverified_place"
+
+    def __init__(self, where: str, environment: str, why: str) -> None:
+        """Take the run, the environment, and what was in the way, if that is known."""
+        self.where, self.environment, self.why = where, environment, why
+        more = f" ({why})" if why else ""
+        super().__init__(
+            f"{where}: it cannot be told whether the run went to the warehouse of {environment}{more}, and "
+            f"environments.{environment}.unverified_place is block; record it where the profile of the run can be read"
+        )
+
+
+class UnknownArgumentError(InputError):
+    """A run with arguments of which it is not known whether they change what is built."""
+
+    code = "unknown_argument"
+
+    def __init__(self, where: str, environment: str, arguments: Iterable[tuple[str, object]]) -> None:
+        """Take the run, the environment, and the arguments with their values."""
+        self.where, self.arguments = where, tuple(arguments)
+        told = listed([f"{name}={value!r}" for name, value in self.arguments])
+        names = ", ".join(name for name, _ in self.arguments)
+        super().__init__(
+            f"{where} is no evidence: dbt ran with {told}, and it is not known whether that changes what is built; run "
+            f"dbt without, or, where it changes nothing, add `accept_arguments: [{names}]` to "
+            f"environments.{environment} in promotion.yml"
+        )
+
+
 class OverriddenVarsError(InputError):
-    """A run with `--vars` that change what the project declares."""
+    """A run whose vars are not the environment's."""
 
     code = "vars_overridden"
 
-    def __init__(self, where: str, names: Iterable[str], environment: str) -> None:
-        """Take the run, the vars and the environment."""
-        self.names = tuple(names)
+    def __init__(self, where: str, environment: str, different: Iterable[tuple[str, str | None, str | None]]) -> None:
+        """Take the run, the environment, and the vars, each with its value in the run and in the environment; None is
+        the project's own.
+        """
+        self.different = tuple(different)
+        self.names = tuple(name for name, _, _ in self.different)
+        own = "the project's own value"
+        told = listed(
+            [f"{name} was {run or own}, {environment} has {here or own}" for name, run, here in self.different]
+        )
         super().__init__(
-            f"{where}: the run set {listed(self.names)} with --vars to something else than the project declares, so it "
-            f"proves "
-            f"another version; declare them under environments.{environment}.vars in promotion.yml if they belong to "
-            f"the environment"
+            f"{where}: the run had other vars than {environment}, so it proves another version ({told}). Run dbt with "
+            f"the vars of environments.{environment}.vars in promotion.yml, or change them there; where a var differs "
+            f"from run to run, add `run_vars: [{', '.join(self.names)}]` to environments.{environment}"
         )
