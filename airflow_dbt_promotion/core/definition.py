@@ -43,12 +43,15 @@ class NodeConfig(Struct, frozen=True, gc=False):
 
 
 class Column(Struct, frozen=True, gc=False):
-    """A declared column."""
+    """A declared column; `meta`, `tags` and `constraints` as JSON."""
 
     name: str
     data_type: str | None = None
     description: str = ""
     constraints: Raw = field(default_factory=lambda: Raw(b"[]"))
+    quote: bool | None = None
+    meta: Raw = field(default_factory=lambda: Raw(b"{}"))
+    tags: Raw = field(default_factory=lambda: Raw(b"[]"))
 
 
 class TestMetadata(Struct, frozen=True, gc=False):
@@ -141,14 +144,26 @@ class Exposure(Struct, frozen=True, gc=False):
     fqn: tuple[str, ...] = ()
 
 
-class Other(Struct, frozen=True, gc=False):
-    """Something without a version that a node may name as a parent: a source, metric, semantic model, saved query.
+class OtherConfig(Struct, frozen=True, gc=False):
+    """The config of a source, as far as a version needs it."""
 
-    `relation_name` is a source's, rendered for the target of the parse.
+    event_time: str | None = None
+
+
+class Other(Struct, frozen=True, gc=False):
+    """Something without a version that a node may name as a parent: a source, metric, semantic model, saved query, or a
+    model of another project.
+
+    `relation_name` is a source's, rendered for the target of the parse. `meta` and `tags` are JSON.
     """
 
     depends_on: Lineage = Lineage()
     relation_name: str | None = None
+    config: OtherConfig = OtherConfig()
+    description: str = ""
+    columns: dict[str, Column] = field(default_factory=dict)
+    meta: Raw = field(default_factory=lambda: Raw(b"{}"))
+    tags: Raw = field(default_factory=lambda: Raw(b"[]"))
 
 
 class Origin(Enum):
@@ -191,10 +206,11 @@ class DeclaredVar(Struct, frozen=True):
 class Definition(Struct, frozen=True):
     """One parse of one project.
 
-    `others` is everything else that a node may name as a parent (sources, metrics, semantic models, exposures ...), by
-    unique id. `quoting` is the root project's, as written. `written` is None where only the manifest was at hand
-    (`origin` is then MANIFEST). `flags` are the root project's, as written; `vars_in_yaml` are the vars that
-    dbt_project.yml and schema files read. `manifest` is the digest of manifest.json's bytes.
+    `others` is everything else that a node may name as a parent (sources, metrics, semantic models, exposures, models
+    of other projects ...), by unique id. `quoting` and `flags` are the root project's, as written. `written` is None
+    where only the manifest was at hand (`origin` is then MANIFEST). `vars_in_yaml` are the vars that dbt_project.yml
+    and schema files read. `internal` are the packages that are dbt's own or its adapter's. `manifest` is the digest of
+    manifest.json's bytes.
     """
 
     project: ProjectIdentity
@@ -216,3 +232,4 @@ class Definition(Struct, frozen=True):
     quoting: object = None
     flags: Mapping[str, object] = {}
     vars_in_yaml: frozenset[str] = frozenset()
+    internal: frozenset[str] = frozenset({"dbt"})

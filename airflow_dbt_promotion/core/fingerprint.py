@@ -7,11 +7,16 @@ path, timestamp or rendered config. The same commit parsed for two targets gives
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.definition import AsWritten, Definition, Node, Origin
+from airflow_dbt_promotion.core import flags
+from airflow_dbt_promotion.core.attributes import Attribute, read_by_jinja, read_by_python
+from airflow_dbt_promotion.core.definition import AsWritten, Definition, Macro, Node, Origin
+from airflow_dbt_promotion.core.described import attributes_of, graph_of, read_in, unix, value_of
 from airflow_dbt_promotion.core.graph import KINDS, Graph
 from airflow_dbt_promotion.core.identity import MANIFEST_ONLY, Digest, ModelId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.macros import (
@@ -23,10 +28,10 @@ from airflow_dbt_promotion.core.macros import (
     materializations,
 )
 from airflow_dbt_promotion.core.release import Model, ModelKind, Release, Test
-from airflow_dbt_promotion.core.testing import Testing, value_of
+from airflow_dbt_promotion.core.testing import Testing
 from airflow_dbt_promotion.core.vars import ALL_VARS, DeclaredVars, vars_read
 
-FORMAT = 1
+FORMAT = 2
 """Enters every version; raised whenever the same code would get another fingerprint."""
 
 PLACES = frozenset({"database", "schema", "alias", "project", "dataset", "catalog", "data_space"})
@@ -64,13 +69,17 @@ def reading_of(definition: Definition) -> Callable[[str], Reading]:
 class _Config(Struct, frozen=True, gc=False):
     """Config as written, taken apart once for all nodes that share it.
 
-    `code` and `known` (what people know of a model, and where it goes) are canonical JSON; `blocks` is Jinja in code.
+    `code` and `known` (what people know of a model, and where it goes) are canonical JSON; `blocks` is Jinja in code,
+    and `attributes` what that reads. `values` are what people know, by key.
     """
 
     code: Raw
     known: Raw
     blocks: str
     materialized: object
+    values: Mapping[str, object]
+    is_contract: bool
+    attributes: frozenset[Attribute]
 
 
 def _config(config: Mapping[str, object], *, known: frozenset[str]) -> _Config:
@@ -81,6 +90,9 @@ def _config(config: Mapping[str, object], *, known: frozenset[str]) -> _Config:
         known=_canonical(sorted((key, value) for key, value in config.items() if key in known)),
         blocks=jinja_of(code),
         materialized=code.get("materialized"),
+        values={key: value for key, value in config.items() if key in NOT_CODE - PLACES},
+        is_contract="contract" in code,
+        attributes=read_in(code),
     )
 
 
@@ -91,10 +103,11 @@ class _Fingerprinting:
         """Index macros and vars, and put the nodes in order."""
         self._definition = definition
         self._graph = Graph(definition)
-        self._macros = MacroIndex(definition.macros, definition.adapter_type)
+        self._macros = MacroIndex(_unix(definition.macros), definition.internal)
         self._vars = DeclaredVars(definition.vars)
         self._testing = Testing(definition, self._graph, self._macros, self._vars)
         self._versions: dict[str, Version] = {}
+        self._flags = flags.of_models(definition.flags)
         self._shared: dict[int, _Config] = {}
         self._rendered: dict[bytes, _Config] = {}
 
@@ -160,20 +173,49 @@ class _Fingerprinting:
         return written.columns if written else None
 
     def _code(self, node: Node) -> Digest:
-        """Return code(n): its source, the config that applies to it, contract and column types, macros, vars."""
+        """Return code(n): its source, the config that applies to it, contract and column types, macros, vars, what of
+        nodes and sources its code reads, and the project's flags.
+        """
         config, columns = self._config_of(node), self._columns_of(node)
         reached, read = self._reach(node, config, columns)
         return digest_of(
             [
                 node.language,
-                node.checksum.checksum if node.resource_type == ModelKind.SEED.value else node.raw_code,
+                node.checksum.checksum if node.resource_type == ModelKind.SEED.value else unix(node.raw_code),
                 config.code,
-                _column_types(node) if columns is None else columns,
+                _columns_built(node, config) if columns is None else columns,
                 reached.digest,
                 self._vars.of(read),
                 self._definition.dispatch if reached.dispatched else None,
+                self._attributes(node, config, reached),
+                self._event_times(node, config),
+                self._flags or None,
             ]
         )
+
+    def _attributes(self, node: Node, config: _Config, reached: Reached) -> object:
+        """Return what of this node, or of all, the code of the node and its macros reads; None for nothing."""
+        code = read_by_jinja(unix(node.raw_code)) if node.language == "sql" else read_by_python(node.raw_code)
+        read = code | config.attributes | reached.attributes
+        found = attributes_of(node, config.values, read)
+        if Attribute.GRAPH in read:
+            found[Attribute.GRAPH.value] = self._graph_digest
+        return found or None
+
+    @cached_property
+    def _graph_digest(self) -> Digest:
+        """The digest of what code finds in `graph`."""
+        return graph_of(
+            self._definition, lambda node: self._config_of(node).values, lambda node: self._config_of(node).code
+        )
+
+    def _event_times(self, node: Node, config: _Config) -> object:
+        """Return by which columns the sources of a microbatch model are filtered; None where nothing filters them."""
+        if "microbatch" not in node.raw_code and b"microbatch" not in bytes(config.code):
+            return None
+        others = self._definition.others
+        parents = sorted(parent for parent in set(node.depends_on.nodes) if parent in others)
+        return [[parent, others[parent].config.event_time] for parent in parents]
 
     def _reach(self, node: Node, config: _Config, columns: object) -> tuple[Reached, frozenset[str]]:
         """Return the macros that a node reaches, and the vars that it and they read."""
@@ -262,6 +304,21 @@ def _column_types(node: Node) -> object:
         if column.data_type or column.constraints != _NO_CONSTRAINTS
     ]
     return sorted(found, key=_first) if found else found
+
+
+def _columns_built(node: Node, config: _Config) -> object:
+    """Return what columns decide over what is built: in a contract their order and quotes, too."""
+    if not config.is_contract and "contract" not in node.raw_code:
+        return _column_types(node)
+    return [
+        (name, column.data_type, column.quote, value_of(column.constraints)) for name, column in node.columns.items()
+    ]
+
+
+def _unix(macros: Mapping[str, Macro]) -> Mapping[str, Macro]:
+    """Return macros with the line endings of Unix; the same mapping where they all have them."""
+    other = {id_: replace(one, macro_sql=unix(one.macro_sql)) for id_, one in macros.items() if "\r" in one.macro_sql}
+    return {**macros, **other} if other else macros
 
 
 def _first(row: tuple[str, object, object]) -> str:

@@ -10,10 +10,11 @@ a change.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
+from airflow_dbt_promotion.core.attributes import Attribute, read_by_jinja
 from airflow_dbt_promotion.core.definition import Macro
 from airflow_dbt_promotion.core.identity import Digest, digest_of
 from airflow_dbt_promotion.core.vars import vars_read
@@ -66,8 +67,11 @@ _ADAPTERS = (
 _ADAPTER_PACKAGES = frozenset(f"dbt_{adapter}" for adapter in _ADAPTERS.split())
 
 
-def is_internal(package: str, adapter_type: str | None) -> bool:
-    """Say whether a package is dbt's own or an adapter's: its macros are no part of a version."""
+def sounds_internal(package: str, adapter_type: str | None) -> bool:
+    """Say whether a package is called as dbt's own or an adapter's are.
+
+    A name proves nothing, so that it counts only where nothing tells in which folder a package lies.
+    """
     return (
         package == "dbt"
         or package in _ADAPTER_PACKAGES
@@ -118,14 +122,15 @@ def _blocks_in(value: object) -> Iterator[str]:
 
 
 class Reached(Struct, frozen=True):
-    """What some code reaches: a digest of its macros, the vars that those read, whether dispatch order matters, and the
-    unique ids of these macros.
+    """What some code reaches: a digest of its macros, the vars and the attributes of nodes that those read, whether
+    dispatch order matters, and the unique ids of these macros.
     """
 
     digest: Digest | None = None
     vars: frozenset[str] = frozenset()
     dispatched: bool = False
     ids: frozenset[str] = frozenset()
+    attributes: frozenset[Attribute] = frozenset()
 
 
 NOTHING = Reached()
@@ -134,20 +139,23 @@ NOTHING = Reached()
 class MacroIndex:
     """All macros of a project and its packages, and what can be reached from a word."""
 
-    def __init__(self, macros: Mapping[str, Macro], adapter_type: str | None) -> None:
-        """Index user macros by the words that can lead to them: own name, dispatched name, materialization name."""
+    def __init__(self, macros: Mapping[str, Macro], internal: Collection[str]) -> None:
+        """Index user macros by the words that can lead to them: own name, dispatched name, materialization name.
+
+        `internal` are the packages of dbt and its adapter, whose macros are no part of a version.
+        """
         self._own: dict[str, Macro] = {}
-        internal: list[Macro] = []
+        dbts: list[Macro] = []
         for id_, macro in macros.items():
-            if is_internal(macro.package_name, adapter_type):
-                internal.append(macro)
+            if macro.package_name in internal:
+                dbts.append(macro)
             else:
                 self._own[id_] = macro
         self._by_word = _by_word(self._own.values(), _leading_words)
         self._blocks = {id_: jinja(macro.macro_sql) for id_, macro in self._own.items()}
         self._indirect = _indirect_calls({macro.package_name for macro in self._own.values()})
         self._namers = frozenset(id_ for word in _NAMERS for id_ in self._by_word.get(word, ()))
-        self._overrides = _Overrides(internal, self._own.values())
+        self._overrides = _Overrides(dbts, self._own.values())
         self.materializes = ANY_MATERIALIZATION in self._by_word or self._overrides.some
         """Whether it matters at all how a node is materialized: dbt's own ways are no part of a version."""
         self.vars = frozenset(name for block in self._blocks.values() for name in vars_read(block))
@@ -200,7 +208,8 @@ class MacroIndex:
         sources = sorted((id_, self._own[id_].macro_sql.strip()) for id_ in reached)
         read = frozenset(name for id_ in reached for name in vars_read(self._blocks[id_]))
         dispatched = any("__" in self._own[id_].name for id_ in reached)
-        return Reached(digest_of(sources), read, dispatched, frozenset(reached))
+        attributes = frozenset(one for id_ in reached for one in read_by_jinja(self._own[id_].macro_sql))
+        return Reached(digest_of(sources), read, dispatched, frozenset(reached), attributes)
 
 
 class _Overrides:

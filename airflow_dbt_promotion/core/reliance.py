@@ -21,7 +21,6 @@ from airflow_dbt_promotion.core.definition import Definition, Macro
 from airflow_dbt_promotion.core.fingerprint import Reading, reading_of
 from airflow_dbt_promotion.core.graph import Graph
 from airflow_dbt_promotion.core.identity import Digest, ModelId, ReleaseId, digest_of
-from airflow_dbt_promotion.core.macros import is_internal
 from airflow_dbt_promotion.core.vars import ALL_VARS, DeclaredVars
 
 HOOKS, DISPATCH, QUOTING = "project:hooks", "project:dispatch", "project:quoting"
@@ -188,7 +187,7 @@ def _macros(definition: Definition) -> Mapping[str, Digest]:
     return {
         id_: digest_of(macro.macro_sql.strip())
         for id_, macro in definition.macros.items()
-        if not is_internal(macro.package_name, definition.adapter_type)
+        if macro.package_name not in definition.internal
     }
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-from msgspec import Raw
-
+from airflow_dbt_promotion.core import flags
 from airflow_dbt_promotion.core.definition import Definition, Node, TestMetadata, UnitTest
+from airflow_dbt_promotion.core.described import unix, value_of
 from airflow_dbt_promotion.core.graph import Graph
 from airflow_dbt_promotion.core.identity import Digest, TestId, digest_of
 from airflow_dbt_promotion.core.macros import MacroIndex, Reached, jinja, jinja_of
@@ -22,8 +21,6 @@ _MODEL = "get_where_subquery"
 
 _OF_MODEL = f"{{{{ {_MODEL}("
 
-_decode = msgspec.json.Decoder().decode
-
 
 class Testing:
     """The data and unit tests of one definition."""
@@ -31,6 +28,7 @@ class Testing:
     def __init__(self, definition: Definition, graph: Graph, macros: MacroIndex, declared: DeclaredVars) -> None:
         """Take the definition with what is known of it."""
         self._definition, self._graph, self._macros, self._vars = definition, graph, macros, declared
+        self._flags = flags.of_tests(definition.flags)
         self._reached_by: dict[str, Sequence[object]] = {}
 
     def tests(self) -> dict[TestId, Test]:
@@ -57,7 +55,9 @@ class Testing:
 
     def digest(self, required: Iterable[TestId]) -> Digest:
         """Return tests(n): the digest of all tests that a model needs, in the order in which they are given."""
-        found = [self._what(id_) for id_ in required]
+        found: list[object] = [self._what(id_) for id_ in required]
+        if found and self._flags:
+            found.append(self._flags)
         return digest_of(found) if found else NO_TESTS
 
     def _what(self, id_: TestId) -> Sequence[object]:
@@ -69,7 +69,7 @@ class Testing:
         config = value_of(node.unrendered_config) if written is None else [written.config, written.test]
         if node.test_metadata is not None:
             return self._generic_test(id_, node.test_metadata, config)
-        return id_, node.raw_code, config, self._reached(f"{jinja(node.raw_code)} {jinja_of(config)}")
+        return id_, unix(node.raw_code), config, self._reached(f"{jinja(node.raw_code)} {jinja_of(config)}")
 
     def _generic_test(self, id_: TestId, test: TestMetadata, config: object) -> Sequence[object]:
         """Return what a generic test is.
@@ -118,8 +118,3 @@ def _has_own_jinja(kwargs: object) -> bool:
         elif jinja_of(value):
             return True
     return False
-
-
-def value_of(raw: Raw) -> object:
-    """Return the value of some JSON, so that the order of its keys is no change; None where it is empty."""
-    return _decode(raw) or None

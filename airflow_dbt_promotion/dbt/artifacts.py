@@ -17,8 +17,15 @@ from airflow_dbt_promotion.dbt import kept_parse, project_file, results
 from airflow_dbt_promotion.dbt import manifest as manifests
 from airflow_dbt_promotion.dbt.artifact_file import collector_off
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse, read_kept_parse
-from airflow_dbt_promotion.dbt.manifest import Manifest
-from airflow_dbt_promotion.dbt.sources import contradicts, disk_texts, kept_texts, package_folders, with_seed_digests
+from airflow_dbt_promotion.dbt.manifest import Manifest, packages
+from airflow_dbt_promotion.dbt.sources import (
+    contradicts,
+    disk_texts,
+    internal_by_name,
+    kept_texts,
+    package_folders,
+    with_seed_digests,
+)
 from airflow_dbt_promotion.dbt.written import Writing
 
 
@@ -37,7 +44,7 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
     path = target_path / manifests.FILE
     kept = read_kept_parse(target_path)
     manifest = manifests.manifest_of(path, data)
-    metadata = manifest.metadata
+    metadata, foreign = manifest.metadata, manifest.take_out_foreign()
     origin, found = _as_written(manifest, data, kept, project_dir)
     for node in with_seed_digests(manifest.nodes, found.texts.folders if found else _at_hand(project_dir)):
         manifest.nodes[node.unique_id] = node
@@ -54,12 +61,15 @@ def _definition(target_path: Path, data: bytes, digested: Digest, project_dir: P
         macros=manifest.macros,
         unit_tests=found.unit_tests(manifest.unit_tests) if found else manifest.unit_tests,
         exposures=manifest.exposures,
-        others=manifest.others(),
+        others={**manifest.others(), **foreign},
         written=found.nodes if found else None,
         vars=found.texts.vars() if found else (),
         dispatch=found.texts.dispatch if found else None,
         quoting=found.texts.quoting if found else None,
         flags=found.texts.flags if found else {},
+        internal=kept.internal(metadata.project_name or "")
+        if kept is not None and origin is Origin.PARSE
+        else _internal(manifest, project_dir),
         vars_in_yaml=found.texts.vars_read() if found else frozenset(),
     )
 
@@ -81,6 +91,12 @@ def _as_written(
         if not contradicts(manifest.nodes, found.nodes):
             return Origin.SOURCES, found
     return Origin.MANIFEST, None
+
+
+def _internal(manifest: Manifest, project_dir: Path | None) -> frozenset[str]:
+    """Return the packages that are dbt's own: those that are not installed in the project; else told by their names."""
+    own = _at_hand(project_dir).keys()
+    return packages(manifest) - own if manifest.metadata.project_name in own else internal_by_name(manifest)
 
 
 def _at_hand(project_dir: Path | None) -> Mapping[str, Path]:

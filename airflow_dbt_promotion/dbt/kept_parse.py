@@ -20,6 +20,9 @@ from airflow_dbt_promotion.dbt.artifact_file import collector_off
 from airflow_dbt_promotion.dbt.manifest import Manifest, utc
 from airflow_dbt_promotion.dbt.schema_file import NOTHING, SchemaFile, holds_jinja, unpacked
 
+_INCLUDED = ("dbt", "include")
+"""Where dbt and adapters keep the projects that they bring along."""
+
 FILE = "partial_parse.msgpack"
 
 _HOOK = "operation."
@@ -65,9 +68,10 @@ class _Checks(msgspec.Struct):
 
 
 class _Made(msgspec.Struct, gc=False):
-    """When dbt parsed one thing."""
+    """When dbt parsed one thing, and in which file it is written; models of other projects are in none."""
 
     created_at: float | None = None
+    original_file_path: str = ""
 
 
 class _Things(msgspec.Struct, gc=False):
@@ -92,7 +96,8 @@ class KeptParse(_Things):
         """Say whether this is the parse of a manifest, whose bytes are `data`.
 
         It is of the same project and dbt, not of later, and of everything in the manifest dbt says that it was parsed
-        at the same instant. Hooks count for nothing: dbt makes them anew for each command.
+        at the same instant. Hooks and models of other projects do
+        not count: dbt makes them for each command.
         """
         kept, written = self.metadata, manifest.metadata
         if kept.project_id != written.project_id or kept.dbt_version != written.dbt_version:
@@ -101,6 +106,15 @@ class KeptParse(_Things):
             return False
         patches = {node.patch_path for node in manifest.nodes.values() if node.patch_path is not None}
         return patches <= self.files.keys() and _made(self) == _made(_things.decode(data))
+
+    def internal(self, root: str) -> frozenset[str]:
+        """Return the packages that lie in a folder of dbt's own or of an adapter's, not in the project."""
+        roots = dict(self._roots())
+        return frozenset(
+            name
+            for name, folder in roots.items()
+            if name != root and Path(folder).parent.parts[-2:] == _INCLUDED and not _is_in(folder, roots.get(root))
+        )
 
     @property
     def connection(self) -> str | None:
@@ -156,6 +170,11 @@ class KeptParse(_Things):
                 yield file.project_name, file.path.project_root
 
 
+def _is_in(folder: str, other: str | None) -> bool:
+    """Say whether a folder lies in another."""
+    return other is not None and Path(folder).is_relative_to(other)
+
+
 def _not_after(kept: datetime | None, written: datetime | None) -> bool:
     """Say whether a parse was kept no later than a manifest was written."""
     first, second = utc(kept), utc(written)
@@ -165,7 +184,12 @@ def _not_after(kept: datetime | None, written: datetime | None) -> bool:
 def _made(things: _Things) -> dict[str, float | None]:
     """Return when each thing of a parse or of a manifest was parsed."""
     sections = (things.nodes, things.functions, things.sources, things.macros, things.exposures, things.unit_tests)
-    return {id_: made.created_at for section in sections for id_, made in section.items() if not id_.startswith(_HOOK)}
+    return {
+        id_: made.created_at
+        for section in sections
+        for id_, made in section.items()
+        if made.original_file_path and not id_.startswith(_HOOK)
+    }
 
 
 _decoder = msgspec.msgpack.Decoder(KeptParse)

@@ -45,6 +45,16 @@ class Manifest(msgspec.Struct):
     semantic_models: dict[str, Other] = {}
     saved_queries: dict[str, Other] = {}
 
+    def take_out_foreign(self) -> dict[str, Other]:
+        """Take the models of other projects out of the nodes and return them: they have no file here.
+
+        A plugin of dbt (dbt-loom, a mesh) puts them there. They are places to read, as sources are.
+        """
+        foreign = {
+            id_ for id_, node in self.nodes.items() if node.resource_type == "model" and not node.original_file_path
+        }
+        return {id_: Other(relation_name=self.nodes.pop(id_).relation_name) for id_ in sorted(foreign)}
+
     def others(self) -> dict[str, Other]:
         """Return everything without a version that a node may name as a parent, by unique id."""
         exposures = {id_: Other(depends_on=exposure.depends_on) for id_, exposure in self.exposures.items()}

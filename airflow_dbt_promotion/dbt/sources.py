@@ -15,7 +15,7 @@ import msgspec
 
 from airflow_dbt_promotion.core.definition import AsWritten, Checksum, Node
 from airflow_dbt_promotion.core.errors import ArtifactError, SourcesError
-from airflow_dbt_promotion.core.macros import is_internal
+from airflow_dbt_promotion.core.macros import sounds_internal
 from airflow_dbt_promotion.dbt.kept_parse import KeptParse
 from airflow_dbt_promotion.dbt.manifest import Manifest, packages
 from airflow_dbt_promotion.dbt.project_file import FILE, SECTIONS, ProjectFile, load_yaml, read_project, reads_vars_file
@@ -37,14 +37,15 @@ def kept_texts(manifest: Manifest, kept: KeptParse, project_dir: Path | None) ->
     candidates = kept.folders(root, project_dir)
     projects: dict[str, ProjectFile] = {}
     folders: dict[str, Path] = {}
+    internal = kept.internal(root)
     for name, digest in kept.project_digests().items():
-        if is_internal(name, manifest.metadata.adapter_type):
+        if name in internal:
             continue
         found = _as_parsed(candidates.get(name, ()), digest, manifest.metadata.dbt_version)
         if found is None:
             return None
         folders[name], projects[name] = found
-    if root not in projects or not _complete(manifest, projects):
+    if root not in projects or not packages(manifest) <= projects.keys() | internal:
         return None
     schema_file = functools.cache(kept.schema_file)
     return Texts(root=root, projects=projects, folders=folders, schema_file=schema_file, yaml=kept.yaml)
@@ -59,7 +60,7 @@ def disk_texts(manifest: Manifest, project_dir: Path) -> Texts | None:
             name: read_project(folder, _text(folder / FILE), vars_file=reads_vars_file(dbt_version))
             for name, folder in folders.items()
         }
-        if root not in projects or not _complete(manifest, projects):
+        if root not in projects or not packages(manifest) - internal_by_name(manifest) <= projects.keys():
             return None
         if not all(_unchanged(node, folders) for node in manifest.nodes.values()):
             return None
@@ -124,9 +125,10 @@ def _as_parsed(folders: Iterable[Path], digest: str, dbt_version: str) -> tuple[
     return None
 
 
-def _complete(manifest: Manifest, projects: Mapping[str, ProjectFile]) -> bool:
-    """Say whether every package of the manifest that is not dbt's own has its dbt_project.yml here."""
-    return all(name in projects for name in packages(manifest) if not is_internal(name, manifest.metadata.adapter_type))
+def internal_by_name(manifest: Manifest) -> frozenset[str]:
+    """Return the packages that are called as dbt's own or an adapter's are; the project itself is never one."""
+    adapter, root = manifest.metadata.adapter_type, manifest.metadata.project_name
+    return frozenset(name for name in packages(manifest) if name != root and sounds_internal(name, adapter))
 
 
 def _text(path: Path) -> str:

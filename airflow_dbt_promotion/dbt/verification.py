@@ -13,7 +13,6 @@ from msgspec import Struct
 from airflow_dbt_promotion.core.definition import Origin
 from airflow_dbt_promotion.core.errors import ArtifactError, SourcesError
 from airflow_dbt_promotion.core.kept import Provenance
-from airflow_dbt_promotion.core.macros import is_internal
 from airflow_dbt_promotion.core.orders import Kept
 from airflow_dbt_promotion.core.ports import ReleaseStore
 from airflow_dbt_promotion.core.release import Release
@@ -99,8 +98,9 @@ def _differences(target_path: Path, sources: ProjectSources, project_dir: Path, 
     elif kept is None:
         yield "what dbt parsed is not at hand any more, neither its kept parse nor the same sources"
     else:
+        internal = kept.internal(release.project.name)
         for package in sorted({package for package, _, _ in kept.read_files()} - folders.keys()):
-            if not is_internal(package, release.adapter_type):
+            if package not in internal:
                 yield f"the package {package} is not installed in {project_dir}; run dbt deps there"
         yield from _changed_files(target_path, kept, sources, folders, parsed)
         yield from _changed_projects(kept, sources, folders)

@@ -67,12 +67,13 @@ def unit_test(name: str, model: str, **more: Any) -> UnitTest:
 
 def macro(name: str, body: str = "x", package: str = "shop") -> Macro:
     """Return a macro with a body."""
-    head = name if name.startswith("materialization_") else f"macro {name}()"
+    kind = name.removeprefix("materialization_").rsplit("_", 1)[0]
+    head = f"materialization {kind}, default" if name.startswith("materialization_") else f"macro {name}()"
     return Macro(
         unique_id=f"macro.{package}.{name}",
         name=name,
         package_name=package,
-        macro_sql=f"{{% {head} %}}{body}{{% end %}}",
+        macro_sql=f"{{% {head} %}}{body}{{% end{head.split(maxsplit=1)[0]} %}}",
     )
 
 

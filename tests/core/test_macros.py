@@ -9,10 +9,10 @@ from airflow_dbt_promotion.core.macros import (
     ANY_MATERIALIZATION,
     NOTHING,
     MacroIndex,
-    is_internal,
     jinja,
     jinja_of,
     materializations,
+    sounds_internal,
     words,
 )
 from airflow_dbt_promotion.core.vars import ALL_VARS, vars_read
@@ -29,9 +29,9 @@ def macro(name: str, sql: str, package: str = "shop") -> Macro:
     )
 
 
-def index(*macros: Macro, adapter: str | None = "duckdb") -> MacroIndex:
+def index(*macros: Macro) -> MacroIndex:
     """Return the index of some macros."""
-    return MacroIndex({found.unique_id: found for found in macros}, adapter)
+    return MacroIndex({found.unique_id: found for found in macros}, {"dbt", "dbt_duckdb"})
 
 
 def reaches(blocks: str, *others: Macro, more: tuple[str, ...] = (), target: Macro, namers: bool = False) -> bool:
@@ -292,7 +292,7 @@ def test_white_space_around_a_macro_is_no_change() -> None:
 def test_macros_of_dbt_and_of_adapters_are_no_part_of_a_version(
     package: str, adapter: str | None, internal: bool
 ) -> None:
-    assert is_internal(package, adapter) is internal
+    assert sounds_internal(package, adapter) is internal
 
 
 DBTS_OWN = (
