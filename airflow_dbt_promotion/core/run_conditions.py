@@ -23,7 +23,7 @@ HARMLESS = frozenset(
     {
         # where dbt reads and writes
         "project_dir", "profiles_dir", "profile", "target", "target_path", "log_path", "state", "defer_state",
-        "favor_state", "partial_parse_file_path", "packages_install_path",
+        "partial_parse_file_path", "packages_install_path",
         # output, logs, telemetry
         "debug", "quiet", "print", "printer_width", "use_colors", "use_colors_file", "log_format", "log_format_file",
         "log_level", "log_level_file", "log_file_max_bytes", "log_cache_events", "send_anonymous_usage_stats",
@@ -38,7 +38,7 @@ HARMLESS = frozenset(
         # parsing and checks that change no node
         "partial_parse", "partial_parse_file_diff", "static_parser", "use_experimental_parser", "version_check",
         "strict_mode", "v2_parser", "sqlparse", "maximum_seed_size_mib",
-        # windows of microbatch models, see `windowed`
+        # windows of microbatch models, see `narrowed`
         "event_time_start", "event_time_end",
         # compared by value, see `differing_vars`
         "vars",
@@ -69,8 +69,16 @@ NARROWING = {
     "empty": "the models were built without rows",
     "sample": "the models were built from a sample of the rows",
     "defer": "parents were read from another environment",
+    "favor_state": "parents were read from another environment",
 }
 """Arguments that take rows or parents away, with what became of the models."""
+
+
+WINDOWS = ("event_time_start", "event_time_end")
+"""Arguments that name the window of event time that microbatch models are built for."""
+
+WINDOWED = "microbatch models were built from nothing (--full-refresh) and hold that window alone"
+"""What became of the models of a full refresh with a window."""
 
 
 class Connection(Enum):
@@ -104,8 +112,14 @@ class VarDifference(Struct, frozen=True, kw_only=True):
 
 
 def narrowed(run: Run) -> tuple[tuple[str, str], ...]:
-    """Return the arguments that took rows or parents away from a run, each with what became of the models."""
-    return tuple((name, why) for name, why in NARROWING.items() if not _is_off(run.arguments.get(name)))
+    """Return the arguments that took rows or parents away from a run, each with what became of the models.
+
+    A window of event time adds to a table that is there; with a full refresh it is all that the table holds.
+    """
+    found = [(name, why) for name, why in NARROWING.items() if not _is_off(run.arguments.get(name))]
+    if run.full_refresh:
+        found += [(name, WINDOWED) for name in WINDOWS if not _is_off(run.arguments.get(name))]
+    return tuple(found)
 
 
 def unknown_arguments(

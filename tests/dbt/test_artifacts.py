@@ -289,10 +289,6 @@ def test_target_and_full_refresh_are_there_when_given(tmp_path: Path) -> None:
         ({"which": "run-operation"}, "dbt run-operation"),
         ({"which": "compile"}, "dbt compile"),
         ({"which": None}, "does not name"),
-        ({"empty": True}, "--empty"),
-        ({"sample": {"start": "2026-01-01T00:00:00", "end": "2026-01-02T00:00:00"}}, "--sample"),
-        ({"sample": "3 days"}, "--sample"),
-        ({"defer": True}, "--defer"),
     ],
 )
 def test_runs_that_prove_nothing(tmp_path: Path, args: Json, told: str) -> None:
