@@ -23,6 +23,7 @@ from airflow_dbt_promotion.core.definition import (
     Node,
     Other,
     UnitTest,
+    is_place,
 )
 from airflow_dbt_promotion.core.errors import UnservableError
 from airflow_dbt_promotion.core.graph import KINDS
@@ -176,9 +177,10 @@ class _Composing:
         read: dict[str, tuple[datetime, ReleaseId]] = {}
         for id_, since in self._entered.items():
             for parent in self._definitions[since[1]].nodes[id_].depends_on.nodes:
-                if parent.startswith("source.") and (parent not in read or read[parent] < since):
+                known = parent in self._definitions[since[1]].others
+                if known and is_place(parent) and (parent not in read or read[parent] < since):
                     read[parent] = since
-        others = (id_ for id_ in self._definitions[self._base].others if id_.startswith("source."))
+        others = (id_ for id_ in self._definitions[self._base].others if is_place(id_))
         self._origins |= dict.fromkeys(others, self._base) | {id_: since[1] for id_, since in read.items()}
 
     def _belongs(
@@ -239,11 +241,13 @@ class _Composing:
         exposures: dict[str, Exposure] = {}
         others: dict[str, Other] = {}
         written: dict[str, AsWritten] = {}
+        graphs: dict[str, Definition] = {}
         for id_, release in self._origins.items():
             one = self._definitions[release]
             if id_ in one.nodes:
                 node = one.nodes[id_]
                 nodes[id_] = replace(node, latest_version=latest[id_]) if id_ in latest else node
+                graphs[id_] = one
                 if one.written is not None and id_ in one.written:
                     written[id_] = one.written[id_]
             elif id_ in one.macros:
@@ -264,7 +268,13 @@ class _Composing:
             others=others,
             written=written,
             vars=self._declared(variables),
+            internal=self._internal(),
+            graphs=graphs,
         )
+
+    def _internal(self) -> frozenset[str]:
+        """Return the packages of dbt and its adapter, over all releases."""
+        return frozenset().union(*(one.internal for one in self._definitions.values()))
 
     def _declared(self, variables: Mapping[str, ReleaseId]) -> tuple[DeclaredVar, ...]:
         """Return the declarations of every var, each var's from where it is taken."""
@@ -286,5 +296,5 @@ def _standing(definition: Definition) -> Iterator[tuple[str, tuple[str, ...]]]:
     for id_, unit in definition.unit_tests.items():
         yield id_, unit.depends_on.nodes
     for id_, other in definition.others.items():
-        if not id_.startswith("source."):
+        if not is_place(id_):
             yield id_, other.depends_on.nodes

@@ -43,7 +43,7 @@ class NodeConfig(Struct, frozen=True, gc=False):
 
 
 class Column(Struct, frozen=True, gc=False):
-    """A declared column; `meta`, `tags` and `constraints` as JSON."""
+    """A declared column; `meta`, `tags`, `config` and `constraints` as JSON."""
 
     name: str
     data_type: str | None = None
@@ -52,6 +52,7 @@ class Column(Struct, frozen=True, gc=False):
     quote: bool | None = None
     meta: Raw = field(default_factory=lambda: Raw(b"{}"))
     tags: Raw = field(default_factory=lambda: Raw(b"[]"))
+    config: Raw = field(default_factory=lambda: Raw(b"{}"))
 
 
 class TestMetadata(Struct, frozen=True, gc=False):
@@ -142,6 +143,9 @@ class Exposure(Struct, frozen=True, gc=False):
     package_name: str = ""
     original_file_path: str = ""
     fqn: tuple[str, ...] = ()
+    description: str = ""
+    meta: Raw = field(default_factory=lambda: Raw(b"{}"))
+    tags: Raw = field(default_factory=lambda: Raw(b"[]"))
 
 
 class OtherConfig(Struct, frozen=True, gc=False):
@@ -160,7 +164,8 @@ class Other(Struct, frozen=True, gc=False):
     depends_on: Lineage = Lineage()
     relation_name: str | None = None
     config: OtherConfig = OtherConfig()
-    description: str = ""
+    description: str | None = None
+    label: str | None = None
     columns: dict[str, Column] = field(default_factory=dict)
     meta: Raw = field(default_factory=lambda: Raw(b"{}"))
     tags: Raw = field(default_factory=lambda: Raw(b"[]"))
@@ -179,11 +184,15 @@ class AsWritten(Struct, frozen=True):
 
     `config` is merged over its levels, nearest last, without what the node's own code sets; keys have no leading `+`;
     hooks are joined lists. `columns` is the YAML list of columns where it holds Jinja, else None: then the manifest's
-    columns say the same. `test` is the YAML entry of a test, the same way.
+    columns say the same. `talk` is what that list says beside that (meta, tags ...; descriptions left out) where Jinja
+    stands in it. `description` is there where it holds Jinja beside `doc()`. `test` is the YAML entry of a test, the
+    same way.
     """
 
     config: Mapping[str, object] = {}
     columns: object = None
+    talk: object = None
+    description: str | None = None
     test: object = None
 
 
@@ -209,8 +218,9 @@ class Definition(Struct, frozen=True):
     `others` is everything else that a node may name as a parent (sources, metrics, semantic models, exposures, models
     of other projects ...), by unique id. `quoting` and `flags` are the root project's, as written. `written` is None
     where only the manifest was at hand (`origin` is then MANIFEST). `vars_in_yaml` are the vars that dbt_project.yml
-    and schema files read. `internal` are the packages that are dbt's own or its adapter's. `manifest` is the digest of
-    manifest.json's bytes.
+    and schema files read. `internal` are the packages that are dbt's own or its adapter's. `graphs` are, in a
+    composition, the definitions that nodes come from, by unique id: what they find in `graph` is what they were
+    validated with. `manifest` is the digest of manifest.json's bytes.
     """
 
     project: ProjectIdentity
@@ -233,3 +243,9 @@ class Definition(Struct, frozen=True):
     flags: Mapping[str, object] = {}
     vars_in_yaml: frozenset[str] = frozenset()
     internal: frozenset[str] = frozenset({"dbt"})
+    graphs: Mapping[str, Definition] = {}
+
+
+def is_place(id_: str) -> bool:
+    """Say whether an entry of `others` is a place to read: a source, or a model of another project."""
+    return id_.startswith(("source.", "model."))

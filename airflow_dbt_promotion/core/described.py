@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from msgspec import Raw
 
 from airflow_dbt_promotion.core.attributes import Attribute, read_by_jinja
-from airflow_dbt_promotion.core.definition import Column, Definition, Node
+from airflow_dbt_promotion.core.definition import AsWritten, Column, Definition, Node
 from airflow_dbt_promotion.core.identity import Digest, digest_of
-
-Values = Callable[[Node], Mapping[str, object]]
-"""Gives the config of a node that people know it by (meta, tags, group ...), as written."""
-
-Codes = Callable[[Node], object]
-"""Gives the config of a node that is code, as written."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -43,43 +37,42 @@ def read_in(value: object) -> frozenset[Attribute]:
             return frozenset()
 
 
-def attributes_of(node: Node, known: Mapping[str, object], read: Collection[Attribute]) -> dict[str, object]:
+def attributes_of(
+    node: Node, known: Mapping[str, object], written: AsWritten | None, read: Collection[Attribute]
+) -> dict[str, object]:
     """Return the attributes of a node that its code reads, as they are written where that is known.
 
     Args:
         node: The node.
         known: Its config that people know it by, as written.
+        written: Everything that is written of it, None where only the manifest is known.
         read: The attributes that are read; GRAPH is not of one node.
     """
-    return {one.value: _attribute(node, known, one) for one in read if one is not Attribute.GRAPH}
+    return {one.value: _attribute(node, known, written, one) for one in read if one is not Attribute.GRAPH}
 
 
-def graph_of(definition: Definition, known: Values, code: Codes) -> Digest:
+def graph_of(definition: Definition) -> Digest:
     """Return the digest of what code finds in `graph`: every node with its attributes, sources and exposures.
 
-    Places are left out: they differ between environments.
+    Places are left out, and what depends on what, which the code says: both may differ between environments.
     """
-    nodes = [
-        [
-            id_,
-            unix(node.raw_code),
-            code(node),
-            known(node),
-            [unix(node.description), columns_of(node.columns), node.fqn, _path(node), node.group, node.access],
-            sorted(node.depends_on.nodes),
-        ]
-        for id_, node in sorted(definition.nodes.items())
-    ]
+    nodes = [_in_graph(definition, id_, node) for id_, node in sorted(definition.nodes.items())]
     others = [
-        [id_, unix(one.description), columns_of(one.columns), value_of(one.meta), value_of(one.tags)]
+        [id_, unix(one.description or ""), one.label, columns_of(one.columns), value_of(one.meta), value_of(one.tags)]
         for id_, one in sorted(definition.others.items())
     ]
-    exposures = [[id_, one.name, one.label, one.url] for id_, one in sorted(definition.exposures.items())]
+    exposures = [
+        [id_, one.name, one.label, one.url, unix(one.description), value_of(one.meta), value_of(one.tags)]
+        for id_, one in sorted(definition.exposures.items())
+    ]
     return digest_of([nodes, others, exposures])
 
 
-def columns_of(columns: Mapping[str, Column]) -> object:
-    """Return everything that is declared of columns, in their order."""
+def columns_of(columns: Mapping[str, Column], written: AsWritten | None = None) -> object:
+    """Return everything that is declared of columns, in their order; as written where Jinja stands in it."""
+    if written is not None and written.talk is not None:
+        raw = _described_in(written.talk)
+        return [written.talk, [(name, unix(one.description)) for name, one in columns.items() if name not in raw]]
     return [
         [
             name,
@@ -87,20 +80,32 @@ def columns_of(columns: Mapping[str, Column]) -> object:
             unix(column.description),
             column.quote,
             value_of(column.constraints),
-            value_of(column.meta),
-            value_of(column.tags),
+            _merged(column, "meta", column.meta),
+            _merged(column, "tags", column.tags),
         ]
         for name, column in columns.items()
     ]
 
 
-def _attribute(node: Node, known: Mapping[str, object], attribute: Attribute) -> object:
+def _in_graph(definition: Definition, id_: str, node: Node) -> list[object]:
+    """Return what `graph` holds of one node."""
+    written = definition.written.get(id_) if definition.written is not None else None
+    config = value_of(node.unrendered_config) if definition.written is None else written and written.config
+    test = value_of(node.test_metadata.kwargs) if node.test_metadata is not None else None
+    content = node.checksum.checksum if node.resource_type == "seed" else unix(node.raw_code)
+    if node.test_metadata is not None:
+        content = ""  # dbt renders the config of a generic test into its code
+    described = [_description(node, written), columns_of(node.columns, written), node.fqn, _path(node)]
+    return [id_, content, config, described, test]
+
+
+def _attribute(node: Node, known: Mapping[str, object], written: AsWritten | None, attribute: Attribute) -> object:
     """Return one attribute of a node."""
     match attribute:
         case Attribute.DESCRIPTION:
-            return unix(node.description)
+            return _description(node, written)
         case Attribute.COLUMNS:
-            return columns_of(node.columns)
+            return columns_of(node.columns, written)
         case Attribute.PATH:
             return [node.fqn, _path(node)]
         case Attribute.GROUP:
@@ -109,6 +114,24 @@ def _attribute(node: Node, known: Mapping[str, object], attribute: Attribute) ->
             return known.get("access", node.access)
         case _:
             return known.get(attribute.value)
+
+
+def _description(node: Node, written: AsWritten | None) -> str:
+    """Return the description of a node; as written where dbt renders it for a target."""
+    told = written.description if written is not None else None
+    return unix(node.description if told is None else told)
+
+
+def _described_in(talk: object) -> frozenset[str]:
+    """Return the columns whose descriptions are in what is written of them."""
+    columns = talk if isinstance(talk, list) else []
+    return frozenset(str(one.get("name")) for one in columns if isinstance(one, dict) and "description" in one)
+
+
+def _merged(column: Column, key: str, beside: Raw) -> object:
+    """Return what dbt says of a column in its config, else beside it: which of both it fills depends on its release."""
+    config = value_of(column.config)
+    return (config.get(key) if isinstance(config, dict) else None) or value_of(beside)
 
 
 def _path(node: Node) -> str:

@@ -7,7 +7,6 @@ path, timestamp or rendered config. The same commit parsed for two targets gives
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 
 import msgspec
 from msgspec import Raw, Struct
@@ -108,6 +107,7 @@ class _Fingerprinting:
         self._testing = Testing(definition, self._graph, self._macros, self._vars)
         self._versions: dict[str, Version] = {}
         self._flags = flags.of_models(definition.flags)
+        self._graphs: dict[int, Digest] = {}
         self._shared: dict[int, _Config] = {}
         self._rendered: dict[bytes, _Config] = {}
 
@@ -197,17 +197,18 @@ class _Fingerprinting:
         """Return what of this node, or of all, the code of the node and its macros reads; None for nothing."""
         code = read_by_jinja(unix(node.raw_code)) if node.language == "sql" else read_by_python(node.raw_code)
         read = code | config.attributes | reached.attributes
-        found = attributes_of(node, config.values, read)
+        written = self._definition.written.get(node.unique_id) if self._definition.written is not None else None
+        found = attributes_of(node, config.values, written, read)
         if Attribute.GRAPH in read:
-            found[Attribute.GRAPH.value] = self._graph_digest
+            found[Attribute.GRAPH.value] = self._graph_of(node.unique_id)
         return found or None
 
-    @cached_property
-    def _graph_digest(self) -> Digest:
-        """The digest of what code finds in `graph`."""
-        return graph_of(
-            self._definition, lambda node: self._config_of(node).values, lambda node: self._config_of(node).code
-        )
+    def _graph_of(self, id_: str) -> Digest:
+        """Return the digest of what a node finds in `graph`; in a composition, what it was validated with."""
+        definition = self._definition.graphs.get(id_, self._definition)
+        if id(definition) not in self._graphs:
+            self._graphs[id(definition)] = graph_of(definition)
+        return self._graphs[id(definition)]
 
     def _event_times(self, node: Node, config: _Config) -> object:
         """Return by which columns the sources of a microbatch model are filtered; None where nothing filters them."""
@@ -288,7 +289,7 @@ class _Fingerprinting:
     def _meta(self, node: Node) -> Digest:
         """Return meta(n): what people know of a model, and where it goes."""
         columns = sorted([(name, column.description) for name, column in node.columns.items() if column.description])
-        return digest_of([node.description, self._config_of(node).known, columns, node.group, node.access])
+        return digest_of([unix(node.description), self._config_of(node).known, columns, node.group, node.access])
 
 
 def _canonical(value: object) -> Raw:

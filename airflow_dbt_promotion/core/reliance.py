@@ -5,8 +5,8 @@ together as long as no two of them rely on different states of one such thing. O
 looked at: where nothing does, nobody is asked.
 
 Things are named `macro.shop.cents`, `var:late_days`, `model.shop.fx` (an ephemeral model), `source.shop.raw.orders`,
-`latest:shop.orders` (which version of a versioned model is the latest), `project:hooks`, `project:dispatch` and
-`project:quoting`.
+`latest:shop.orders` (which version of a versioned model is the latest), `project:hooks`, `project:dispatch`,
+`project:quoting` and `project:flags`. A model of another project is told of as a source.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from functools import cached_property
 from msgspec import Struct
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.definition import Definition, Macro
+from airflow_dbt_promotion.core import flags
+from airflow_dbt_promotion.core.definition import Definition, Macro, is_place
+from airflow_dbt_promotion.core.described import unix
 from airflow_dbt_promotion.core.fingerprint import Reading, reading_of
 from airflow_dbt_promotion.core.graph import Graph
 from airflow_dbt_promotion.core.identity import Digest, ModelId, ReleaseId, digest_of
 from airflow_dbt_promotion.core.vars import ALL_VARS, DeclaredVars
 
-HOOKS, DISPATCH, QUOTING = "project:hooks", "project:dispatch", "project:quoting"
+HOOKS, DISPATCH, QUOTING, FLAGS = "project:hooks", "project:dispatch", "project:quoting", "project:flags"
 
 _PROJECT = ("var:", "project:", "source.")
 
@@ -142,7 +144,7 @@ class _Reader:
         for parent in sorted(set(node.depends_on.nodes)):
             if parent in self._graph.ephemeral:
                 inner = self._graph.nodes[parent]
-                yield parent, digest_of([inner.raw_code, inner.language, sorted(set(inner.depends_on.nodes))])
+                yield parent, digest_of([unix(inner.raw_code), inner.language, sorted(set(inner.depends_on.nodes))])
                 yield from self.of(parent).items()
             elif parent in self._difference.sources:
                 yield parent, _relation(self._definition, parent)
@@ -185,7 +187,7 @@ def _differing(tables: list[Mapping[str, Digest]], *, absence: bool = True) -> f
 def _macros(definition: Definition) -> Mapping[str, Digest]:
     """Return the macros of a project and its packages, each with a digest of its text."""
     return {
-        id_: digest_of(macro.macro_sql.strip())
+        id_: digest_of(unix(macro.macro_sql.strip()))
         for id_, macro in definition.macros.items()
         if macro.package_name not in definition.internal
     }
@@ -204,12 +206,13 @@ def _settings(definition: Definition) -> Mapping[str, Digest]:
         HOOKS: digest_of(hooks),
         DISPATCH: digest_of(definition.dispatch),
         QUOTING: digest_of(definition.quoting),
+        FLAGS: digest_of(flags.of_models(definition.flags)),
     }
 
 
 def _sources(definition: Definition) -> Mapping[str, Digest]:
     """Return where each source is."""
-    return {id_: _relation(definition, id_) for id_ in definition.others if id_.startswith("source.")}
+    return {id_: _relation(definition, id_) for id_ in definition.others if is_place(id_)}
 
 
 def _relation(definition: Definition, source: str) -> Digest:

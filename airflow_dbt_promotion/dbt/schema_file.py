@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,10 +38,13 @@ class _Version(msgspec.Struct, gc=False):
 
 
 class JinjaIn(msgspec.Struct, frozen=True, gc=False):
-    """Whether Jinja may stand in what an entry says of its columns (talk left out), and in its tests."""
+    """Whether Jinja may stand in what an entry says of its columns (talk left out), in its tests, and in that talk,
+    descriptions left out.
+    """
 
     columns: bool
     tests: bool
+    talk: bool = False
 
 
 NO_JINJA = JinjaIn(columns=False, tests=False)
@@ -50,6 +54,7 @@ class Entry(msgspec.Struct, gc=False):
     """What a schema file says of one node. What holds columns and tests is decoded only when it is asked for."""
 
     name: object = None
+    description: object = None
     config: object = None
     meta: object = UNSET
     docs: object = UNSET
@@ -92,9 +97,23 @@ class Entry(msgspec.Struct, gc=False):
 
     def columns_of(self, version: str | float | None) -> object:
         """Return name, type and constraints of the columns as written, where Jinja stands in them; else None."""
+        return self._columns(version, _COLUMN_TALK)
+
+    def talk_of(self, version: str | float | None) -> object:
+        """Return the columns as written, but for tests and plain descriptions, where Jinja stands in the rest; else
+        None.
+        """
+        return self._columns(version, _TESTS)
+
+    def told(self) -> str | None:
+        """Return the description as written where Jinja stands in it that dbt renders for a target; else None."""
+        return self.description if isinstance(self.description, str) and is_rendered(self.description) else None
+
+    def _columns(self, version: str | float | None, left_out: frozenset[str]) -> object:
+        """Return the columns as written without some keys, where Jinja stands in the rest; else None."""
         found = self.version(version)
         kept = [
-            _without(column, _COLUMN_TALK)
+            _without(_plainly_described(column), left_out)
             for raw in (self.columns, found.columns if found else NOTHING)
             for column in _items(raw)
         ]
@@ -103,13 +122,14 @@ class Entry(msgspec.Struct, gc=False):
     def jinja(self) -> JinjaIn:
         """Say where Jinja may stand in the entry. Told from packed bytes: "no" is certain, "yes" is not."""
         holders: tuple[Entry | _Version, ...] = (self, *(self.versions or ()))
-        columns = tests = False
+        columns = tests = talk = False
         for holder in holders:
             tests = tests or holds_jinja(holder.data_tests) or holds_jinja(holder.tests)
             if holds_jinja(holder.columns):
                 found = _jinja_in_columns(holder.columns)
                 columns, tests = columns or found.columns, tests or found.tests
-        return JinjaIn(columns=columns, tests=tests)
+                talk = talk or found.talk
+        return JinjaIn(columns=columns, tests=tests, talk=talk)
 
     def matching(self, version: str | float | None, column: str | None, test: str) -> list[Any]:
         """Return the entries of a test as written, by the column that it stands under (None: the node) and its name.
@@ -134,7 +154,6 @@ _COLUMN_TALK = frozenset(
         "tags",
         "config",
         "docs",
-        "quote",
         "policy_tags",
         "dimension",
         "entity",
@@ -203,6 +222,23 @@ class SchemaFile:
         return None
 
 
+_DOC = re.compile(r"\{\{-?\s*doc\s*\([^{}]*\)\s*-?\}\}")
+
+
+def is_rendered(description: str) -> bool:
+    """Say whether a description holds Jinja beside `doc()`, whose blocks dbt takes as they are."""
+    return jinja_in(_DOC.sub("", description))
+
+
+def _plainly_described(column: Any) -> Any:  # noqa: ANN401 - whatever YAML can hold
+    """Return a column without its description, unless dbt renders that."""
+    if not isinstance(column, dict):
+        return column
+    told = column.get("description")
+    keeps = isinstance(told, str) and is_rendered(told)
+    return column if keeps else {key: value for key, value in column.items() if key != "description"}
+
+
 def holds_jinja(raw: Raw | bytes) -> bool:
     """Say whether some packed YAML has Jinja anywhere."""
     data = bytes(raw)
@@ -216,12 +252,17 @@ def _jinja_in_columns(raw: Raw) -> JinjaIn:
         talk = [column.description for column in _talk.decode(raw) or () if column.description]
         data = bytes(raw)
         if sum(text.count("{{") + text.count("{%") for text in talk) == data.count(b"{{") + data.count(b"{%"):
-            return NO_JINJA
+            rendered = any(is_rendered(text) for text in talk)
+            return JinjaIn(columns=False, tests=False, talk=True) if rendered else NO_JINJA
         columns = _columns.decode(raw) or ()
     except msgspec.ValidationError:
-        return JinjaIn(columns=True, tests=True)
+        return JinjaIn(columns=True, tests=True, talk=True)
     found = {key for column in columns for key, value in column.items() if holds_jinja(value) or jinja_in(key)}
-    return JinjaIn(columns=not found <= _COLUMN_TALK, tests=not found.isdisjoint(_TESTS))
+    return JinjaIn(
+        columns=not found <= _COLUMN_TALK,
+        tests=not found.isdisjoint(_TESTS),
+        talk=not found <= _TESTS | {"description"} or any(is_rendered(text) for text in talk),
+    )
 
 
 def jinja_in(value: object) -> bool:

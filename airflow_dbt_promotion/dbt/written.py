@@ -125,9 +125,11 @@ class Writing:
             return self._folders(own, root)
         config = patch.entry.config_of(node.version)
         columns = patch.entry.columns_of(node.version) if patch.jinja.columns else None
-        if columns is None:
+        talk = patch.entry.talk_of(node.version) if patch.jinja.talk else None
+        told = patch.entry.told()
+        if columns is None and talk is None and told is None:
             return self._folders(own, root, config)
-        return AsWritten(config=merged((*own, config, *root)), columns=columns)
+        return AsWritten(config=merged((*own, config, *root)), columns=columns, talk=talk, description=told)
 
     def _generic_test(self, node: Node, test: TestMetadata) -> AsWritten | None:
         """Return what is written of a generic test, or None where the manifest says the same."""
