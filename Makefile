@@ -10,11 +10,14 @@ OLDEST_VENV := .venv31
 OLDEST_TESTS := tests/airflow tests/task_groups tests/test_provider.py --ignore-glob "*/test_variable_*.py" -m "not dbt"
 OLDEST_EXAMPLES := tests/airflow/test_examples.py -k "import_without_errors or what_is_validated"
 
+# Each older dbt that is supported has an environment of its own, without Airflow, and the life of a version there.
+OLDER_DBT := 110 111
+
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-oldest lint format bench lock clean
+.PHONY: help venv demo test test-oldest test-older-dbt lint format bench lock clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed ## Set up .venv: the locked packages, and this one as it stands
 
@@ -40,6 +43,12 @@ test-oldest: ## Run the tests that speak to Airflow on the oldest that is suppor
 	$(OLDEST_VENV)/bin/python -m pytest -n 2 --dist loadfile $(OLDEST_TESTS) $(PYTEST_ARGS)
 	$(OLDEST_VENV)/bin/python -m pytest $(OLDEST_EXAMPLES) $(PYTEST_ARGS)
 
+test-older-dbt: ## Run the life of a version on dbt 1.10 and 1.11, in .venv110 and .venv111
+	@for dbt in $(OLDER_DBT); do \
+		$(MAKE) --no-print-directory VENV=.venv$$dbt LOCK=requirements/dbt$$dbt.txt venv && \
+		.venv$$dbt/bin/python -m pytest -n 2 tests/any_dbt $(PYTEST_ARGS) || exit 1; \
+	done
+
 lint: venv ## Style, types and architecture
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -58,7 +67,7 @@ lock: ## Write the lock anew from pyproject.toml
 	@UPGRADE="$(UPGRADE)" sh requirements/lock.sh
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(OLDEST_VENV) .demo airflow_home build dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) $(OLDEST_VENV) $(OLDER_DBT:%=.venv%) .demo airflow_home build dist htmlcov .coverage .coverage.* \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf example_dags/dbt/*/target example_dags/dbt/*/logs example_dags/dbt/*/dbt_packages

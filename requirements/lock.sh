@@ -39,4 +39,8 @@ compile requirements/airflow31.txt pyproject.toml requirements/airflow31.in --ex
     --constraint requirements/constraints.txt --override requirements/overrides.txt
 say_both requirements/airflow31.txt
 
+for dbt in dbt110 dbt111; do
+    compile "requirements/$dbt.txt" "requirements/$dbt.in" --constraint requirements/constraints.txt
+done
+
 echo uv | compile requirements/uv.txt -
