@@ -41,23 +41,15 @@ class Recorded(Struct, frozen=True, kw_only=True):
 def witnessed(recorded: Recorded | None, run: Run, before: Evidence | None, after: Evidence) -> Evidence:
     """Return evidence with who recorded it, and from when on its first pass counts.
 
-    A run that is recorded late never makes an earlier pass count from earlier on, and one that is recorded again
-    changes nothing.
+    A run that is recorded again changes nothing, and no run makes a first pass earlier.
     """
     if recorded is not None and recorded.reason is not None:
         after = replace(after, counts_from=None)
     if after == before:
         return after
-    had = before.first_pass if before is not None else None
-    late = recorded.counts_from(run) if recorded is not None else None
-    counts_from = after.counts_from
-    if after.first_pass is None:
-        counts_from = None
-    elif had is None:
-        counts_from = late
-    elif after.first_pass < had and late is not None:
-        counts_from = counts_from or had
-    after = replace(after, counts_from=counts_from)
+    if after.first_pass is None or before is None or before.first_pass is None:
+        counts_from = recorded.counts_from(run) if recorded is not None and after.first_pass is not None else None
+        after = replace(after, counts_from=counts_from)
     if recorded is None:
         return after
     return replace(

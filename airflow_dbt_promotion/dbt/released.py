@@ -22,6 +22,7 @@ from airflow_dbt_promotion.dbt.artifacts import read_definition
 from airflow_dbt_promotion.dbt.circumstances import Circumstances, circumstances
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject, DbtRunner
 from airflow_dbt_promotion.dbt.layout import Layout
+from airflow_dbt_promotion.dbt.sources import seed_digest
 
 _MOST_IN_MEMORY = 16
 _FILES = (kept_parse.FILE, manifest.FILE)
@@ -149,7 +150,9 @@ class Releases:
         return {
             **nodes,
             **{
-                node.unique_id: replace(node, checksum=Checksum("sha256", tree.files[path]))
+                node.unique_id: replace(
+                    node, checksum=Checksum("sha256", seed_digest(self._store.read(tree.files[path], path)))
+                )
                 for node in big
                 if (path := found[node.unique_id]) is not None
             },

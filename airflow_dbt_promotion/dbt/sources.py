@@ -24,6 +24,8 @@ from airflow_dbt_promotion.dbt.source_tree import parsed_of
 from airflow_dbt_promotion.dbt.unchanged import SCHEMA_SUFFIXES, ParsedFile, is_as_parsed
 from airflow_dbt_promotion.dbt.written import SETS_CONFIG, Texts
 
+_SEED = "seed"
+
 _NO_CONFIG = frozenset({"constraints", "arguments", "returns"})
 """What is written beside the config, and is none in the manifest."""
 
@@ -103,14 +105,25 @@ def package_folders(project_dir: Path) -> dict[str, Path]:
 
 
 def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) -> Iterator[Node]:
-    """Yield the seeds that dbt found too large to read, with the SHA-256 of the file, where that is at hand."""
+    """Yield the seeds whose digest by dbt is not that of their text, with that, where the file is there.
+
+    Those are seeds that dbt found too large to read, and, before dbt 1.12, seeds with the line endings of Windows.
+    """
     for node in nodes.values():
-        if node.checksum.is_of_path and node.package_name in folders:
-            path = folders[node.package_name] / node.original_file_path
-            if path.is_file():
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                yield msgspec.structs.replace(node, checksum=Checksum("sha256", digest))
+        if node.resource_type != _SEED or node.package_name not in folders:
+            continue
+        path = folders[node.package_name] / node.original_file_path
+        if node.checksum.is_of_path and path.is_file():
+            yield msgspec.structs.replace(node, checksum=Checksum("sha256", seed_digest(path.read_bytes())))
+        elif node.checksum.name == "sha256" and path.is_file():
+            data = path.read_bytes()
+            if b"\r\n" in data and hashlib.sha256(data.strip()).hexdigest() == node.checksum.checksum:
+                yield msgspec.structs.replace(node, checksum=Checksum("sha256", seed_digest(data)))
+
+
+def seed_digest(data: bytes) -> str:
+    """Return the digest of a seed's text as dbt 1.12 takes it: without white space around it, by Unix' line endings."""
+    return hashlib.sha256(data.replace(b"\r\n", b"\n").strip()).hexdigest()
 
 
 def _as_parsed(folders: Iterable[Path], digest: str, dbt_version: str) -> tuple[Path, ProjectFile] | None:

@@ -41,6 +41,7 @@ PATH = PromotionPath((DEVELOPMENT, STAGING, PRODUCTION))
     [
         ("target", " ", "target"),
         ("soak", timedelta(seconds=-1), "min_days_in_staging"),
+        ("record_within", timedelta(seconds=-1), "record_within"),
         ("min_successful_runs", -1, "min_successful_runs"),
         ("min_successful_runs", 1_001, "min_successful_runs"),
         ("keep_history", 0, "keep_history"),
