@@ -2,7 +2,8 @@
 
 Code that reads them makes other SQL when they change, so that they are part of what it is. That is told from Jinja's
 syntax tree, not from words: a name counts where nothing in the code binds it, and of `model` and `config` only what is
-accessed. A name that is computed, the object itself passed on, and code that cannot be parsed take all of it.
+accessed. A name that is computed, the object itself passed on, and code that cannot be parsed take all of it. A text
+that holds Jinja of its own is looked into as well: dbt renders hooks later.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Attribute(StrEnum):
     DOCS = "docs"
     GRANTS = "grants"
     PATH = "path"
+    ALIAS = "alias"
+    SCHEMA = "schema"
+    DATABASE = "database"
     GRAPH = "graph"
 
 
@@ -51,7 +55,28 @@ _GETS = frozenset({"get", "require", "pop", "setdefault"})
 _WHOLE = frozenset({"items", "values", "keys", "copy", "to_dict", "update", "model_dump"})
 """Methods that hand out all that there is."""
 
-_WORTH_A_LOOK = re.compile(r"\b(?:model|graph|context|builtins)\b|\bconfig\b(?!\s*\()")
+_IN_CODE = frozenset({
+    # of which node it is
+    "name", "unique_id", "package_name", "resource_type", "version", "language",
+    # its code, and what is in its code or made of it
+    "raw_code", "raw_sql", "compiled", "compiled_code", "compiled_sql", "compiled_path", "checksum", "refs", "sources",
+    "metrics", "functions", "depends_on", "contract", "config_call_dict", "extra_ctes", "extra_ctes_injected", "batch",
+    # where it is built, by environment
+    "relation_name", "root_path", "build_path",
+})  # fmt: skip
+"""What `model` says that is part of a version anyway, or may not be."""
+
+_PLACES = {
+    "name": Attribute.ALIAS,
+    "table": Attribute.ALIAS,
+    "identifier": Attribute.ALIAS,
+    "schema": Attribute.SCHEMA,
+    "database": Attribute.DATABASE,
+}
+"""What `this` says that config decides."""
+
+_HANDED_OUT = frozenset({"model", "config", "graph", "context", "builtins", "this"})
+_WORTH_A_LOOK = re.compile(r"\b(?:model|graph|context|builtins|this)\b|\bconfig\b(?!\s*\()")
 _PYTHON = re.compile(r"\bconfig\s*\.")
 
 
@@ -88,10 +113,12 @@ def read_by_jinja(text: str) -> frozenset[Attribute]:
         return frozenset()
     try:
         tree = _jinja().parse(text)
+        texts = list(_texts(tree))  # first: what comes next folds constants
         free = meta.find_undeclared_variables(tree)
     except (TemplateSyntaxError, RecursionError, AttributeError, ValueError):
         return frozenset(Attribute)
-    return frozenset(_read(tree, free)) if free & {"model", "config", "graph", "context", "builtins"} else frozenset()
+    later = frozenset(one for inner in texts for one in read_by_jinja(inner))
+    return later | frozenset(_read(tree, free)) if free & _HANDED_OUT else later
 
 
 @functools.lru_cache(maxsize=1_024)
@@ -124,6 +151,14 @@ def _read(tree: nodes.Template, free: Iterable[str]) -> Iterator[Attribute]:
             yield from _of(name.name, name, parents)
 
 
+def _texts(tree: nodes.Template) -> Iterator[str]:
+    """Yield the texts of a tree that dbt may render later, as it does hooks."""
+    data = (one.data for one in tree.find_all(nodes.TemplateData))
+    for text in (*data, *(one.value for one in tree.find_all(nodes.Const))):
+        if isinstance(text, str) and ("{{" in text or "{%" in text):
+            yield text
+
+
 def _every(tree: nodes.Node) -> Iterator[nodes.Node]:
     """Yield a tree's nodes, itself first."""
     yield tree
@@ -140,7 +175,7 @@ def _of(name: str, node: nodes.Node, parents: dict[nodes.Node, nodes.Node]) -> I
             if accessed is None:
                 return frozenset(Attribute)
             inner, at = accessed
-            return _of(inner, at, parents) if inner in {"model", "config", "graph", "context"} else ()
+            return _of(inner, at, parents) if inner in _HANDED_OUT else ()
         case "config" if isinstance(parents.get(node), nodes.Call) and _is_called(node, parents):
             return ()  # it sets config, which is in the code
         case "model" | "config":
@@ -148,9 +183,31 @@ def _of(name: str, node: nodes.Node, parents: dict[nodes.Node, nodes.Node]) -> I
             if accessed is None:
                 return OF_NODE
             inner, at = accessed
-            return _of("config", at, parents) if (name, inner) == ("model", "config") else _named(inner)
+            return _of_part(name, inner, at, parents)
+        case "this":
+            return _of_this(node, parents)
         case _:
             return ()
+
+
+def _of_part(name: str, inner: str, at: nodes.Node, parents: dict[nodes.Node, nodes.Node]) -> Iterable[Attribute]:
+    """Return what is read of a part of `model` or `config`."""
+    if (name, inner) in {("model", "config"), ("config", "model")}:
+        return _of(inner, at, parents)
+    if name == "config" or inner in _NAMED or inner in _IN_CODE or not inner:
+        return _named(inner)
+    return OF_NODE
+
+
+def _of_this(node: nodes.Node, parents: dict[nodes.Node, nodes.Node]) -> Iterable[Attribute]:
+    """Return what is read of `this`: it is written as it is nearly always, and moves with its node."""
+    parent = parents[node]
+    if isinstance(parent, nodes.Output):
+        return ()
+    accessed = _accessed(node, parents)
+    if accessed is None:
+        return frozenset(_PLACES.values())
+    return {_PLACES[accessed[0]]} if accessed[0] in _PLACES else ()
 
 
 def _is_called(node: nodes.Node, parents: dict[nodes.Node, nodes.Node]) -> bool:
@@ -174,6 +231,8 @@ def _accessed(node: nodes.Node, parents: dict[nodes.Node, nodes.Node]) -> tuple[
         case nodes.Getattr():
             return parent.attr, parent
         case nodes.Getitem() if parent.node is node and isinstance(parent.arg, nodes.Const):
+            if parent.arg.value in _GETS | _WHOLE:
+                return None
             return str(parent.arg.value), parent
         case nodes.Test() if parent.node is node:
             return "", parent  # `model is defined` says nothing of it

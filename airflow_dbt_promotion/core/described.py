@@ -11,6 +11,12 @@ from airflow_dbt_promotion.core.attributes import Attribute, read_by_jinja
 from airflow_dbt_promotion.core.definition import AsWritten, Column, Definition, Node
 from airflow_dbt_promotion.core.identity import Digest, digest_of
 
+_SPELLINGS = {
+    Attribute.SCHEMA: ("schema", "dataset"),
+    Attribute.DATABASE: ("database", "project", "catalog", "data_space"),
+}
+"""How config spells where a node goes: adapters have words of their own."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -87,6 +93,15 @@ def columns_of(columns: Mapping[str, Column], written: AsWritten | None = None) 
     ]
 
 
+def said_of(columns: Mapping[str, Column]) -> object:
+    """Return what people know columns by, whatever their order: descriptions, meta and tags."""
+    said = [
+        [name, unix(one.description), _merged(one, "meta", one.meta), _merged(one, "tags", one.tags)]
+        for name, one in sorted(columns.items())
+    ]
+    return [one for one in said if any(one[1:])]
+
+
 def _in_graph(definition: Definition, id_: str, node: Node) -> list[object]:
     """Return what `graph` holds of one node."""
     written = definition.written.get(id_) if definition.written is not None else None
@@ -112,6 +127,8 @@ def _attribute(node: Node, known: Mapping[str, object], written: AsWritten | Non
             return known.get("group", node.group)
         case Attribute.ACCESS:
             return known.get("access", node.access)
+        case Attribute.SCHEMA | Attribute.DATABASE:
+            return [known.get(key) for key in _SPELLINGS[attribute]]
         case _:
             return known.get(attribute.value)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core import flags
 from airflow_dbt_promotion.core.attributes import Attribute, read_by_jinja, read_by_python
 from airflow_dbt_promotion.core.definition import AsWritten, Definition, Macro, Node, Origin
-from airflow_dbt_promotion.core.described import attributes_of, graph_of, read_in, unix, value_of
+from airflow_dbt_promotion.core.described import attributes_of, graph_of, read_in, said_of, unix, value_of
 from airflow_dbt_promotion.core.graph import KINDS, Graph
 from airflow_dbt_promotion.core.identity import MANIFEST_ONLY, Digest, ModelId, TestId, Version, digest_of
 from airflow_dbt_promotion.core.macros import (
@@ -89,7 +89,7 @@ def _config(config: Mapping[str, object], *, known: frozenset[str]) -> _Config:
         known=_canonical(sorted((key, value) for key, value in config.items() if key in known)),
         blocks=jinja_of(code),
         materialized=code.get("materialized"),
-        values={key: value for key, value in config.items() if key in NOT_CODE - PLACES},
+        values={key: value for key, value in config.items() if key in known},
         is_contract="contract" in code,
         attributes=read_in(code),
     )
@@ -288,7 +288,7 @@ class _Fingerprinting:
 
     def _meta(self, node: Node) -> Digest:
         """Return meta(n): what people know of a model, and where it goes."""
-        columns = sorted([(name, column.description) for name, column in node.columns.items() if column.description])
+        columns = said_of(node.columns)
         return digest_of([unix(node.description), self._config_of(node).known, columns, node.group, node.access])
 
 

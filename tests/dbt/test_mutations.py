@@ -21,31 +21,6 @@ BY_NAME = {edit.what: island for island, edit in EDITS.items()}
 ISLANDS = {island: edit for island, edit in EDITS.items() if not edit.wide}
 WIDE = [island for island, edit in EDITS.items() if edit.wide]
 
-HOOK = "Jinja in a text that is rendered later (a hook) is not looked into"
-PLACE = "an alias, schema or database that code reads is no part of its version"
-KNOWN = {
-    "a column's tags under a contract": "tags and meta of columns are in no digest",
-    "meta as read by model.unrendered_config": "attributes that are not known are taken for harmless",
-    "deprecation as read by model.deprecation_date": "attributes that are not known are taken for harmless",
-    "meta as read by {{ config.model.meta }}": "attributes that are not known are taken for harmless",
-    "meta as read by {{ config['get']('meta') }}": "attributes that are not known are taken for harmless",
-    **{
-        f"alias as read by {how}": PLACE
-        for how in ("model.alias", "config.get('alias')", "this.name", "this.identifier")
-    },
-    "alias as read by {{ model['alias'] }}": PLACE,
-    **{
-        f"schema as read by {how}": PLACE for how in ("config.get('schema')", "{{ this.schema }}", "{{ model.schema }}")
-    },
-    **{
-        f"description as read by {how}": HOOK
-        for how in ("a hook in the file", "one of its hooks", "a hook with keys", "a hook that is set", "rendered text")
-    },
-    "meta as read by a hook in the file": HOOK,
-    "a description that a hook in YAML reads": HOOK,
-}
-"""Edits that are not told right yet, with the reason."""
-
 
 class Parsed(NamedTuple):
     """What we say of a project before and after edits, and which models are modified or below that for dbt."""
@@ -132,14 +107,12 @@ def test_there_are_edits_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("what", [edit.what for edit in ISLANDS.values()])
-def test_an_edit_moves(world: Parsed, what: str, request: pytest.FixtureRequest) -> None:
-    if what in KNOWN:
-        request.applymarker(pytest.mark.xfail(reason=KNOWN[what]))
+def test_an_edit_moves(world: Parsed, what: str) -> None:
     island = BY_NAME[what]
     assert moved(world, island) == EDITS[island].moved
 
 
-@pytest.mark.parametrize("what", [edit.what for edit in ISLANDS.values() if edit.what not in KNOWN])
+@pytest.mark.parametrize("what", [edit.what for edit in ISLANDS.values()])
 def test_where_dbt_says_something_else_there_is_a_reason(world: Parsed, what: str) -> None:
     edit = EDITS[BY_NAME[what]]
     ours, dbts = beside_dbt(world, BY_NAME[what])
