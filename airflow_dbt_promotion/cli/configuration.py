@@ -14,6 +14,7 @@ from airflow_dbt_promotion.cli.failures import ExitCode
 from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.config import Config, load_config
 from airflow_dbt_promotion.config.checking import Problem, problems_of
+from airflow_dbt_promotion.config.inference import targets_of
 from airflow_dbt_promotion.config.origins import Origins
 from airflow_dbt_promotion.config.promotion_file import find_promotion_file
 from airflow_dbt_promotion.core.definition import Definition
@@ -44,7 +45,9 @@ def _check(args: Namespace, make: MakeEngine, terminal: Terminal) -> ExitCode:
         problems = problems_of(file) if file is not None else ()
         if not problems:
             make()
-            warnings = tuple(_warnings(_config(args), Origins(project_dir)))
+            config, origins = _config(args), Origins(project_dir)
+            problems = tuple(_missing_targets(config, origins))
+            warnings = tuple(_warnings(config, origins))
     except ConfigError as error:
         problems = (Problem(where=error.where, problem=error.problem),)
     except InputError as error:
@@ -112,6 +115,19 @@ def _config(args: Namespace) -> Config:
     """Return the configuration of the project at hand."""
     profiles = Path(args.profiles_dir) if args.profiles_dir is not None else None
     return load_config(_project_dir(args), profiles_dir=profiles, profile=args.profile, environ=os.environ)
+
+
+def _missing_targets(config: Config, origins: Origins) -> Iterator[Problem]:
+    """Yield the environments whose target the profile does not have, where a profile can be read here."""
+    found = targets_of(config.profiles_dir, config.profile)
+    for place in config.path.environments if found.names is not None else ():
+        if place.target not in (found.names or ()):
+            has = ", ".join(found.names or ()) or "none"
+            yield Problem(
+                where=origins.of("environments", place.name, "target"),
+                problem=f"environments.{place.name}.target is {place.target!r}, and {found.where} has no such target; "
+                f"its targets are {has}",
+            )
 
 
 def _warnings(config: Config, origins: Origins) -> Iterator[Problem]:

@@ -155,11 +155,11 @@ class _Builder:
                 return self._scalar(node)
 
     def _scalar(self, node: yaml.Node) -> object:
-        """Return the value of a leaf."""
+        """Return the value of a leaf; what is no date or number though it looks like one stays text."""
         try:
             value: object = self._constructor.construct_object(node)
-        except ValueError as error:
-            raise ConfigError(f"{self._path}:{node.start_mark.line + 1}", f"cannot be read: {error}") from None
+        except ValueError:
+            return node.value
         return value
 
     def _mapping(self, node: yaml.MappingNode, keys: Keys) -> dict[object, object]:

@@ -53,7 +53,8 @@ class Recording(Struct, frozen=True, kw_only=True):
     """What a run changed: the new document, and the models that entered, passed, failed, or drifted, by unique id.
 
     `incomplete` are models that the run touched and whose evidence still lacks tests; `unmatched` were tested at
-    another version than they hold, or over drift. `sourced` stood already, and their sources are kept from now on.
+    another version than they hold, or over drift. `skipped` were not tried, since a parent or a test of one failed in
+    the same run. `sourced` stood already, and their sources are kept from now on.
     `release` are the kept sources of the run, None where they were not kept; `not_kept` says why, and is empty where
     nothing was to be kept. `refused`: policy takes no evidence from this run, so that nothing but its drift was noted.
     `run` is its invocation id.
@@ -68,6 +69,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     gone: tuple[ModelId, ...] = ()
     drifted: tuple[ModelId, ...] = ()
     unmatched: tuple[ModelId, ...] = ()
+    skipped: tuple[ModelId, ...] = ()
     sourced: tuple[ModelId, ...] = ()
     release: ReleaseId | None = None
     not_kept: str = ""
@@ -116,6 +118,7 @@ class _Recorder:
         self._state, self._release, self._run, self._entering, self._others = state, release, run, entering, others
         self._built: dict[ModelId, NodeResult] = {}
         self._broken: dict[ModelId, NodeResult] = {}
+        self._skipped: set[ModelId] = set()
         self._tried: dict[ModelId, dict[TestId, NodeResult]] = {}
         for result in run.results:
             model = ModelId(result.id)
@@ -125,6 +128,8 @@ class _Recorder:
                         self._built[model] = result
                     case ResultStatus.FAILED:
                         self._broken[model] = result
+                    case ResultStatus.SKIPPED:
+                        self._skipped.add(model)
                     case _:
                         pass
             elif (test := release.tests.get(TestId(result.id))) is not None and result.status in _TEST_STATUS:
@@ -158,7 +163,8 @@ class _Recorder:
             ),
             failed=tuple(sorted(m for m, e in proven.items() if ledger.revoked(e))),
             incomplete=tuple(sorted(m for m, e in proven.items() if e.missing and not ledger.revoked(e))),
-            unmatched=tuple(sorted(m for m in self._tried if m not in proven)),
+            unmatched=tuple(sorted(m for m in self._tried if m not in proven and m not in self._skipped)),
+            skipped=tuple(sorted(self._skipped)),
             release=self._release.id,
             run=self._run.invocation_id,
         )

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.demand import explained
 from airflow_dbt_promotion.core.eligibility import Requirement, Verdict, blocked_version, held_environment, judge
-from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version, bare_name
+from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, Version, bare_name
 from airflow_dbt_promotion.core.policy import Policy
-from airflow_dbt_promotion.core.state import Bypass, EnvironmentState, PromotionOutcome, PromotionRecord
+from airflow_dbt_promotion.core.state import (
+    Bypass,
+    Entry,
+    EntryOrigin,
+    EnvironmentState,
+    PromotionOutcome,
+    PromotionRecord,
+)
+
+FAILURES_TOLD = timedelta(days=30)
+"""For how long status tells of a model that never was built."""
 
 
 class LastPromotion(Struct, frozen=True, kw_only=True):
@@ -116,9 +126,10 @@ def statuses(
     next_state = following.state if following is not None else None
     last = _last_promotions(state.history)
     found = []
-    for model in sorted(state.current if only is None else set(only) & set(state.current)):
-        entry = state.current[model]
-        tests, soak = judge(model, state, special.get(model, own), now, others)
+    entries = {**_never_built(state, now), **state.current}
+    for model in sorted(entries if only is None else set(only) & set(entries)):
+        entry = entries[model]
+        tests, soak = judge(model, state, special.get(model, own), now, others, entry)
         held = next_state.current.get(model) if next_state is not None else None
         drift = state.drift.get(model)
         found.append(
@@ -128,13 +139,14 @@ def statuses(
                 name=bare_name(model),
                 version=entry.version,
                 since=entry.since,
-                origin=entry.origin.value,
+                origin=entry.origin.value if model in state.current else "failed",
                 stale=entry.stale_since is not None,
                 tests=tests if following is None else following.told(model, tests),
                 soak=None if following is None else following.told(model, soak),
                 stops=_stops(model, entry.version, state, following),
                 hours=following.hours if following is not None else (),
                 pending=following is not None
+                and model in state.current
                 and (held is None or held.version != entry.version or held.tests != entry.tests),
                 drifted=drift.version if drift is not None else None,
                 bypassed=_bypassed(state.bypasses, model, entry.version),
@@ -185,6 +197,31 @@ def _stops(
     beside = (following.state,) if following.state is not None else ()
     held = held_environment(following.state) if following.state is not None else ()
     return (*blocked_version(model, version, state, *beside), *held)
+
+
+def _never_built(state: EnvironmentState, now: datetime) -> dict[ModelId, Entry]:
+    """Return the models that an environment never held and whose builds failed, each as if it had entered then.
+
+    One that was taken out of the project since is not known as such, so that old failures are left out.
+    """
+    found = {}
+    for model, ledgers in state.evidence.items():
+        newest = next(iter(ledgers), None)
+        if model in state.current or model in state.stays or newest is None or newest.failed_at is None:
+            continue
+        if now - newest.failed_at > FAILURES_TOLD:
+            continue
+        found[model] = Entry(
+            version=newest.version,
+            code=Digest(""),
+            tests=newest.tests,
+            meta=Digest(""),
+            parents={},
+            since=newest.failed_at,
+            origin=EntryOrigin.RUN,
+            by="",
+        )
+    return found
 
 
 def _bypassed(bypasses: tuple[Bypass, ...], model: ModelId, version: Version) -> tuple[str, ...]:

@@ -18,10 +18,10 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     `entered` are current now at a version that they were not before, `passed` have complete passing evidence, `failed`
     lost theirs, `incomplete` lack tests. `ended` stand on a parent that moved, `gone` are not in the project any more,
     `drifted` were built at a version that was never promoted, `unmatched` were tested at another version than the
-    environment holds, or where it, or a parent, drifted. `sourced` stood already, and their sources are kept from now
-    on. `serial` is the document's now. `refused`: policy takes no evidence from a run that drifted (`on_drift: block`).
-    `run` is its invocation id, `release` its kept sources; `not_kept` says why there are none, and is empty where
-    nothing was to be kept.
+    environment holds, or where it, or a parent, drifted. `skipped` were not tried, since a parent or a test of one
+    failed in the same run. `sourced` stood already, and their sources are kept from now on. `serial` is the document's
+    now. `refused`: policy takes no evidence from a run that drifted (`on_drift: block`). `run` is its invocation id,
+    `release` its kept sources; `not_kept` says why there are none, and is empty where nothing was to be kept.
     """
 
     schema_version: int
@@ -36,6 +36,7 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     gone: tuple[str, ...]
     drifted: tuple[str, ...]
     unmatched: tuple[str, ...]
+    skipped: tuple[str, ...]
     sourced: tuple[str, ...]
     refused: bool
     run: str | None
@@ -59,6 +60,7 @@ def document(recording: Recording, serial: int, *, baseline: bool) -> dict[str, 
             gone=recording.gone,
             drifted=recording.drifted,
             unmatched=recording.unmatched,
+            skipped=recording.skipped,
             sourced=recording.sourced,
             refused=recording.refused,
             run=recording.run or None,
@@ -115,6 +117,7 @@ def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone],
             recording.unmatched,
             Tone.WAIT,
         ),
+        ("skipped, since a parent or a test of one failed in this run", recording.skipped, Tone.WAIT),
         ("built at a version that was never promoted (drift)", recording.drifted, Tone.BAD),
         ("failed; what was earned is void", recording.failed, Tone.BAD),
     )

@@ -10,10 +10,10 @@ from msgspec import Struct
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.change import Change, ChangeKind
 from airflow_dbt_promotion.core.eligibility import GateName, Status, Verdict
-from airflow_dbt_promotion.core.identity import ModelId, bare_name, short
+from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name, short
 from airflow_dbt_promotion.core.instants import readable
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
+from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence, TestStatus
 from airflow_dbt_promotion.core.status import Drifted, drifted
 from airflow_dbt_promotion.render import markdown
 from airflow_dbt_promotion.render.documents import SCHEMA_VERSION, Instant, builtins
@@ -97,6 +97,7 @@ class EvidenceDocument(Struct, frozen=True, kw_only=True):
     last_pass: Instant | None
     runs: int
     missing_tests: tuple[str, ...]
+    failed_tests: tuple[str, ...]
     warned: bool
     failed_at: Instant | None
     failure: str | None
@@ -159,7 +160,8 @@ def document(why: Why) -> dict[str, object]:
                 first_pass=found.first_pass,
                 last_pass=found.last_pass,
                 runs=found.runs,
-                missing_tests=found.missing,
+                missing_tests=tuple(test for test in found.missing if test not in failing_tests(found)),
+                failed_tests=failing_tests(found),
                 warned=found.warned,
                 failed_at=found.failed_at,
                 failure=found.failure,
@@ -231,6 +233,8 @@ def _facts(why: Why) -> Mapping[str, str]:
             found[f"in {name}"] = _held(entry, why.ends.now)
     if (proven := _evidence(why)) is not None:
         found |= _proven(proven)
+    if parents := _failed_parents(why):
+        found["failed parents"] = listed(list(parents))
     if (failure := _failure(why)) is not None and failure.failed_at is not None:
         told = f"{moment(failure.failed_at)}, {failure.failure}" if failure.failure else moment(failure.failed_at)
         found[f"failed in {why.plan.target}"] = f"{told}; mend what it met there before it goes again"
@@ -264,9 +268,29 @@ def _proven(found: Evidence) -> dict[str, str]:
     if found.failed_at is not None and found.failure:
         facts["last failure"] += f", {found.failure}"
     facts["runs since entry"] = str(found.runs)
-    if found.missing:
-        facts["missing tests"] = listed(list(found.missing))
+    if failing := failing_tests(found):
+        facts["failed tests"] = listed(list(failing))
+    if missing := tuple(test for test in found.missing if test not in failing):
+        facts["missing tests"] = listed(list(missing))
     return facts
+
+
+def failing_tests(found: Evidence) -> tuple[TestId, ...]:
+    """Return the required tests whose newest result is a failure."""
+    return tuple(sorted(test for test, one in found.outcomes.items() if one.status is TestStatus.FAIL))
+
+
+def _failed_parents(why: Why) -> tuple[str, ...]:
+    """Return the parents in the source whose newest evidence is a failure, each with what failed."""
+    entry, state = _entry(why.source, why.model), why.source
+    if state is None or entry is None:
+        return ()
+    told = []
+    for parent in sorted(entry.parents):
+        newest = next(iter(state.evidence.get(parent, ())), None)
+        if newest is not None and ledger.revoked(newest):
+            told.append(f"{bare_name(parent)} ({newest.failure})")
+    return tuple(told)
 
 
 def _evidence(why: Why) -> Evidence | None:

@@ -374,7 +374,11 @@ def test_what_is_wrong_is_named_with_file_line_and_key(file: Path, text: str, li
         ("version: 1\nstate: {{ env_var('X') }}\n", ":2", "cannot be a key"),
         ("version: 1\nstate: !!python/object/apply:os.system [ls]\n", ":2: state", "Expected str"),
         ("version: 1\nstate: !!python/name:os.system ls\n", ":2", "is not YAML"),
-        ("version: 1\nstate: !!int abc\n", ":2", "cannot be read"),
+        (
+            "version: 1\nenvironments: {a: {keep_history: !!int abc}}\n",
+            ":2: environments.a.keep_history",
+            "Expected int",
+        ),
         ("version: 1\nenvironments: &a {b: *a}\n", ":2", "an alias holds itself"),
         ("version: 1\nenvironments: {b: {<<: 3}}\n", ":2", "merges mappings only"),
         ("version: 1\nstate: " + "[" * 100_000, ":2", "nested deeper"),

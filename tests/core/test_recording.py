@@ -62,7 +62,8 @@ def test_what_was_not_built_does_not_enter(status: ResultStatus) -> None:
     told = record(empty_state(), SHOP, dbt_run(SHOP, NOON, {REVENUE: status}), BY_OTHERS)
     assert REVENUE not in told.state.current
     assert (told.failed == (REVENUE,)) is (status is ResultStatus.FAILED)
-    assert told.unmatched == (() if status is ResultStatus.FAILED else (REVENUE,))
+    assert told.unmatched == ((REVENUE,) if status is ResultStatus.OTHER else ())
+    assert told.skipped == ((REVENUE,) if status is ResultStatus.SKIPPED else ())
 
 
 def test_what_is_no_model_and_no_test_is_passed_over() -> None:

@@ -8,11 +8,12 @@ from airflow_dbt_promotion.core.eligibility import Requirement
 from airflow_dbt_promotion.core.environment import BypassKind
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, PlanId, Version
 from airflow_dbt_promotion.core.recording import record
+from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import Bypass, EnvironmentState, PromotedModel, PromotionOutcome, PromotionRecord
-from airflow_dbt_promotion.core.status import Following, ModelStatus, drifted, statuses
+from airflow_dbt_promotion.core.status import FAILURES_TOLD, Following, ModelStatus, drifted, statuses
 from tests.scenarios import BY_NOBODY, DAY, NOON, dbt_run, empty_state, model_id, recorded, release, with_tests
 
-ORDERS, RAW = model_id("orders"), model_id("raw_orders")
+ORDERS, RAW, REVENUE = model_id("orders"), model_id("raw_orders"), model_id("revenue")
 SHOP = release()
 CHANGED = release(code={"orders": "select 2"})
 BUILT = recorded(SHOP, dbt_run(SHOP, NOON))
@@ -105,3 +106,14 @@ def test_drift_is_told_of_each_model_with_what_was_promoted_if_anything_was() ->
     ]
     assert {one.version for one in drifted(state, [new])} == {more.models[new].version}
     assert drifted(PRODUCTION) == ()
+
+
+def test_a_model_whose_first_build_failed_is_told_for_a_month() -> None:
+    failed = recorded(SHOP, dbt_run(SHOP, NOON, {ORDERS: ResultStatus.FAILED, REVENUE: ResultStatus.SKIPPED}))
+    found = {one.model: one for one in statuses(failed, after(None), (), NOON + DAY)}
+    assert (found[ORDERS].origin, found[ORDERS].since, found[ORDERS].pending) == ("failed", NOON, False)
+    assert (found[ORDERS].tested, found[ORDERS].tests.code, found[ORDERS].validated) == (False, "revoked", False)
+    assert REVENUE not in found
+    assert ORDERS not in {one.model for one in statuses(failed, after(None), (), NOON + FAILURES_TOLD + DAY)}
+    built = recorded(SHOP, dbt_run(SHOP, NOON + DAY), state=failed)
+    assert status(built).origin == "run"
