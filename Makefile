@@ -14,7 +14,7 @@ OLDEST_EXAMPLES := tests/airflow/test_examples.py -k "import_without_errors or w
 OLDER_DBT := 110 111
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-oldest test-older-dbt lint format bench lock clean
+.PHONY: help venv demo test test-all test-oldest test-older-dbt lint format bench lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ demo: venv ## Tell the story of one promotion with real runs, in under three min
 test: venv ## Run all tests; core needs branch coverage of 100 %
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
 	$(PY) -m coverage report --include='airflow_dbt_promotion/core/*' --fail-under=100
+
+test-all: venv ## Run everything, the thorough forms and the older Airflow and dbt among it
+	$(PY) -m pytest -n 2 --dist loadfile -m "thorough or not thorough" $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory test-oldest test-older-dbt
 
 test-oldest: ## Run the tests that speak to Airflow on the oldest that is supported, in .venv31
 	@$(MAKE) --no-print-directory VENV=$(OLDEST_VENV) LOCK=requirements/airflow31.txt venv

@@ -315,7 +315,8 @@ class _Recorder:
         built, broken = self._built.get(model), self._broken.get(model)
         holds = held is not None and held.version == described.version
         holds = holds and model not in afloat and (built is not None or self._held_then(model, described.version))
-        if not holds and broken is None:
+        failing = {} if holds else self._failed_before_its_build(model, described.version)
+        if not holds and broken is None and not failing:
             return None
         return ledger.Proof(
             version=described.version,
@@ -324,8 +325,18 @@ class _Recorder:
             ended_at=self._run.finished_at,
             built_at=(built.completed_at or self._run.finished_at) if built is not None and holds else None,
             build_failure=(broken.message or "no message") if broken is not None else None,
-            outcomes=self._outcomes(model) if holds else {},
+            outcomes=self._outcomes(model) if holds else failing,
         )
+
+    def _failed_before_its_build(self, model: ModelId, version: Version) -> dict[TestId, Outcome]:
+        """Return the failed tests of a version of which nothing is on record: its build may be recorded later."""
+        stays = self._state.stays.get(model, ())
+        held = self._state.current.get(model)
+        seen = (held is not None and held.version == version) or any(stay.version == version for stay in stays)
+        if seen or ledger.of_version(self._state, model, version) is not None:
+            return {}
+        found = self._outcomes(model)
+        return {test: outcome for test, outcome in found.items() if outcome.status is TestStatus.FAIL}
 
     def _adrift(self, model: ModelId) -> bool:
         """Say whether others had built another version over what is held when this run ended."""

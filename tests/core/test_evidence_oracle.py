@@ -211,7 +211,6 @@ def test_runs_that_are_recorded_in_any_order_validate_nothing_that_was_not(
                 assert not validated(state, project, name) or warehouse.is_whole(project, name), name
 
 
-@pytest.mark.xfail(reason="a failed test that is recorded before the build that it tested is forgotten")
 def test_a_failed_test_that_is_recorded_before_its_build_counts() -> None:
     project = PROJECTS[0]
     everything = dbt_run(project, NOON)
