@@ -110,8 +110,7 @@ class SubprocessRunner:
         if self._is_supported:
             return
         found = self._found()
-        installed = None if is_program(found) else self.versions()
-        check_supported(installed or version_said(found), str(self._executable))
+        check_supported(version_said(found) if is_program(found) else self.versions(), str(self._executable))
         self._is_supported = True
 
     def _begin(self, invocation: DbtInvocation) -> list[str]:

@@ -32,6 +32,7 @@ from airflow_dbt_promotion.dbt.interpreter import interpreter_of
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject, DbtRunner, IndirectSelection
 from airflow_dbt_promotion.dbt.remote import SubprocessRunner
 from airflow_dbt_promotion.dbt.runner import InProcessRunner
+from airflow_dbt_promotion.dbt.supported import check_supported, is_program, version_said
 
 VALUE = 'blue, "red": {$HOME} \u00e9'
 DBT = Path(sys.executable).parent / "dbt"
@@ -266,10 +267,13 @@ SUPPORTED = "dbt-core 1.10, 1.11 and 1.12"
         ("dbt 2.0.9", "2.0.9"),
     ],
 )
-def test_dbt_2_is_refused_by_name(project: DbtProject, tmp_path: Path, said: str, version: str) -> None:
-    program = script(tmp_path / "bin" / "dbt", f"#!/bin/sh\necho {said}\n")
+def test_dbt_2_is_refused_by_name(tmp_path: Path, said: str, version: str) -> None:
     with pytest.raises(UnsupportedDbtError, match=f"is dbt {re.escape(version)}, and this package runs {SUPPORTED}"):
-        SubprocessRunner(program).invoke(project, DbtInvocation(command=DbtCommand.PARSE))
+        check_supported(said, "bin/dbt")
+    assert is_program(Path(os.path.realpath(sys.executable)))
+    assert not is_program(script(tmp_path / "dbt", "#!/bin/sh\n"))
+    assert "Python" in str(version_said(Path(sys.executable)))
+    assert version_said(tmp_path / "gone") is None
 
 
 @pytest.mark.parametrize("installed", ["dbt==2.0.9", "dbt-core==2.0.0", "dbt-core==1.9.11 dbt-duckdb==1.9.0"])

@@ -284,7 +284,7 @@ def test_sources_are_read_where_every_checksum_holds(shop: Path) -> None:
     assert found.nodes["seed.shop.big"].checksum.name == "sha256"
     assert (
         found.nodes["seed.shop.big"].checksum.checksum
-        == hashlib.sha256((shop / "seeds" / "big.csv").read_bytes()).hexdigest()
+        == hashlib.sha256((shop / "seeds" / "big.csv").read_bytes().strip()).hexdigest()
     )
 
 
