@@ -17,6 +17,7 @@ from airflow_dbt_promotion.engine import Engine
 from airflow_dbt_promotion.wiring import Place, engine_for
 from tests.airflow.conftest import EXAMPLES, HOME
 from tests.airflow.spellings import AirflowFailException, dag_bag
+from tests.airflow.tasks import a_context
 
 pytestmark = [pytest.mark.airflow, pytest.mark.dbt, pytest.mark.slow]
 
@@ -225,7 +226,7 @@ def test_a_run_is_recorded_by_a_task_and_an_environment_adopted(coffee_shop: Cof
 
     coffee_shop.build_staging(record=False)
     record = RecordRunOperator(task_id="record", environment="staging", dbt_project_dir=str(coffee_shop.folder))
-    told: Any = record.execute({})  # type: ignore[typeddict-item]
+    told: Any = record.execute(a_context())
     assert len(told["entered"]) == len(told["passed"]) == IN_PRODUCTION
     assert told["serial"] == 1
     assert json.loads(json.dumps(told)) == told
@@ -233,12 +234,12 @@ def test_a_run_is_recorded_by_a_task_and_an_environment_adopted(coffee_shop: Cof
     baseline = RecordRunOperator(
         task_id="adopt", environment="production", baseline="true", dbt_project_dir=str(coffee_shop.folder)
     )
-    assert len(baseline.execute({})["entered"]) == IN_PRODUCTION  # type: ignore[typeddict-item,arg-type]
+    assert len(baseline.execute(a_context())["entered"]) == IN_PRODUCTION  # type: ignore[arg-type]
     elsewhere = RecordRunOperator(
         task_id="record", environment="staging", target_path="nowhere", dbt_project_dir=str(coffee_shop.folder)
     )
     with pytest.raises(AirflowFailException, match="missing_artifact"):
-        elsewhere.execute({})  # type: ignore[typeddict-item]
+        elsewhere.execute(a_context())
 
 
 def test_the_examples_write_nothing_beside_themselves(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,12 +45,13 @@ from airflow_dbt_promotion.failpoints import Failpoint, arm
 from airflow_dbt_promotion.wiring import Place, engine_for
 
 folder, part, dies = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "dies"
+ahead = timedelta(seconds=float(sys.argv[4]))
 
 def happen(reached):
     if dies and reached is Failpoint.PART_BUILT:
         os.kill(os.getpid(), signal.SIGKILL)
 
-engine = engine_for(Place(project_dir=folder, clock=lambda: datetime.now(tz=UTC) + timedelta(days=1)))
+engine = engine_for(Place(project_dir=folder, clock=lambda: datetime.now(tz=UTC) + ahead))
 arm(happen)
 order = PartOrder(target="production", opened_as="run 1", part=part, run=f"part {part}", actor="the child")
 end = engine.parts.build(order, quiet)
@@ -76,7 +77,15 @@ def soaked(mill: Mill) -> Mill:
 def started(mill: Mill, part: str, *, dies: bool = False) -> subprocess.Popen[str]:
     """Build a part in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(mill.folder), part, "dies" if dies else "lives"],
+        [
+            sys.executable,
+            "-c",
+            CHILD,
+            str(mill.folder),
+            part,
+            "dies" if dies else "lives",
+            str(mill.ahead.total_seconds()),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
