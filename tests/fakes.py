@@ -101,6 +101,13 @@ class FakeReader:
     def __init__(self) -> None:
         """Begin with empty folders."""
         self.runs: dict[Path, tuple[Run, Release]] = {}
+        self.definitions: dict[Path, Definition] = {}
+
+    def definition(self, target_path: Path) -> Definition:
+        """Return the definition of the run in a folder."""
+        if target_path not in self.definitions:
+            raise MissingArtifactError(str(target_path / "manifest.json"), "there is no such file")
+        return self.definitions[target_path]
 
     def release(self, target_path: Path) -> Release:
         """Return the release of the run in a folder."""

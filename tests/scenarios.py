@@ -319,6 +319,8 @@ class Shop:
         )
         folder = Path(f"/runs/{self._runs}")
         self.reader.runs[folder] = (run, self.project)
+        if self.workshop.definition is not None:
+            self.reader.definitions[folder] = self.workshop.definition
         return folder
 
     def _result(self, node: str, failed: bool, *, built: bool) -> NodeResult:

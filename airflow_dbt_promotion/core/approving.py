@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Vote
@@ -53,6 +55,11 @@ def voted(state: EnvironmentState, plan_id: PlanId, vote: Vote, asked_at: Instan
 def found(state: EnvironmentState, plan_id: str) -> Approval | None:
     """Return what was said of a plan, None where nobody was asked."""
     return next((one for one in state.approvals if one.plan_id == plan_id), None)
+
+
+def of_plan(state: EnvironmentState, ids: Sequence[PlanId]) -> Approval | None:
+    """Return what was said of a plan that has several ids, by the first of them under which people were asked."""
+    return next((one for id_ in ids if (one := found(state, id_)) is not None), None)
 
 
 def named(state: EnvironmentState, name: str) -> Approval:

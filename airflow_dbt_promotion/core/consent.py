@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_gate import Approved, Asked, approved
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
-from airflow_dbt_promotion.core.approving import found as approval_of
+from airflow_dbt_promotion.core.approving import of_plan
 from airflow_dbt_promotion.core.change import Change
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation
@@ -72,7 +72,7 @@ def standing(
         choices=plan.choices,
         soak=soak,
         rows=plan.rows,
-        approval=approval_of(target, plan.plan_id),
+        approval=of_plan(target, plan.ids),
         promoter=promoter,
         now=now,
     )

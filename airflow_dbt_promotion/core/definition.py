@@ -66,7 +66,8 @@ class TestMetadata(Struct, frozen=True, gc=False):
 class Node(Struct, frozen=True, gc=False):
     """A model, seed, snapshot, function or data test (and whatever else a manifest lists among its nodes).
 
-    `tags` are JSON: only `core.labels` asks for them.
+    `tags` are JSON: only `core.labels` asks for them. `checksum_of_format_one` is what versions of format 1 had in
+    place of `checksum`, where that was another; no manifest has it.
     """
 
     unique_id: str
@@ -93,6 +94,7 @@ class Node(Struct, frozen=True, gc=False):
     column_name: str | None = None
     attached_node: str | None = None
     tags: Raw = field(default_factory=lambda: Raw(b"[]"))
+    checksum_of_format_one: str | None = None
 
     @property
     def is_ephemeral(self) -> bool:

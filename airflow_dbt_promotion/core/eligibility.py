@@ -14,10 +14,11 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.environment import Leniency, SoakScope
-from airflow_dbt_promotion.core.identity import ModelId, TestId, Version, short
+from airflow_dbt_promotion.core.identity import ModelId, TestId, Version, is_earlier, short
 from airflow_dbt_promotion.core.instants import check_past, minute, readable
 from airflow_dbt_promotion.core.release import NO_TESTS
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
+from airflow_dbt_promotion.core.stops import Block
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -99,15 +100,22 @@ def blocked_version(model: ModelId, version: Version, *environments: Environment
     not: what was left once for a reason goes nowhere.
     """
     return tuple(
-        blocked(
-            GateName.BLOCK,
-            "version_blocked",
-            f"{short(version)} is blocked in {state.environment} since {minute(block.at)} by {block.actor}: "
-            f"{block.reason}; `dbt-promote unblock --environment {state.environment} --reason TEXT` lifts that",
-        )
+        blocked(GateName.BLOCK, "version_blocked", _blocked_by(block, state, version))
         for state in environments
         for block in state.blocks.get(model, ())
-        if block.version == version
+        if block.version == version or is_earlier(block.version)
+    )
+
+
+def _blocked_by(block: Block, state: EnvironmentState, version: Version) -> str:
+    """Say which version is blocked, since when, by whom and why, and how that is lifted."""
+    lift = f"`dbt-promote unblock --environment {state.environment} --reason TEXT` lifts that"
+    by = f"in {state.environment} since {minute(block.at)} by {block.actor}: {block.reason}"
+    if block.version == version:
+        return f"{short(version)} is blocked {by}; {lift}"
+    return (
+        f"{short(block.version)} is blocked {by}; an earlier release of this package named that version, and it cannot "
+        f"be told whether {short(version)} is the same code, so every version is blocked; {lift}"
     )
 
 

@@ -49,7 +49,7 @@ def release_of(definition: Definition) -> Release:
 
     Raises MissingParentError for a parent that the manifest does not hold, CyclicGraphError for a ring.
     """
-    return _Fingerprinting(definition).release()
+    return Fingerprinting(definition).release()
 
 
 class Reading(Struct, frozen=True):
@@ -62,7 +62,7 @@ class Reading(Struct, frozen=True):
 
 def reading_of(definition: Definition) -> Callable[[str], Reading]:
     """Return what tells, for the nodes and data tests of a definition by unique id, what their code reads."""
-    return _Fingerprinting(definition).reading
+    return Fingerprinting(definition).reading
 
 
 class _Config(Struct, frozen=True, gc=False):
@@ -95,14 +95,16 @@ def _config(config: Mapping[str, object], *, known: frozenset[str]) -> _Config:
     )
 
 
-class _Fingerprinting:
+class Fingerprinting:
     """One pass over one definition."""
+
+    format = FORMAT
 
     def __init__(self, definition: Definition) -> None:
         """Index macros and vars, and put the nodes in order."""
         self._definition = definition
         self._graph = Graph(definition)
-        self._macros = MacroIndex(_unix(definition.macros), definition.internal)
+        self._macros = self._index_macros(definition)
         self._vars = DeclaredVars(definition.vars)
         self._testing = Testing(definition, self._graph, self._macros, self._vars)
         self._versions: dict[str, Version] = {}
@@ -110,6 +112,10 @@ class _Fingerprinting:
         self._graphs: dict[int, Digest] = {}
         self._shared: dict[int, _Config] = {}
         self._rendered: dict[bytes, _Config] = {}
+
+    def _index_macros(self, definition: Definition) -> MacroIndex:
+        """Return the macros by what leads to them."""
+        return MacroIndex(_unix(definition.macros), definition.internal)
 
     def release(self) -> Release:
         """Fingerprint every node, parents first."""
@@ -258,7 +264,7 @@ class _Fingerprinting:
                 parents.append(version)
         parents.sort()
         others.sort()
-        body = digest_of([FORMAT, node.unique_id, code, parents, others])
+        body = digest_of([self.format, node.unique_id, code, parents, others])
         rendered = (
             self._definition.origin is Origin.MANIFEST
             or (node.resource_type == ModelKind.SEED.value and node.checksum.is_of_path)
@@ -297,7 +303,7 @@ def _canonical(value: object) -> Raw:
     return Raw(msgspec.json.encode(value, order="sorted"))
 
 
-def _column_types(node: Node) -> object:
+def column_types(node: Node) -> object:
     """Return the types and constraints of the columns that the manifest declares."""
     found = [
         (name, column.data_type, value_of(column.constraints))
@@ -310,7 +316,7 @@ def _column_types(node: Node) -> object:
 def _columns_built(node: Node, config: _Config) -> object:
     """Return what columns decide over what is built: in a contract their order and quotes, too."""
     if not config.is_contract and "contract" not in node.raw_code:
-        return _column_types(node)
+        return column_types(node)
     return [
         (name, column.data_type, column.quote, value_of(column.constraints)) for name, column in node.columns.items()
     ]

@@ -31,6 +31,12 @@ ReleaseId = NewType("ReleaseId", str)
 
 MANIFEST_ONLY = "m:"
 
+EARLIER_FORMAT = "1:"
+"""Marks a version of format 1 that nothing was compared with yet."""
+
+NOT_FOUND = "0:"
+"""Marks a version of format 1 that is not in the kept sources that were named for it."""
+
 _DIGEST_CHARACTERS = 32
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _NAME = re.compile(r"[\w.\- ]{1,512}")
@@ -50,8 +56,19 @@ def short(value: str | None) -> str:
     """Return a version or plan id as people see it: the first eight digits, `-` where there is none."""
     if not value:
         return "-"
+    value = bare_version(Version(value))
     head, body = (MANIFEST_ONLY, value[2:]) if value.startswith(MANIFEST_ONLY) else ("", value)
     return head + body[:8]
+
+
+def bare_version(version: Version) -> Version:
+    """Return a version without the mark of an earlier format."""
+    return Version(version[len(EARLIER_FORMAT) :]) if is_earlier(version) else version
+
+
+def is_earlier(version: str) -> bool:
+    """Say whether a version was made by an earlier format and is not recognised: it equals no present one."""
+    return version.startswith((EARLIER_FORMAT, NOT_FOUND))
 
 
 def environment_name(name: str) -> EnvironmentName:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.choices import Choices
+from airflow_dbt_promotion.core.identity import EARLIER_FORMAT
 from airflow_dbt_promotion.core.state import SCHEMA_VERSION
 
 OLDEST = 1
@@ -130,5 +131,45 @@ def _witness(document: dict[str, Any]) -> None:
             evidence |= {"run_vars": {}, "unverified_place": False}
 
 
-_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide, _witness)
+def _mark_versions(document: dict[str, Any]) -> None:
+    """Take schema 7 to 8: versions were of format 1 until then, and are marked until they are recognised.
+
+    What is history stays as it was written: records, bypasses and interventions, what people were asked, and a
+    promotion that broke off.
+    """
+    before = [entry for checkpoint in document.get("checkpoints", []) for entry in checkpoint["before"].values()]
+    for entry in (*document.get("current", {}).values(), *filter(None, before)):
+        _mark(entry)
+        entry |= {"parents": _all_marked(entry["parents"]), "formerly": None}
+    for stay in _several(document, "stays"):
+        _mark(stay)
+        stay["parents"] = _all_marked(stay["parents"])
+    for evidence in _several(document, "evidence"):
+        _mark(evidence)
+        for outcome in evidence["outcomes"].values():
+            outcome[_OTHERS:] = map(_all_marked, outcome[_OTHERS:])
+    for drift in document.get("drift", {}).values():
+        _mark(drift)
+    for block in _several(document, "blocks"):
+        _mark(block)
+        block["formerly"] = None
+
+
+def _several(document: dict[str, Any], name: str) -> list[Any]:
+    """Return what a document has several of for each model."""
+    return [one for several in document.get(name, {}).values() for one in several]
+
+
+def _mark(told: dict[str, Any]) -> None:
+    told["version"] = EARLIER_FORMAT + told["version"]
+
+
+def _all_marked(versions: dict[str, str]) -> dict[str, str]:
+    return {model: EARLIER_FORMAT + version for model, version in versions.items()}
+
+
+_OTHERS = 2
+"""Where an outcome has the versions of other parents."""
+
+_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide, _witness, _mark_versions)
 """What takes each schema to the next, from the oldest on."""

@@ -54,7 +54,7 @@ def held_to(agreed: AgreedPlan, plan: Plan, target: EnvironmentState) -> Plan:
 
 def what_moved(agreed: AgreedPlan, plan: Plan) -> tuple[str, ...]:
     """Return a sentence for each thing that moved since a plan was shown, none where it is the same plan."""
-    if agreed.plan_id == plan.plan_id:
+    if agreed.plan_id in plan.ids:
         return ()
     now = as_approved(plan)
     told = [

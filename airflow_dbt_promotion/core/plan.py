@@ -92,7 +92,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     then: Opening | None = None
     approvals: tuple[ApprovalPolicy, ...] = ()
     rows: Mapping[ModelId, IncrementalChange] = {}
+    id_of_format_one: PlanId | None = None
     computed_at: datetime
+
+    @property
+    def ids(self) -> tuple[PlanId, ...]:
+        """The ids by which people may have been asked about it."""
+        return (self.plan_id,) if self.id_of_format_one is None else (self.plan_id, self.id_of_format_one)
 
     @property
     def allowed(self) -> bool:

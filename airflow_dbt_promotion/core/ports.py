@@ -246,6 +246,9 @@ class ArtifactReader(Protocol):
     def release(self, target_path: Path) -> Release:
         """Return the release that the manifest in a target folder says. Raises ArtifactError and its kin."""
 
+    def definition(self, target_path: Path) -> Definition:
+        """Return what the manifest in a target folder says. Raises ArtifactError and its kin."""
+
     def run(self, target_path: Path) -> tuple[Run, Release]:
         """Return the run in a target folder with the release that it ran on.
 

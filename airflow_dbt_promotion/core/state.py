@@ -19,7 +19,7 @@ from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover
 from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 
 class EntryOrigin(Enum):
@@ -30,6 +30,19 @@ class EntryOrigin(Enum):
     BASELINE = "baseline"
 
 
+class Formerly(Struct, frozen=True, kw_only=True, gc=False):
+    """What format 1 called something that is held, by which a plan that was approved then is recognised.
+
+    `tests` and `meta` hold as long as the entry's are still `tests_now` and `meta_now`.
+    """
+
+    version: Version
+    tests: Digest
+    meta: Digest
+    tests_now: Digest
+    meta_now: Digest
+
+
 class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """What an environment holds of one model: its version and digests, the parent versions it was built on, since when
     and by what.
@@ -37,7 +50,8 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     `by` is a plan id, or the invocation id of a recorded run. `stale_since` is set when a parent moved and the model
     was not built after it: its stay is over although its relation is still there. `release` are the kept sources in
     which the model has this version, these tests and this meta; None where they were not at hand to be kept.
-    `counts_from` is where its soak begins if the run was recorded too late for its own time to count.
+    `counts_from` is where its soak begins if the run was recorded too late for its own time to count. `formerly` is
+    what format 1 called it, None where it entered since.
     """
 
     version: Version
@@ -52,6 +66,7 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     stale_since: Instant | None = None
     release: ReleaseId | None = None
     counts_from: Instant | None = None
+    formerly: Formerly | None = None
 
 
 class Stay(Struct, frozen=True, kw_only=True, gc=False):

@@ -13,13 +13,17 @@ from airflow_dbt_promotion.core.instants import Instant
 
 
 class Block(Struct, frozen=True, kw_only=True, gc=False):
-    """A version that may not come into an environment again; `plan_id` is the rollback that left it, if one did."""
+    """A version that may not come into an environment again; `plan_id` is the rollback that left it, if one did.
+
+    `formerly` is what format 1 called the version, None where the block was made since.
+    """
 
     version: Version
     at: Instant
     actor: str
     reason: str
     plan_id: PlanId | None = None
+    formerly: Version | None = None
 
 
 class Hold(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
 from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
+from airflow_dbt_promotion.core.recognised_plans import id_of_format_one
 from airflow_dbt_promotion.core.row_gate import has_rows, of_rows
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.window_gate import time_to_promote
@@ -89,8 +90,10 @@ class Weighing:
         stale = self._left_stale(chosen)
         closure = self._needs.ancestors(chosen) | {child for model in chosen for child in self._needs.children(model)}
         condition = precondition(self._source, self._target, closure)
+        names = situation.source.name, situation.target.name
         return Plan(
-            plan_id=plan_id(situation.source.name, situation.target.name, changes, condition),
+            plan_id=plan_id(*names, changes, condition),
+            id_of_format_one=id_of_format_one(*names, changes, (self._source, self._target), closure),
             source=situation.source.name,
             target=situation.target.name,
             strategy=self._choices.strategy,

@@ -158,6 +158,10 @@ class DbtArtifacts:
             last = self._last = _Last(release=release, target_path=target_path, beside=beside)
         return last.release
 
+    def definition(self, target_path: Path) -> Definition:
+        """Return what the manifest in a target folder says. Raises ArtifactError and its kin."""
+        return read_definition(target_path, self._project_dir)
+
     def run(self, target_path: Path, handed: Release | None = None) -> tuple[Run, Release]:
         """Return the run in a target folder with the release that it ran on.
 

@@ -113,12 +113,13 @@ def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) ->
         if node.resource_type != _SEED or node.package_name not in folders:
             continue
         path = folders[node.package_name] / node.original_file_path
-        if node.checksum.is_of_path and path.is_file():
-            yield msgspec.structs.replace(node, checksum=Checksum("sha256", seed_digest(path.read_bytes())))
-        elif node.checksum.name == "sha256" and path.is_file():
-            data = path.read_bytes()
-            if b"\r\n" in data and hashlib.sha256(data.strip()).hexdigest() == node.checksum.checksum:
-                yield msgspec.structs.replace(node, checksum=Checksum("sha256", seed_digest(data)))
+        if node.checksum.name not in {"path", "sha256"} or not path.is_file():
+            continue
+        data = path.read_bytes()
+        before = hashlib.sha256(data if node.checksum.is_of_path else data.strip()).hexdigest()
+        digest = seed_digest(data)
+        if node.checksum.is_of_path or (b"\r\n" in data and node.checksum.checksum in {before, digest}):
+            yield msgspec.structs.replace(node, checksum=Checksum("sha256", digest), checksum_of_format_one=before)
 
 
 def seed_digest(data: bytes) -> str:

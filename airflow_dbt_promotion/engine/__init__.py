@@ -35,6 +35,7 @@ from airflow_dbt_promotion.engine.observer import Observer
 from airflow_dbt_promotion.engine.parts import Parts, unseen
 from airflow_dbt_promotion.engine.planner import Planner
 from airflow_dbt_promotion.engine.promoter import OnPlan, Promoter
+from airflow_dbt_promotion.engine.recognising import Recogniser
 from airflow_dbt_promotion.engine.recorder import Recorder
 from airflow_dbt_promotion.engine.request import (
     Exclusion,
@@ -94,12 +95,13 @@ class Engine:
         another. A sign of life of whoever holds a lock holds for a `lease`.
         """
         self.path, self.store, self.releases, self.clock = path, store, releases, clock
-        memory = Memory(path, store, project)
+        recogniser = Recogniser(path, store, workshop)
+        memory = Memory(path, store, project, recogniser)
         self._planner = Planner(memory, workshop, clock, calendar)
         self._locks = Locks(memory, processes, clock, lease)
         self._promoter = Promoter(memory, self._locks, self._planner, workshop, clock)
         self._rollbacks = Rollbacks(memory, self._locks, self._planner, self._promoter, clock)
-        self._recorder = Recorder(memory, reader, workshop, releases, clock)
+        self._recorder = Recorder(memory, reader, workshop, releases, clock, recogniser)
         self.parts = Parts(memory, self._locks, self._planner, self._promoter, workshop, clock)
         self.server = Server(memory, self._locks, workshop, clock)
         self._aftercare = Aftercare(memory, self._locks, workshop, self.server, self._rollbacks)

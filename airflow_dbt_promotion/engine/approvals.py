@@ -45,8 +45,14 @@ class Approvals:
             identity=requester.identity,
             link=link,
         )
-        state = self._memory.change(plan.target, self._project(plan), lambda found: approving.asked(found, fresh))
-        return approving.named(state, plan.plan_id)
+
+        def move(state: EnvironmentState) -> EnvironmentState:
+            before = approving.of_plan(state, plan.ids)
+            return approving.asked(state, fresh if before is None else replace(fresh, plan_id=before.plan_id))
+
+        state = self._memory.change(plan.target, self._project(plan), move)
+        asked = approving.of_plan(state, plan.ids)
+        return asked or approving.named(state, plan.plan_id)
 
     def vote(self, environment: str, plan: str, vote: Vote, asked_at: datetime | None = None) -> Approval:
         """Write down what somebody says of a plan, named by its id or the beginning of it.

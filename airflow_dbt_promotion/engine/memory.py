@@ -19,6 +19,7 @@ from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, Versio
 from airflow_dbt_promotion.core.ports import StateStore
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState
+from airflow_dbt_promotion.engine.recognising import Recogniser
 
 _TRIES = 100
 _LONGEST = 0.5
@@ -29,16 +30,20 @@ _LONGEST = 0.5
 class Memory:
     """The documents of one project's environments."""
 
-    def __init__(self, path: PromotionPath, store: StateStore, project: str | None) -> None:
-        """Take the path, the store, and the name of the dbt project at hand where it is known."""
-        self.path, self.store, self.project = path, store, project
+    def __init__(
+        self, path: PromotionPath, store: StateStore, project: str | None, recogniser: Recogniser | None = None
+    ) -> None:
+        """Take the path, the store, the name of the dbt project at hand where it is known, and what recognises versions
+        of an earlier format.
+        """
+        self.path, self.store, self.project, self.recogniser = path, store, project, recogniser
 
     def read(self, environment: EnvironmentName) -> EnvironmentState | None:
         """Return an environment's document, None where there is none; raise ForeignProjectError for a stranger's."""
         state = self.store.read(environment)
         if state is not None and self.project is not None and state.project.name != self.project:
             raise ForeignProjectError(f"the state of {environment}", state.project.name, self.project)
-        return state
+        return state if state is None or self.recogniser is None else self.recogniser.recognised(state)
 
     def others(self, than: EnvironmentName) -> tuple[EnvironmentState, ...]:
         """Return the documents of all other environments."""

@@ -28,6 +28,7 @@ from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached
 from airflow_dbt_promotion.core.planning import plan as make_plan
 from airflow_dbt_promotion.core.ports import Calendar, Clock, Workshop
+from airflow_dbt_promotion.core.recognised_plans import as_today
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import EnvironmentState, Journal
 from airflow_dbt_promotion.engine.asking import choices_of, requirement_of, strategy_of
@@ -63,7 +64,7 @@ class Planner:
             models=models,
             requirement=requirement_of(request, source, target),
             choices=choices_of(request, target, concerned(situation, models) if target.rules else None),
-            pinned={} if agreed is None else agreed.rests_on,
+            pinned={} if agreed is None else as_today(agreed.rests_on, situation.source_state),
             promoter=request.actor,
             to_approve=request.to_approve,
             soak=request.soak,

@@ -74,7 +74,7 @@ class Prover:
 
 def _is_other(planned: Planned, request: PromotionRequest) -> bool:
     """Say whether a plan is not the one that was agreed to."""
-    return request.agreed is not None and request.agreed.plan_id != planned.plan.plan_id
+    return request.agreed is not None and request.agreed.plan_id not in planned.plan.ids
 
 
 def _unproven(planned: Planned) -> list[ModelId]:

@@ -40,6 +40,7 @@ from airflow_dbt_promotion.core.run_conditions import (
 )
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.engine.memory import Memory, made_by
+from airflow_dbt_promotion.engine.recognising import Recogniser
 
 NOTHING_TO_KEEP = Kept(release=None)
 """Nothing enters by such a run, so that nothing would ever refer to its sources."""
@@ -49,11 +50,19 @@ class Recorder:
     """Records runs and baselines."""
 
     def __init__(
-        self, memory: Memory, reader: ArtifactReader, workshop: Workshop, releases: ReleaseStore, clock: Clock
+        self,
+        memory: Memory,
+        reader: ArtifactReader,
+        workshop: Workshop,
+        releases: ReleaseStore,
+        clock: Clock,
+        recogniser: Recogniser,
     ) -> None:
-        """Take what is remembered, what reads artifacts, the project at hand, the kept releases, and the clock."""
+        """Take what is remembered, what reads artifacts, the project at hand, the kept releases, the clock, and what
+        recognises versions of an earlier format.
+        """
         self._memory, self._reader, self._workshop = memory, reader, workshop
-        self._releases, self._clock = releases, clock
+        self._releases, self._clock, self._recogniser = releases, clock, recogniser
 
     def record(self, environment_name: str, target_path: Path, actor: str, reason: str | None = None) -> Recording:
         """Record the run in a target folder for an environment, and keep its sources where it may enter something.
@@ -67,6 +76,7 @@ class Recorder:
         run, release = self._reader.run(target_path)
         check_past(f"{run.where}: the end of the run", run.finished_at, self._clock())
         known_place = self._check(environment, target_path, run, release)
+        self._recogniser.learn(partial(self._reader.definition, target_path))
         recorded = self._recorded(environment, run, actor, reason, unverified_place=not known_place)
         promoted_only = environment.deployed_by is DeployedBy.PROMOTION
         entering = Entering(
@@ -147,6 +157,7 @@ class Recorder:
         if target_path is not None:
             release = self._reader.release(target_path)
             self._check_project(release)
+            self._recogniser.learn(partial(self._reader.definition, target_path))
             return release, self._workshop.keep_run(target_path, release)
         try:
             found = self._workshop.at_hand(environment, dry=True)
@@ -156,6 +167,7 @@ class Recorder:
             return release, Kept(release=None, why=str(error))
         release = release_of(found.definition)
         self._check_project(release)
+        self._recogniser.learn(lambda: found.definition)
         self._workshop.keep(found.release)
         return release, Kept(release=found.release)
 

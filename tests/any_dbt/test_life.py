@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from airflow_dbt_promotion.core.definition import Origin
+from airflow_dbt_promotion.core.format_one import release_of_format_one
 from airflow_dbt_promotion.core.identity import EnvironmentName
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts
+from airflow_dbt_promotion.dbt.artifacts import DbtArtifacts, read_definition
 from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest, RunOrder, RunOutcome
 from tests.any_dbt.project import FILES, Shop
 
@@ -69,6 +70,18 @@ def test_versions_are_the_same_on_every_dbt_target_parse_place_and_line_ending(s
         windows.write(path, text.replace("\n", "\r\n"))
     windows.dbt("parse", "--target", "production")
     assert digests(read(windows, "target")) == golden()
+
+
+def test_versions_of_format_1_come_out_as_an_earlier_release_wrote_them(shop: Shop) -> None:
+    before = json.loads((HERE / "versions_of_format_1.json").read_text())
+    shop.dbt("parse", "--target", "staging")
+    found = release_of_format_one(read_definition(shop.folder / "target", shop.folder))
+    assert digests(found) == before
+    for path, text in FILES.items():
+        shop.write(path, text.replace("\n", "\r\n") if path.endswith(".csv") else text)
+    shop.dbt("parse", "--target", "production")
+    windows = digests(release_of_format_one(read_definition(shop.folder / "target", shop.folder)))
+    assert {id_ for id_ in before if before[id_] != windows[id_]} >= {"seed.shop.lands"}, "line endings counted"
 
 
 def test_a_manifest_of_dbt_1_12_says_the_same_versions(shop: Shop) -> None:

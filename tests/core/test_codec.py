@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -409,6 +409,42 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
         decode(twice.encode())
 
 
+def _marked(written: EnvironmentState) -> EnvironmentState:
+    """Return a document with every version of it marked as one of format 1, but for what is history."""
+
+    def version(one: Version) -> Version:
+        return Version(f"1:{one}")
+
+    def versions(told: Mapping[ModelId, Version]) -> dict[ModelId, Version]:
+        return {model: version(one) for model, one in told.items()}
+
+    def entry_of(one: Entry) -> Entry:
+        return replace(one, version=version(one.version), parents=versions(one.parents))
+
+    def evidence_of(one: Evidence) -> Evidence:
+        outcomes = {test: replace(told, others=versions(told.others)) for test, told in one.outcomes.items()}
+        return replace(one, version=version(one.version), outcomes=outcomes)
+
+    return replace(
+        written,
+        current={model: entry_of(one) for model, one in written.current.items()},
+        stays={
+            model: tuple(replace(one, version=version(one.version), parents=versions(one.parents)) for one in several)
+            for model, several in written.stays.items()
+        },
+        evidence={model: tuple(map(evidence_of, several)) for model, several in written.evidence.items()},
+        drift={model: replace(one, version=version(one.version)) for model, one in written.drift.items()},
+        blocks={
+            model: tuple(replace(one, version=version(one.version)) for one in several)
+            for model, several in written.blocks.items()
+        },
+        checkpoints=tuple(
+            replace(one, before={model: held and entry_of(held) for model, held in one.before.items()})
+            for one in written.checkpoints
+        ),
+    )
+
+
 def _as_schema_5(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as it was before promotions were opened."""
     old: dict[str, Any] = {**document, "schema_version": 5}
@@ -472,7 +508,7 @@ def _as_schema_1(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_document_of_the_first_schema_is_read_and_says_that_nothing_was_kept() -> None:
-    whole = state()
+    whole = _marked(state())
     found = decode(json.dumps(_as_schema_1(tree())).encode())
     assert found.schema_version == SCHEMA_VERSION
     assert found.current == {model: replace(entry, release=None) for model, entry in whole.current.items()}
@@ -495,6 +531,7 @@ def test_a_document_of_the_second_schema_is_read_and_nobody_has_its_lock() -> No
     )
     whole = state(journal=journal, history=(told,))
     found = decode(json.dumps(_as_schema_2(json.loads(codec.encode(whole)))).encode())
+    whole = _marked(whole)
     assert found == replace(whole, journal=replace(journal, choices=Choices(strategy=Strategy.RECORD)))
     assert (found.lock, found.epoch, found.unlocks) == (None, 0, ())
 
@@ -511,7 +548,7 @@ def test_a_document_of_the_third_schema_is_read_and_has_nothing_to_go_back_to(wr
     )
     lock = written.lock and replace(written.lock, patience=None)
     plain = replace(written, lock=lock, history=told, journal=journal, checkpoints=(), blocks={}, hold=None)
-    assert found == replace(plain, interventions=(), leftovers=(), approvals=(), freeze=None)
+    assert found == _marked(replace(plain, interventions=(), leftovers=(), approvals=(), freeze=None))
 
 
 @given(our.states)
@@ -525,7 +562,7 @@ def test_a_document_of_the_fourth_schema_is_read_and_nothing_is_frozen(written: 
     journal = written.journal and replace(written.journal, approved_by=(), opened=False, parts={}, rows={})
     lock = written.lock and replace(written.lock, patience=None)
     expected = replace(written, lock=lock, freeze=None, interventions=interventions, history=history, journal=journal)
-    assert found == replace(expected, approvals=())
+    assert found == _marked(replace(expected, approvals=()))
 
 
 @given(our.states)
@@ -537,7 +574,20 @@ def test_a_document_of_the_fifth_schema_is_read_without_parts_and_rows(written: 
     journal = written.journal and replace(written.journal, opened=False, parts={}, rows={})
     approvals = tuple(replace(one, rows={}) for one in written.approvals)
     lock = written.lock and replace(written.lock, patience=None)
-    assert found == replace(written, journal=journal, lock=lock, approvals=approvals)
+    assert found == _marked(replace(written, journal=journal, lock=lock, approvals=approvals))
+
+
+@given(our.states)
+@settings(max_examples=50)
+def test_the_versions_of_a_document_of_the_seventh_schema_are_marked(written: EnvironmentState) -> None:
+    document = {**json.loads(codec.encode(written)), "schema_version": 7}
+    for entries in (document["current"], *(one["before"] for one in document["checkpoints"])):
+        for one in entries.values():
+            (one or {}).pop("formerly", None)
+    for blocks in document["blocks"].values():
+        for one in blocks:
+            one.pop("formerly")
+    assert codec.decode(json.dumps(document).encode(), WHERE, written.environment) == _marked(written)
 
 
 def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:

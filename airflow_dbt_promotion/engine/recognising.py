@@ -1,0 +1,65 @@
+"""Recognising versions of an earlier format in documents, by the kept releases in which they are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import ClassVar
+
+from airflow_dbt_promotion.core.definition import Definition
+from airflow_dbt_promotion.core.environment import PromotionPath
+from airflow_dbt_promotion.core.errors import PromotionError
+from airflow_dbt_promotion.core.fingerprint import release_of
+from airflow_dbt_promotion.core.format_one import release_of_format_one
+from airflow_dbt_promotion.core.identity import ReleaseId
+from airflow_dbt_promotion.core.ports import StateStore, Workshop
+from airflow_dbt_promotion.core.recognition import BothFormats, Recognition, holds_earlier, releases_to_read
+from airflow_dbt_promotion.core.state import EnvironmentState
+
+
+class Recogniser:
+    """Replaces versions of an earlier format by what they are today, once for each document.
+
+    A kept release is parsed once in a process for this, whoever asks. What is recognised is on record from the next
+    write on.
+    """
+
+    _known: ClassVar[dict[ReleaseId, BothFormats | None]] = {}
+    _one_at_a_time: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, path: PromotionPath, store: StateStore, workshop: Workshop) -> None:
+        """Take the environments, their documents, and what parses kept releases."""
+        self._path, self._store, self._workshop = path, store, workshop
+        self._learned: list[BothFormats] = []
+
+    def learn(self, definition: Callable[[], Definition]) -> None:
+        """Take one more parse of the project, where a document holds versions that could be recognised by it."""
+        if any(holds_earlier(state) for state in self._stored()):
+            self._learned.append(_in_both_formats(definition()))
+
+    def recognised(self, state: EnvironmentState) -> EnvironmentState:
+        """Return a document with every version that can be recognised as it is today."""
+        if not holds_earlier(state):
+            return state
+        wanted = releases_to_read([state, *self._stored()])
+        with self._one_at_a_time:
+            for release in sorted(wanted - self._known.keys()):
+                self._known[release] = self._read(release, state)
+        read = {release: found for release in wanted if (found := self._known[release]) is not None}
+        return Recognition([*read.values(), *self._learned], read.keys()).recognised(state)
+
+    def _stored(self) -> list[EnvironmentState]:
+        """Return every document as it is on record."""
+        stored = (self._store.read(environment.name) for environment in self._path.environments)
+        return [state for state in stored if state is not None]
+
+    def _read(self, release: ReleaseId, state: EnvironmentState) -> BothFormats | None:
+        """Return a kept release in both formats, None where it cannot be read: its versions stay marked."""
+        try:
+            return _in_both_formats(self._workshop.released(release, self._path.get(state.environment), dry=True))
+        except PromotionError:
+            return None
+
+
+def _in_both_formats(definition: Definition) -> BothFormats:
+    return BothFormats(before=release_of_format_one(definition), now=release_of(definition))
