@@ -23,7 +23,7 @@ def id_of_format_one(
     states: tuple[EnvironmentState, EnvironmentState],
     closure: Collection[ModelId],
 ) -> PlanId | None:
-    """Return the id that a plan had by versions of format 1, None where nothing that it rests on had a version of format 1.
+    """Return the id that a plan had by versions of format 1, None where nothing in it had one.
 
     Args:
         source: The environment that it promotes from.
