@@ -44,10 +44,12 @@ class PromotionOptions(PlaceOptions, total=False):
 
     `min_days_in_staging` takes days or ISO 8601. `reason` is required for a bypass: `require_tests=False`, or a soak
     under the policy's. `run_id` is what this call has in common with a retry of it, after its process died: the retry
-    carries on what was begun, and tells what was ended already.
+    carries on what was begun, and tells what was ended already. `version` is the version to promote of the one model
+    that is named, or `model=version` for several, separated by commas.
     """
 
     select: str | None
+    version: str | None
     source_environment: str | None
     min_days_in_staging: float | str | None
     min_successful_runs: int | None
@@ -223,6 +225,7 @@ def request_of(
         source=options.get("source_environment"),
         models=split(models),
         select=options.get("select"),
+        version=options.get("version"),
         soak=None if soak is None else duration(soak),
         min_successful_runs=options.get("min_successful_runs"),
         require_tests=require_tests,

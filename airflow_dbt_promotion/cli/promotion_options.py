@@ -108,6 +108,12 @@ def _plan(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     what.add_argument(
         "--select", metavar="SELECTOR", help="a dbt selector in place of --models, such as tag:nightly or +orders"
     )
+    what.add_argument(
+        "--version",
+        metavar="VERSION",
+        help="the version to promote of the one model that is named, or MODEL=VERSION, separated by commas; one "
+        "that is older than what the target holds or held is a bypass and needs --reason",
+    )
     what.add_argument("--include-upstream", action="store_true", help="add the parents that must come along")
     what.add_argument(
         "--include-downstream", action="store_true", help="add the children that would be left on an older parent"

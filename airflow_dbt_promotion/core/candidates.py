@@ -1,20 +1,28 @@
 """Candidates: which version of a model goes from a source, where it has moved on since.
 
 A version that is validated, soaked and kept can go although a newer one is held by now: else the merges of every day
-would keep the path shut for good. Never one that is older than what the target holds.
+would keep the path shut for good. Never one that is older than what the target holds or last held, unless it is asked
+for by name. What the source holds now is never older.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
+from airflow_dbt_promotion.core.errors import UnknownVersionError
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, Version, bare_name, short
+from airflow_dbt_promotion.core.instants import minute
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.state import Entry, EntryOrigin, EnvironmentState, Stay
 from airflow_dbt_promotion.core.stays import is_as
+from airflow_dbt_promotion.core.version_order import is_older
+
+SHORTEST_VERSION = 6
+"""Letters of a version that name it, where no other one of the model begins with them."""
 
 Ready = Callable[[ModelId, Entry], bool]
 """Says whether every gate of a version by itself is open."""
@@ -50,28 +58,40 @@ def _entry(stay: Stay) -> Entry:
 
 
 def newer(source: EnvironmentState, target: EnvironmentState, model: ModelId) -> Iterator[Entry]:
-    """Yield the options that are newer than what a target holds, newest first.
-
-    Where the source does not remember what the target holds, only what left after the target last moved counts.
-    """
+    """Yield the options that are newer than what a target holds or ever left by a rollback, newest first."""
     held = target.current.get(model)
-    every = tuple(options(source, model))
-    known = held is not None and any(option.version == held.version for option in every)
-    for option in every:
-        if held is not None and held.stale_since is None:
-            if option.version == held.version:
-                return
-            if not known and option.stale_since is not None and option.stale_since <= held.since:
-                return
-        yield option
+    for option in options(source, model):
+        is_held = held is not None and held.stale_since is None and option.version == held.version
+        if not is_held and not is_older(source, target, model, option):
+            yield option
+
+
+def find_option(source: EnvironmentState, model: ModelId, asked: str) -> Entry:
+    """Return the option of a model with a version, or with the beginning of one. Raises UnknownVersionError."""
+    every = tuple(options(source, model)) if model in source.current else ()
+    found = [option for option in every if option.version == asked]
+    if not found and len(asked) >= SHORTEST_VERSION:
+        found = [option for option in every if option.version.startswith(asked)]
+    if len(found) != 1:
+        known = [f"{short(option.version)} ({minute(option.since)})" for option in every]
+        raise UnknownVersionError(bare_name(model), source.environment, asked, known)
+    return found[0]
 
 
 class Candidates:
     """The candidate of every model of one source for one target."""
 
-    def __init__(self, source: EnvironmentState, target: EnvironmentState, ready: Ready) -> None:
-        """Take both documents, and what says whether a version may go by itself."""
-        self._source, self._target, self._ready = source, target, ready
+    def __init__(
+        self,
+        source: EnvironmentState,
+        target: EnvironmentState,
+        ready: Ready,
+        named: Mapping[ModelId, Version] = MappingProxyType({}),
+    ) -> None:
+        """Take both documents, what says whether a version is eligible, and the versions that were asked for by name:
+        the candidates of their models, eligible or not, however old.
+        """
+        self._source, self._target, self._ready, self._named = source, target, ready, named
         self._known: dict[ModelId, tuple[Entry, ...]] = {}
 
     def ready(self, model: ModelId) -> tuple[Entry, ...]:
@@ -88,6 +108,9 @@ class Candidates:
         """
         chosen = {}
         for model, held in self._source.current.items():
+            if model in self._named:
+                chosen[model] = self._by_name(model, held)
+                continue
             there = self._target.current.get(model)
             same = there is not None and there.version == held.version and there.stale_since is None
             if same and model not in before:
@@ -97,9 +120,14 @@ class Candidates:
                 chosen[model] = found
         return replace(self._source, current={**self._source.current, **chosen}) if chosen else self._source
 
+    def _by_name(self, model: ModelId, held: Entry) -> Entry:
+        """Return the option that was asked for; what the source holds where it does not know the version any more."""
+        every = options(self._source, model)
+        return next((option for option in every if option.version == self._named[model]), held)
+
     def has_older(self, model: ModelId, than: datetime) -> bool:
-        """Say whether a model has a version that may go by itself and entered before an instant."""
-        return any(option.since < than for option in self.ready(model))
+        """Say whether a model has an eligible version that entered before an instant; not where one was named."""
+        return model not in self._named and any(option.since < than for option in self.ready(model))
 
 
 def aligned(target: EnvironmentState, releases: Iterable[Release]) -> dict[ModelId, ReleaseId]:

@@ -95,6 +95,7 @@ class BypassKind(StrEnum):
     SKIP_TESTS = "skip_tests"
     SHORT_SOAK = "short_soak"
     OLD_EVIDENCE = "old_evidence"
+    OLDER_VERSION = "older_version"
 
 
 MOST_RUNS = 1_000

@@ -215,7 +215,8 @@ class Question(Struct, frozen=True, kw_only=True):
     `requirement` is by the target's own values; `soak` and `runs` are what the caller asks for in addition, of each
     model. `pinned` are models of which no other version than this may go, as where a plan is computed again. `promoter`
     is who would promote it. `to_approve` asks for the plan that people are to approve: all that may go but for that.
-    `agreed_at` is when a promotion that is carried on began: it was approved then.
+    `agreed_at` is when a promotion that is carried on began: it was approved then. `named` are versions that were asked
+    for by name.
     """
 
     models: tuple[ModelId, ...] | None
@@ -227,6 +228,7 @@ class Question(Struct, frozen=True, kw_only=True):
     agreed_at: datetime | None = None
     soak: timedelta | None = None
     runs: int | None = None
+    named: Mapping[ModelId, Version] = {}
 
     def asked_of(self, model: ModelId, situation: Situation, version: Entry | None = None) -> Requirement:
         """Return what is asked of a version of a model (None: of the one that the source holds)."""

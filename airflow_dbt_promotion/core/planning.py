@@ -60,7 +60,7 @@ def _candidates(situation: Situation, question: Question, source: EnvironmentSta
         verdicts = judge(model, source, asked, situation.now, situation.others, entry)
         return all(verdict.passed for verdict in verdicts)
 
-    return Candidates(source, situation.target_state, ready)
+    return Candidates(source, situation.target_state, ready, question.named)
 
 
 def _never_recorded(situation: Situation, question: Question) -> Plan:

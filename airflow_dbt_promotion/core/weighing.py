@@ -30,6 +30,7 @@ from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures
 from airflow_dbt_promotion.core.recognised_plans import id_of_format_one
 from airflow_dbt_promotion.core.row_gate import has_rows, of_rows
 from airflow_dbt_promotion.core.state import EnvironmentState
+from airflow_dbt_promotion.core.version_order import of_order
 from airflow_dbt_promotion.core.window_gate import time_to_promote
 
 _STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
@@ -281,6 +282,10 @@ class Weighing:
         now = self._held.current.get(change.model)
         if change.after is None or now is None or now.version == change.after.version:
             return ()
+        named = change.model in self._question.named
+        order = of_order(self._held, self._target, change.model, change.after, named=named)
+        if named:
+            return order
         asked = self._question.asked_of(change.model, self._situation)
         held = (
             *blocked_version(change.model, now.version, self._held, self._target),
@@ -288,7 +293,7 @@ class Weighing:
         )
         why = next((verdict.reason for verdict in held if not verdict.passed), "it cannot go with the others yet")
         reason = f"{self._held.environment} holds a newer version by now: {why}"
-        return (passed(GateName.CODE, "newest_soaked", reason),)
+        return (passed(GateName.CODE, "newest_soaked", reason), *order)
 
     def _together(self, model: ModelId, chosen: set[ModelId]) -> tuple[Verdict, ...]:
         """Ask whether a model is coherent in the company of the plan."""

@@ -129,10 +129,13 @@ def agreed_request(request: PromotionRequest, approval: Approval) -> PromotionRe
     How it is built is chosen anew, but for a plan that only writes state.
     """
     choices = approval.choices
+    older = BypassKind.OLDER_VERSION in choices.bypasses
+    versions = [f"{model}={one.to_version}" for model, one in approval.models.items() if one.to_version is not None]
     alone = choices.strategy if choices.strategy is Strategy.RECORD else None
     return replace(
         request,
         agreed=approval.agreed,
+        version=",".join(versions) if older else None,
         soak=approval.soak,
         min_successful_runs=approval.runs,
         require_tests=BypassKind.SKIP_TESTS not in choices.bypasses,

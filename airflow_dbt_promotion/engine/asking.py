@@ -42,16 +42,24 @@ def strategy_of(request: PromotionRequest, target: Environment) -> Strategy:
     return request.strategy or target.strategy or Strategy.BLUE_GREEN
 
 
-def choices_of(request: PromotionRequest, target: Environment, policies: Collection[Policy] | None = None) -> Choices:
+def choices_of(
+    request: PromotionRequest,
+    target: Environment,
+    policies: Collection[Policy] | None = None,
+    *,
+    older: bool = False,
+) -> Choices:
     """Return the choices of a request over what policy asks of the models that it is about (None: of all the same).
 
-    A soak that is shorter than one of them asks is a bypass. Raises ReasonRequiredError for one without a reason.
+    A soak that is shorter than one of them asks is a bypass, and so is a version that is `older`. Raises
+    ReasonRequiredError for one without a reason.
     """
     soaks = [target.soak] if policies is None else [policy.soak for policy in policies]
     short = request.soak is not None and not request.at_least and any(request.soak < soak for soak in soaks)
     bypasses = {
         *((BypassKind.SKIP_TESTS,) if not request.require_tests else ()),
         *((BypassKind.SHORT_SOAK,) if short else ()),
+        *((BypassKind.OLDER_VERSION,) if older else ()),
     }
     reason = (request.reason or "").strip()
     if bypasses and not reason:

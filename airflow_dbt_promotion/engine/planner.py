@@ -34,6 +34,7 @@ from airflow_dbt_promotion.core.state import EnvironmentState, Journal
 from airflow_dbt_promotion.engine.asking import choices_of, requirement_of, strategy_of
 from airflow_dbt_promotion.engine.hours import hours_of
 from airflow_dbt_promotion.engine.memory import Memory, working_state
+from airflow_dbt_promotion.engine.named_versions import names_of, older, versions_of
 from airflow_dbt_promotion.engine.planned import Planned
 from airflow_dbt_promotion.engine.policies import concerned, held_to_their_own, policies_of
 from airflow_dbt_promotion.engine.request import PromotionRequest
@@ -60,15 +61,22 @@ class Planner:
         situation = self._situation(source, target, strategy_of(request, target), shelf)
         agreed = request.agreed
         models = self._models(request, situation, shelf) if agreed is None else _agreed(request, agreed)
+        named = versions_of(request, situation, models)
         question = Question(
             models=models,
             requirement=requirement_of(request, source, target),
-            choices=choices_of(request, target, concerned(situation, models) if target.rules else None),
+            choices=choices_of(
+                request,
+                target,
+                concerned(situation, models) if target.rules else None,
+                older=older(situation, named),
+            ),
             pinned={} if agreed is None else as_today(agreed.rests_on, situation.source_state),
             promoter=request.actor,
             to_approve=request.to_approve,
             soak=request.soak,
             runs=request.min_successful_runs,
+            named=named,
         )
         chosen = request.strategy is not None or target.strategy is not None
         planned = self._timed(self._able(self._computed(situation, question, shelf), chosen=chosen))
@@ -100,6 +108,7 @@ class Planner:
             return self.returning.resumed(target, journal)
         source = self._memory.path.source_of(target, journal.source)
         skips = BypassKind.SKIP_TESTS in journal.choices.bypasses
+        by_name = journal.models.keys() if BypassKind.OLDER_VERSION in journal.choices.bypasses else ()
         asked = PromotionRequest(
             target=target.name, soak=journal.soak, min_successful_runs=journal.runs, require_tests=not skips
         )
@@ -113,6 +122,7 @@ class Planner:
             agreed_at=journal.started_at,
             soak=journal.soak,
             runs=journal.runs,
+            named={model: journal.rests_on[model] for model in journal.rests_on.keys() & by_name},
         )
         shelf = Shelf(self._workshop, target, dry=False)
         situation = self._situation(source, target, journal.choices.strategy, shelf)
@@ -216,23 +226,24 @@ class Planner:
         """Resolve what was named or selected."""
         if request.models is not None and request.select is not None:
             raise ConfigError("models, select", "name models or give a selector, not both")
+        asked = names_of(request)
         if request.select is not None:
             composition = self._newest(situation, shelf)
             if not (selected := self._workshop.select(situation.target, request.select, composition)):
                 raise EmptySelectionError(f"what {request.select!r} selects")
             return selected
-        if request.models is None:
+        if asked is None:
             return None
-        if not request.models:
+        if not asked:
             raise EmptySelectionError
         states = (situation.source_state, situation.target_state)
         known: set[ModelId] = {model for state in states if state is not None for model in state.current}
         if situation.project is not None:
             known.update(situation.project.models)
         names = Names(known)
-        if situation.project is None and not all(names.knows(name) for name in request.models):
+        if situation.project is None and not all(names.knows(name) for name in asked):
             names = Names(known | set(self._at_hand(situation.target)))
-        return tuple(sorted({names.resolve(name) for name in request.models}))
+        return tuple(sorted({names.resolve(name) for name in asked}))
 
     def _newest(self, situation: Situation, shelf: Shelf) -> Composition | None:
         """Return the newest kept release of the source, None where the project at hand is what is built from.

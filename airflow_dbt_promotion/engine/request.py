@@ -32,6 +32,9 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     `lock_timeout` is in seconds. `run` is what a later attempt at the same work has in common with this one, such as an
     Airflow task instance: what an attempt that died has begun is then carried on.
 
+    `version` is the version to promote of the one model that is named, or `model=version` for several, separated by
+    commas; one that is older than what the target holds or held is a bypass and needs a `reason`.
+
     `verify` runs the tests again in place once it is published, or asks a function; `rollback_on_failure` goes back
     where that fails, and verifies for it.
 
@@ -45,6 +48,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     source: str | None = None
     models: tuple[str, ...] | None = None
     select: str | None = None
+    version: str | None = None
     soak: timedelta | None = None
     min_successful_runs: int | None = None
     require_tests: bool = True

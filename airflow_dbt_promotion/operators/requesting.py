@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_dbt_promotion.engine import PromotionRequest
     from airflow_dbt_promotion.functions import PromotionOptions
 
-_TEXTS = ("select", "min_days_in_staging", "reason", "strategy", "on_incremental_change")
+_TEXTS = ("select", "version", "min_days_in_staging", "reason", "strategy", "on_incremental_change")
 _FLAGS = (
     "include_upstream",
     "include_downstream",
@@ -32,10 +32,10 @@ class RequestingPromotion(AtProject):
     """A task that asks for a promotion: of which models, into which environment, under which conditions.
 
     `models` are names (a list, or text separated by commas or spaces), None or `all-validated` means all that may go;
-    `select` is a dbt selector in their place. `min_days_in_staging` (days or ISO 8601) asks for more soak than policy
-    does, or for less as a bypass; that and `require_tests=False` need a `reason`. A run that is a backfill is skipped,
-    unless `in_backfills`: a promotion is about now. Every argument can be templated, but for `on_refused` and
-    `in_backfills`.
+    `select` is a dbt selector in their place, `version` the version to promote of the one model that is named.
+    `min_days_in_staging` (days or ISO 8601) asks for more soak than policy does, or for less as a bypass; that and
+    `require_tests=False` need a `reason`. A run that is a backfill is skipped, unless `in_backfills`: a promotion is
+    about now. Every argument can be templated, but for `on_refused` and `in_backfills`.
     """
 
     template_fields: Sequence[str] = (
@@ -54,6 +54,7 @@ class RequestingPromotion(AtProject):
         target_environment: str,
         models: str | Sequence[str] | None = None,
         select: str | None = None,
+        version: str | None = None,
         min_days_in_staging: float | str | None = None,
         min_successful_runs: int | str | None = None,
         require_tests: bool | str = True,
@@ -72,6 +73,7 @@ class RequestingPromotion(AtProject):
     ) -> None:
         super().__init__(**kwargs)
         self.target_environment, self.models, self.select = target_environment, models, select
+        self.version = version
         self.min_days_in_staging, self.min_successful_runs = min_days_in_staging, min_successful_runs
         self.require_tests, self.reason = require_tests, reason
         self.strategy, self.on_incremental_change = strategy, on_incremental_change

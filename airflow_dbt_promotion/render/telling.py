@@ -19,7 +19,11 @@ from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion
 from airflow_dbt_promotion.render.remedies import Ends, remedy, when
 
-BYPASSES = {BypassKind.SKIP_TESTS: "tests skipped", BypassKind.SHORT_SOAK: "soak shorter than policy asks"}
+BYPASSES = {
+    BypassKind.SKIP_TESTS: "tests skipped",
+    BypassKind.SHORT_SOAK: "soak shorter than policy asks",
+    BypassKind.OLDER_VERSION: "a version older than what was there",
+}
 
 
 _ROWS = {

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.candidates import Candidates, aligned, newer, options, with_releases
-from airflow_dbt_promotion.core.identity import ReleaseId, Version
+from airflow_dbt_promotion.core.braking import Deed, rolled_back
+from airflow_dbt_promotion.core.candidates import Candidates, aligned, find_option, newer, options, with_releases
+from airflow_dbt_promotion.core.errors import UnknownVersionError
+from airflow_dbt_promotion.core.identity import PlanId, ReleaseId, Version
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Stay
+from airflow_dbt_promotion.core.stays import leave
+from airflow_dbt_promotion.core.version_order import of_order, order_is_known
 from tests.scenarios import DAY, NOON, dbt_run, empty_state, model_id, recorded, release
 
 ORDERS, REVENUE = model_id("orders"), model_id("revenue")
@@ -74,7 +79,78 @@ def test_a_stale_version_of_the_target_may_go_again() -> None:
     source, target = moved_on("1", "2"), production("2")
     held = target.current[ORDERS]
     stale = replace(target, current={**target.current, ORDERS: replace(held, stale_since=held.since)})
-    assert versions(tuple(newer(source, stale, ORDERS))) == [version("2"), version("1")]
+    assert versions(tuple(newer(source, stale, ORDERS))) == [version("2")]
+
+
+def left(target: EnvironmentState, text: str) -> EnvironmentState:
+    """Return a target that left a version by a rollback, whose stay it does not remember any more."""
+    deed = Deed(at=NOON + 3 * DAY, actor="ann", reason="wrong", plan_id=PlanId("p"))
+    return rolled_back(target, {ORDERS: version(text)}, deed)
+
+
+def test_nothing_that_is_older_than_what_a_rollback_left() -> None:
+    source = moved_on("1", "2", "3")
+    assert versions(tuple(newer(source, left(production("1"), "3"), ORDERS))) == [version("3")]
+    assert versions(tuple(newer(source, left(production("1"), "2"), ORDERS))) == [version("3"), version("2")]
+    gone = leave(production("3"), ORDERS, NOON + 3 * DAY)
+    assert versions(tuple(newer(source, gone, ORDERS))) == [version("3")]
+
+
+def test_what_the_source_holds_now_is_never_older() -> None:
+    source = moved_on("1", "2", "1")
+    assert versions(tuple(newer(source, left(production("2"), "1"), ORDERS))) == [version("1")]
+    assert versions(tuple(newer(moved_on("2", "1", "2"), production("1"), ORDERS))) == [version("2")]
+
+
+def test_the_latest_entry_of_a_version_is_what_counts() -> None:
+    source = moved_on("2", "3", "2")
+    project = replace(release(code={"orders": "4"}), id=FIRST)
+    source = recorded(project, dbt_run(project, NOON + 5 * DAY), state=source)
+    assert versions(tuple(newer(source, production("3"), ORDERS))) == [version("4"), version("2")]
+    assert versions(tuple(newer(source, production("2"), ORDERS))) == [version("4")]
+
+
+def test_whether_the_order_is_known() -> None:
+    source = moved_on("1", "2")
+    known = [order_is_known(source, production(text), ORDERS) for text in ("0", "1", "2")]
+    assert known == [False, True, True]
+    assert order_is_known(source, empty_state("production"), ORDERS)
+    assert not order_is_known(source, leave(production("0"), ORDERS, NOON + DAY), ORDERS)
+    assert not order_is_known(empty_state(), production("0"), ORDERS)
+
+
+def test_what_a_plan_says_of_the_order() -> None:
+    source = moved_on("1", "2", "3")
+    first, second = (tuple(options(source, ORDERS))[index] for index in (2, 1))
+
+    def said(target: EnvironmentState, after: Entry, *, named: bool) -> list[str]:
+        return [verdict.code for verdict in of_order(source, target, ORDERS, after, named=named)]
+
+    assert said(production("1"), second, named=False) == []
+    assert said(production("1"), second, named=True) == ["named_version"]
+    assert said(production("2"), first, named=True) == ["older_version"]
+    assert said(production("0"), second, named=False) == ["order_unknown"]
+    assert said(production("0"), second, named=True) == ["named_version", "order_unknown"]
+
+
+def test_a_version_is_found_by_its_beginning() -> None:
+    source = moved_on("1", "2")
+    assert find_option(source, ORDERS, version("1")).version == version("1")
+    assert find_option(source, ORDERS, version("1")[:8]).release == FIRST
+    for asked in (version("1")[:5], version("3"), ""):
+        with pytest.raises(UnknownVersionError, match=f"no version '{asked}' of orders.*{version('2')[:8]}"):
+            find_option(source, ORDERS, asked)
+    with pytest.raises(UnknownVersionError, match="none"):
+        find_option(source, model_id("nothing"), version("1"))
+
+
+def test_a_named_version_is_the_candidate_however_old() -> None:
+    source, target = moved_on("1", "2", "3"), production("3")
+    candidates = Candidates(source, target, lambda _, __: True, {ORDERS: version("1")})
+    assert candidates.view({}).current[ORDERS].version == version("1")
+    assert not candidates.has_older(ORDERS, NOON + 9 * DAY)
+    unknown = Candidates(source, target, lambda _, __: True, {ORDERS: version("9")})
+    assert unknown.view({}).current[ORDERS].version == version("3")
 
 
 def test_the_view_holds_the_newest_that_is_ready_else_what_is_held() -> None:

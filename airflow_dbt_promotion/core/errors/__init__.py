@@ -57,6 +57,7 @@ from airflow_dbt_promotion.core.errors.faults import (
     StateError,
     StateUnwritableError,
     UnknownCheckpointError,
+    UnknownVersionError,
 )
 from airflow_dbt_promotion.core.errors.naming import (
     AmbiguousModelError,
@@ -142,6 +143,7 @@ __all__ = [
     "UnknownCheckpointError",
     "UnknownEnvironmentError",
     "UnknownModelError",
+    "UnknownVersionError",
     "UnservableError",
     "UnsupportedDbtError",
     "UnsupportedSchemaError",

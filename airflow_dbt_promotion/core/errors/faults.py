@@ -184,6 +184,20 @@ class UnknownCheckpointError(InputError):
         )
 
 
+class UnknownVersionError(InputError):
+    """A version of a model that an environment neither holds nor remembers with its sources."""
+
+    code = "unknown_version"
+
+    def __init__(self, model: str, environment: str, asked: str, known: Iterable[str]) -> None:
+        """Take the model, the environment, what was asked for, and the versions that there are, newest first."""
+        self.model, self.environment, self.asked, self.known = model, environment, asked, tuple(known)
+        super().__init__(
+            f"{environment} has no version {asked!r} of {model}; there are, newest first: "
+            f"{listed(self.known) or 'none'}"
+        )
+
+
 class MoveRefusedError(InputError):
     """A state that cannot be copied from, or to, a place."""
 
