@@ -36,10 +36,13 @@ class Checksum(Struct, frozen=True, gc=False):
 
 
 class NodeConfig(Struct, frozen=True, gc=False):
-    """The rendered config, as far as it decides what kind of thing a node is; `meta` as JSON."""
+    """The rendered config, as far as it decides what a node is, and whether a run builds all of it; `meta` as JSON."""
 
     materialized: str | None = None
     meta: Raw = field(default_factory=lambda: Raw(b"{}"))
+    incremental_strategy: object = None
+    begin: object = None
+    full_refresh: object = None
 
 
 class Column(Struct, frozen=True, gc=False):
@@ -67,7 +70,8 @@ class Node(Struct, frozen=True, gc=False):
     """A model, seed, snapshot, function or data test (and whatever else a manifest lists among its nodes).
 
     `tags` are JSON: only `core.labels` asks for them. `checksum_of_format_one` is what versions of format 1 had in
-    place of `checksum`, where that was another; no manifest has it.
+    place of `checksum`, where that was another. `changed_at` is when the file of a seed was last changed that dbt did
+    not read. No manifest has these two.
     """
 
     unique_id: str
@@ -95,6 +99,7 @@ class Node(Struct, frozen=True, gc=False):
     attached_node: str | None = None
     tags: Raw = field(default_factory=lambda: Raw(b"[]"))
     checksum_of_format_one: str | None = None
+    changed_at: datetime | None = None
 
     @property
     def is_ephemeral(self) -> bool:

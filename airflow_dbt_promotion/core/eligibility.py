@@ -20,6 +20,19 @@ from airflow_dbt_promotion.core.release import NO_TESTS
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
 from airflow_dbt_promotion.core.stops import Block
 
+_UNPROVEN = {
+    "unknown_bytes": (
+        "dbt takes no checksum of a seed of this size, and its file was changed after the build began, or is gone, so "
+        "that it is not known what was loaded; set maximum_seed_size_mib (dbt 1.12), or record the run in the job "
+        "that builds"
+    ),
+    "slices_missing": (
+        "its table was made by a run of some batches alone, and those that are on record do not reach from its `begin` "
+        "to now; run the other batches, or the model without a window"
+    ),
+}
+"""Why a build that ended well proves nothing, by code."""
+
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -199,6 +212,8 @@ def _tests(entry: Entry, found: Evidence | None, source: EnvironmentState, requi
 def _incomplete(entry: Entry, found: Evidence, where: str) -> Verdict:
     """Say what is missing for a complete pass."""
     gate = GateName.TESTS
+    if found.built_at is None and found.unproven is not None:
+        return waiting(gate, found.unproven.code, f"{_UNPROVEN[found.unproven.code]} ({where})")
     if found.built_at is None:
         return waiting(gate, "not_built", f"no successful build of this version is on record for {where}")
     if found.tests != entry.tests:
@@ -257,7 +272,7 @@ def _floor(
     Under scope `self` a failure of an earlier version of the same code counts too.
     """
     voided = [_BEGINNING]
-    if found is not None and found.failed_at is not None and found.first_pass is not None:
+    if found is not None and (found.failed_at or found.unproven) is not None and found.first_pass is not None:
         voided.append(_counting(found.first_pass, found.counts_from))
     if scope is SoakScope.SELF:
         same = {stay.version for stay in source.stays.get(model, ()) if stay.code == entry.code} - {entry.version}

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.identity import Digest, ModelId, TestId, Version
-from airflow_dbt_promotion.core.state import EnvironmentState, Evidence, Outcome, TestStatus
+from airflow_dbt_promotion.core.state import EnvironmentState, Evidence, Outcome, TestStatus, Unproven
 
 KEPT_VERSIONS = 10
 """How many versions of a model keep their evidence and stays."""
@@ -28,7 +28,8 @@ class Proof(Struct, frozen=True, kw_only=True):
     """What one run says of one model at one version.
 
     `built_at` is when a successful build of it ended, `build_failure` dbt's words of a failed one. `outcomes` holds the
-    required tests that this run tried. `ended_at` is the end of the run.
+    required tests that this run tried. `ended_at` is the end of the run. `unproven` is there where the build ended well
+    and does not prove what it built; `built_at` is None then.
     """
 
     version: Version
@@ -38,6 +39,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     built_at: datetime | None = None
     build_failure: str | None = None
     outcomes: Mapping[TestId, Outcome] = {}
+    unproven: Unproven | None = None
 
 
 def add(evidence: Evidence | None, proof: Proof, elsewhere: Collection[TestId] = ()) -> Evidence:
@@ -50,6 +52,7 @@ def add(evidence: Evidence | None, proof: Proof, elsewhere: Collection[TestId] =
         if (newest := newest_sign(known)) is not None and newest > proof.ended_at:
             return _failed(known, proof)
         known = replace(known, tests=proof.tests, outcomes={}, missing=(), settled=None)
+    known = _unproven(known, proof)
     before, known = known, _built(known, proof)
     late = known.built_at if known is not before else None
     known = _tried(known, proof)
@@ -131,6 +134,7 @@ def newest_sign(evidence: Evidence) -> datetime | None:
         evidence.settled,
         evidence.last_pass,
         evidence.failed_at,
+        evidence.unproven.at if evidence.unproven is not None else None,
         *(found.at for found in evidence.outcomes.values()),
     ]
     return max((instant for instant in instants if instant is not None), default=None)
@@ -151,7 +155,19 @@ def _built(known: Evidence, proof: Proof) -> Evidence:
         return known
     if known.built_at is None and known.failed_at is not None and known.failed_at >= at:
         return known
+    if known.unproven is not None and known.unproven.at >= at:
+        return known
     return replace(known, built_at=at)
+
+
+def _unproven(known: Evidence, proof: Proof) -> Evidence:
+    """Take over a newer build that does not prove what it built: what was proven is there no more."""
+    found = proof.unproven
+    if found is None or (known.built_at is not None and known.built_at >= found.at):
+        return known
+    if known.unproven is not None and known.unproven.at >= found.at:
+        return known
+    return replace(known, unproven=found, built_at=None, first_pass=None, last_pass=None, passed_tests=None, runs=0)
 
 
 def _tried(known: Evidence, proof: Proof) -> Evidence:

@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.macros import (
     materializations,
 )
 from airflow_dbt_promotion.core.release import Model, ModelKind, Release, Test
+from airflow_dbt_promotion.core.slices import slices_from
 from airflow_dbt_promotion.core.testing import Testing
 from airflow_dbt_promotion.core.vars import ALL_VARS, DeclaredVars, vars_read
 
@@ -150,6 +151,11 @@ class Fingerprinting:
             flags=definition.flags,
             source_relations={
                 id_: other.relation_name for id_, other in definition.others.items() if other.relation_name is not None
+            },
+            unread_seeds={
+                ModelId(id_): node.changed_at
+                for id_, node in nodes.items()
+                if node.resource_type == ModelKind.SEED.value and (node.changed_at or node.checksum.is_of_path)
             },
         )
 
@@ -290,6 +296,8 @@ class Fingerprinting:
             fqn=node.fqn,
             path=node.original_file_path,
             relation=node.relation_name,
+            slices_from=slices_from(node.config),
+            full_refresh=node.config.full_refresh if isinstance(node.config.full_refresh, bool) else None,
         )
 
     def _meta(self, node: Node) -> Digest:

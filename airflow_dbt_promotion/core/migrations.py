@@ -134,8 +134,8 @@ def _witness(document: dict[str, Any]) -> None:
 def _mark_versions(document: dict[str, Any]) -> None:
     """Take schema 7 to 8: versions were of format 1 until then, and are marked until they are recognised.
 
-    What is history stays as it was written: records, bypasses and interventions, what people were asked, and a
-    promotion that broke off.
+    Builds that prove nothing were not told apart. What is history stays as it was written: records, bypasses and
+    interventions, what people were asked, and a promotion that broke off.
     """
     before = [entry for checkpoint in document.get("checkpoints", []) for entry in checkpoint["before"].values()]
     for entry in (*document.get("current", {}).values(), *filter(None, before)):
@@ -146,6 +146,7 @@ def _mark_versions(document: dict[str, Any]) -> None:
         stay["parents"] = _all_marked(stay["parents"])
     for evidence in _several(document, "evidence"):
         _mark(evidence)
+        evidence["unproven"] = None
         for outcome in evidence["outcomes"].values():
             outcome[_OTHERS:] = map(_all_marked, outcome[_OTHERS:])
     for drift in document.get("drift", {}).values():

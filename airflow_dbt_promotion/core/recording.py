@@ -27,6 +27,7 @@ from airflow_dbt_promotion.core.state import (
     TestStatus,
 )
 from airflow_dbt_promotion.core.stays import end_stale, enter, entry_of, interrupt, is_as, leave
+from airflow_dbt_promotion.core.whole_builds import unproven_builds
 
 _TEST_STATUS = {
     ResultStatus.PASS: TestStatus.PASS,
@@ -120,6 +121,7 @@ class _Recorder:
         self._broken: dict[ModelId, NodeResult] = {}
         self._skipped: set[ModelId] = set()
         self._tried: dict[ModelId, dict[TestId, NodeResult]] = {}
+        self._unproven = unproven_builds(state, release, run) if entering.recorded is not None else {}
         for result in run.results:
             model = ModelId(result.id)
             if model in release.models:
@@ -318,12 +320,15 @@ class _Recorder:
         failing = {} if holds else self._failed_before_its_build(model, described.version)
         if not holds and broken is None and not failing:
             return None
+        unproven = self._unproven.get(model) if holds or broken is not None else None
+        whole = built if holds and unproven is None else None
         return ledger.Proof(
             version=described.version,
             tests=described.tests,
             required=described.required,
             ended_at=self._run.finished_at,
-            built_at=(built.completed_at or self._run.finished_at) if built is not None and holds else None,
+            built_at=(whole.completed_at or self._run.finished_at) if whole is not None else None,
+            unproven=unproven,
             build_failure=(broken.message or "no message") if broken is not None else None,
             outcomes=self._outcomes(model) if holds else failing,
         )

@@ -28,7 +28,8 @@ class Model(Struct, frozen=True, kw_only=True, gc=False):
     """One model of a release.
 
     `parents` are the nearest models that are built (ephemeral ones are looked through). `required` are the data and
-    unit tests that depend on it. `incremental` says whether its data outlives a build.
+    unit tests that depend on it. `incremental` says whether its data outlives a build. `slices_from` is where the
+    batches of a microbatch model begin; `full_refresh` is its config, None where it has none.
     """
 
     id: ModelId
@@ -45,6 +46,8 @@ class Model(Struct, frozen=True, kw_only=True, gc=False):
     fqn: tuple[str, ...] = ()
     path: str = ""
     relation: str | None = None
+    slices_from: datetime | None = None
+    full_refresh: bool | None = None
 
 
 class Test(Struct, frozen=True, kw_only=True, gc=False):
@@ -65,6 +68,7 @@ class Release(Struct, frozen=True, kw_only=True):
     models that are never built themselves. `vars_read` are the vars that anything of the project can read, `ALL_VARS`
     among them where a name is computed; `declared_vars` are those of one value in the whole project, each with the
     digest of it; `flags` are the project's. `source_relations` are where sources lie for the target of the parse.
+    `unread_seeds` are those whose files dbt did not read, with when these were last changed, None where nobody knows.
     """
 
     project: ProjectIdentity
@@ -84,6 +88,7 @@ class Release(Struct, frozen=True, kw_only=True):
     declared_vars: Mapping[str, Digest] = {}
     flags: Mapping[str, object] = {}
     source_relations: Mapping[str, str] = {}
+    unread_seeds: Mapping[ModelId, datetime | None] = {}
     id: ReleaseId | None = None
 
     def parent_versions(self, model: ModelId) -> dict[ModelId, Version]:

@@ -27,7 +27,10 @@ class ResultStatus(Enum):
 
 
 class NodeResult(Struct, frozen=True, kw_only=True, gc=False):
-    """The result of one node. Times are UTC, None where dbt did not get as far; `message` is dbt's own, shortened."""
+    """The result of one node. Times are UTC, None where dbt did not get as far; `message` is dbt's own, shortened.
+
+    `slices` are the batches of a microbatch model that were built, each from one instant to another.
+    """
 
     id: str
     status: ResultStatus
@@ -35,6 +38,7 @@ class NodeResult(Struct, frozen=True, kw_only=True, gc=False):
     completed_at: datetime | None = None
     message: str = ""
     relation: str | None = None
+    slices: tuple[tuple[datetime, datetime], ...] = ()
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ HARMLESS = frozenset(
         # parsing and checks that change no node
         "partial_parse", "partial_parse_file_diff", "static_parser", "use_experimental_parser", "version_check",
         "strict_mode", "v2_parser", "sqlparse", "maximum_seed_size_mib",
-        # windows of microbatch models, see `narrowed`
+        # windows of microbatch models, see `core/whole_builds.py`
         "event_time_start", "event_time_end",
         # compared by value, see `differing_vars`
         "vars",
@@ -74,13 +74,6 @@ NARROWING = {
 """Arguments that take rows or parents away, with what became of the models."""
 
 
-WINDOWS = ("event_time_start", "event_time_end")
-"""Arguments that name the window of event time that microbatch models are built for."""
-
-WINDOWED = "microbatch models were built from nothing (--full-refresh) and hold that window alone"
-"""What became of the models of a full refresh with a window."""
-
-
 class Connection(Enum):
     """Whether a run went to the warehouse that an environment connects to. UNKNOWN: it could not be told."""
 
@@ -114,12 +107,9 @@ class VarDifference(Struct, frozen=True, kw_only=True):
 def narrowed(run: Run) -> tuple[tuple[str, str], ...]:
     """Return the arguments that took rows or parents away from a run, each with what became of the models.
 
-    A window of event time adds to a table that is there; with a full refresh it is all that the table holds.
+    What a window of event time leaves out is told of each model, see `core/whole_builds.py`.
     """
-    found = [(name, why) for name, why in NARROWING.items() if not _is_off(run.arguments.get(name))]
-    if run.full_refresh:
-        found += [(name, WINDOWED) for name in WINDOWS if not _is_off(run.arguments.get(name))]
-    return tuple(found)
+    return tuple((name, why) for name, why in NARROWING.items() if not _is_off(run.arguments.get(name)))
 
 
 def unknown_arguments(

@@ -105,6 +105,17 @@ class Outcome(Struct, frozen=True, array_like=True, gc=False):
     others: Mapping[ModelId, Version] = {}
 
 
+class Unproven(Struct, frozen=True, kw_only=True, gc=False):
+    """A build that ended well, at `at`, and does not prove what it built: `unknown_bytes` or `slices_missing`.
+
+    `slices` are the batches of a microbatch model that were built since its table was made.
+    """
+
+    code: str
+    at: Instant
+    slices: tuple[tuple[Instant, Instant], ...] = ()
+
+
 class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     """What runs have proven of one version of a model in one environment.
 
@@ -116,6 +127,7 @@ class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     count towards soak, if it was recorded too late for its own time to count. `recorded_at` and `recorded_by` say when
     and by whom the newest run was recorded, `run_vars` its vars that may differ from run to run (as JSON), and
     `unverified_place` that it could not be told which warehouse it went to; all of them empty for our own runs.
+    `unproven` is the newest build that proved nothing: while `built_at` is None, no other came after it.
     """
 
     version: Version
@@ -136,6 +148,7 @@ class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     recorded_by: str | None = None
     run_vars: Mapping[str, str] = {}
     unverified_place: bool = False
+    unproven: Unproven | None = None
 
 
 class Bypass(Struct, frozen=True, kw_only=True):

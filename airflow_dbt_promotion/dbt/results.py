@@ -52,6 +52,12 @@ class _Timing(msgspec.Struct, gc=False):
     completed_at: datetime | None = None
 
 
+class _Batches(msgspec.Struct, gc=False):
+    """Which batches of a microbatch model were built."""
+
+    successful: tuple[tuple[datetime, datetime], ...] = ()
+
+
 class _Result(msgspec.Struct, gc=False):
     """How one node ended."""
 
@@ -60,6 +66,7 @@ class _Result(msgspec.Struct, gc=False):
     timing: tuple[_Timing, ...] = ()
     message: str | int | float | None = None
     relation_name: str | None = None
+    batch_results: _Batches | None = None
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -136,7 +143,7 @@ def _text(value: object) -> str | None:
 
 def _node_result(result: _Result) -> NodeResult:
     """Return one node's result in our words."""
-    began, ended = _times(result.timing)
+    (began, ended), batches = _times(result.timing), result.batch_results
     return NodeResult(
         id=result.unique_id,
         status=_status(result.unique_id, result.status),
@@ -144,6 +151,7 @@ def _node_result(result: _Result) -> NodeResult:
         completed_at=ended,
         message=_COLOUR.sub("", "" if result.message is None else str(result.message)).strip()[:_MESSAGE],
         relation=result.relation_name,
+        slices=tuple((_instant(begin), _instant(end)) for begin, end in batches.successful) if batches else (),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -119,7 +120,15 @@ def with_seed_digests(nodes: Mapping[str, Node], folders: Mapping[str, Path]) ->
         before = hashlib.sha256(data if node.checksum.is_of_path else data.strip()).hexdigest()
         digest = seed_digest(data)
         if node.checksum.is_of_path or (b"\r\n" in data and node.checksum.checksum in {before, digest}):
-            yield msgspec.structs.replace(node, checksum=Checksum("sha256", digest), checksum_of_format_one=before)
+            found = Checksum("sha256", digest)
+            changed_at = _changed_at(path) if node.checksum.is_of_path else None
+            yield msgspec.structs.replace(node, checksum=found, checksum_of_format_one=before, changed_at=changed_at)
+
+
+def _changed_at(path: Path) -> datetime:
+    """Return when a file, or what is known of it, was last changed: a copy, and a time that was set, count too."""
+    status = path.stat()
+    return datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), tz=UTC)
 
 
 def seed_digest(data: bytes) -> str:

@@ -29,11 +29,11 @@ def test_a_sample_is_one_however_it_is_named(sample: object) -> None:
     ("arguments", "full_refresh", "expected"),
     [
         (WINDOW, False, []),
-        (WINDOW, True, ["event_time_start", "event_time_end"]),
+        (WINDOW, True, []),
         ({"event_time_start": None, "event_time_end": None}, True, []),
     ],
 )
-def test_a_window_narrows_a_full_refresh_alone(
+def test_a_window_narrows_no_run_as_a_whole(
     arguments: Mapping[str, object], full_refresh: bool, expected: list[str]
 ) -> None:
     run = replace(RUN, arguments=arguments, full_refresh=full_refresh)

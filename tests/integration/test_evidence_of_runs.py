@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from airflow_dbt_promotion.core.eligibility import Requirement, judge
 from airflow_dbt_promotion.core.errors import (
     InputError,
     OverriddenVarsError,
@@ -25,6 +27,7 @@ from airflow_dbt_promotion.wiring import Place, engine_for
 pytestmark = pytest.mark.dbt
 
 STAGING, ORDERS = EnvironmentName("staging"), ModelId("model.shop.orders")
+ONE = timedelta(days=1)
 PROMOTION = """version: 1
 state: states
 environments:
@@ -225,6 +228,51 @@ def test_recording_what_is_kept_already_starts_no_dbt(shop: Shop, monkeypatch: p
 
     monkeypatch.setattr("airflow_dbt_promotion.dbt.runner.InProcessRunner.invoke", never)
     assert engine.record("staging", shop.folder / "target", "ann").passed == (ORDERS,)
+
+
+def proof(shop: Shop, model: ModelId) -> str:
+    """Return what the tests gate says of what staging holds of a model."""
+    state = shop.engine.store.read(STAGING)
+    assert state is not None
+    return judge(model, state, Requirement(), datetime.now(tz=UTC))[0].code
+
+
+def test_a_seed_that_dbt_did_not_read_counts_where_it_was_not_changed_since(shop: Shop) -> None:
+    seed, rows = ModelId("seed.shop.lands"), "".join(f"{i},{'x' * 90}\n" for i in range(12_000))
+    shop.write("seeds/lands.csv", f"code,name\n{rows}")
+    shop.build()
+    assert proof(shop, seed) == "no_tests"
+    shop.write("seeds/lands.csv", f"code,name\n{rows}99998,y\n")
+    shop.dbt("seed", "--target", "staging", "--vars", "{limit: 100}")
+    shop.write("seeds/lands.csv", f"code,name\n{rows}99999,z\n")
+    shop.record()
+    assert proof(shop, seed) == "unknown_bytes"
+    shop.build("--select", "lands")
+    assert proof(shop, seed) == "no_tests"
+
+
+MICROBATCH = """{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='day',
+    batch_size='day', begin='BEGIN') }}
+select 1 as id, day from {{ ref('days') }}"""
+
+
+def test_a_microbatch_model_counts_once_its_batches_reach_from_begin_to_now(shop: Shop) -> None:
+    model, today = ModelId("model.shop.daily"), datetime.now(tz=UTC).date()
+    days = "select d::timestamp as day from range(date 'FIRST', date 'LAST', interval 1 day) t(d)"
+    shop.write("models/days.sql", days.replace("FIRST", str(today - 3 * ONE)).replace("LAST", str(today + ONE)))
+    shop.write("models/daily.sql", MICROBATCH.replace("BEGIN", str(today - 3 * ONE)))
+    shop.write("models/daily.yml", "models: [{name: days, config: {event_time: day}}]\n")
+    window = ("--event-time-start", str(today - ONE), "--event-time-end", str(today + ONE))
+    shop.build(*window)
+    assert proof(shop, model) == "slices_missing"
+    shop.build("--select", "daily", "--event-time-start", str(today - 3 * ONE), "--event-time-end", str(today - ONE))
+    assert proof(shop, model) == "no_tests"
+    shop.build("--select", "daily", *window)
+    assert proof(shop, model) == "no_tests", "a window on a table that holds everything adds to it"
+    shop.build("--select", "daily", "--full-refresh", *window)
+    assert proof(shop, model) == "slices_missing"
+    shop.build("--select", "daily", "--full-refresh")
+    assert proof(shop, model) == "no_tests"
 
 
 def _without_home() -> dict[str, str]:
