@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
@@ -42,6 +42,8 @@ class PlaceOptions(TypedDict, total=False):
 class PromotionOptions(PlaceOptions, total=False):
     """Everything else that can be chosen for a promotion; what is left out is the target environment's policy.
 
+    `vars` are vars of this run, each one of the `run_vars` of the environment.
+
     `min_days_in_staging` takes days or ISO 8601. `reason` is required for a bypass: `require_tests=False`, or a soak
     under the policy's. `run_id` is what this call has in common with a retry of it, after its process died: the retry
     carries on what was begun, and tells what was ended already. `version` is the version to promote of the one model
@@ -70,13 +72,14 @@ class PromotionOptions(PlaceOptions, total=False):
     actor: str | None
     link: str | None
     run_id: str | None
+    vars: Mapping[str, object] | None
     on_progress: OnProgress | None
 
 
 class RunOptions(PlaceOptions, total=False):
     """What can be chosen for a run of what was promoted.
 
-    `select` and `exclude` are dbt's own selectors; `run_id` is as in a promotion.
+    `select` and `exclude` are dbt's own selectors; `run_id` and `vars` are as in a promotion.
     """
 
     select: str | None
@@ -88,6 +91,7 @@ class RunOptions(PlaceOptions, total=False):
     actor: str | None
     link: str | None
     run_id: str | None
+    vars: Mapping[str, object] | None
     on_progress: OnProgress | None
 
 
@@ -127,7 +131,8 @@ def promote_to_environment(
     request = request_of(
         target_environment, models, require_tests=require_tests, update_state=update_state, options=options
     )
-    return PromotionResult(engine_for(place_of(options)).promote(request, options.get("on_progress") or quiet))
+    place = place_of(options, target_environment, options.get("vars"))
+    return PromotionResult(engine_for(place).promote(request, options.get("on_progress") or quiet))
 
 
 def rollback_environment(environment: str, *, reason: str, **options: Unpack[RollbackOptions]) -> RollbackResult:
@@ -151,7 +156,7 @@ def run_environment(environment: str, **options: Unpack[RunOptions]) -> RunResul
     code cannot be had or the surroundings failed.
     """
     _check_names(options, RunOptions.__optional_keys__)
-    engine = engine_for(place_of(options))
+    engine = engine_for(place_of(options, environment, options.get("vars")))
     return RunResult(engine.run(order_of(environment, options), options.get("on_progress") or quiet))
 
 
@@ -199,14 +204,16 @@ def copy_state(old: str, new: str, *, dbt_project_dir: str | Path = ".") -> Move
     return Mover(house_at(old, base), house_at(new, base), now).copy()
 
 
-def place_of(options: PlaceOptions) -> Place:
-    """Return the place that some options name."""
+def place_of(options: PlaceOptions, environment: str = "", given: Mapping[str, object] | None = None) -> Place:
+    """Return the place that some options name; `given` are vars of one run of an environment."""
     return Place(
         project_dir=Path(options.get("dbt_project_dir") or "."),
         profiles_dir=_path(options.get("profiles_dir")),
         profile=options.get("profile"),
         state=options.get("state"),
         dbt_executable_path=_path(options.get("dbt_executable_path")),
+        vars=given or {},
+        vars_of=environment,
     )
 
 

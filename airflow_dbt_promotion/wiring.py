@@ -35,7 +35,8 @@ class Place(Struct, frozen=True, kw_only=True):
 
     `state` overrides the root in promotion.yml; a relative one begins at the project. `dbt_executable_path` is a dbt
     executable or a Python that has dbt; without it dbt runs in this process. `env` is set while dbt runs. `targets`
-    says which dbt target stands for an environment, such as the one of a profile that was made on the spot.
+    says which dbt target stands for an environment, such as the one of a profile that was made on the spot. `vars` are
+    vars of this run of the environment `vars_of`, each one of its `run_vars`.
     """
 
     project_dir: Path = Path()
@@ -45,6 +46,8 @@ class Place(Struct, frozen=True, kw_only=True):
     dbt_executable_path: Path | None = None
     env: Mapping[str, str] = {}
     targets: Mapping[str, str] = {}
+    vars: Mapping[str, object] = {}
+    vars_of: str = ""
     clock: Clock | None = None
 
 
@@ -99,7 +102,7 @@ def engine_for(place: Place, environ: Mapping[str, str] | None = None) -> Engine
         env=place.env,
     )
     return Engine(
-        path=config.path,
+        path=config.path.with_run_vars(place.vars_of, place.vars) if place.vars else config.path,
         store=open_store(place.state or config.state, base=project_dir, endangered=config.clean_targets),
         releases=releases,
         workshop=DbtWorkshop(project, runner_for(place), keeper, place.targets),

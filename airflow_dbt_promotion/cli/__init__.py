@@ -58,7 +58,9 @@ def _carry_out(args: Namespace, terminal: Terminal, engine_for: EngineFor | None
     from airflow_dbt_promotion.functions import place_of  # noqa: PLC0415
     from airflow_dbt_promotion.wiring import engine_for as wired  # noqa: PLC0415
 
-    place = place_of(cast("PlaceOptions", vars(args)))
+    given = vars(args)
+    environment = given.get("target_environment") or given.get("environment") or ""
+    place = place_of(cast("PlaceOptions", given), environment, given.get("vars"))
     with redirect_stdout(terminal.err):
         make = engine_for or wired
         if args.command == "config":

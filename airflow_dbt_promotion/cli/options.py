@@ -6,7 +6,7 @@ import argparse
 
 from airflow_dbt_promotion.cli import promotion_options as promotion
 from airflow_dbt_promotion.cli import recovery_options as recovery
-from airflow_dbt_promotion.cli.shared_options import locking, models, run_id
+from airflow_dbt_promotion.cli.shared_options import locking, models, run_id, run_vars
 from airflow_dbt_promotion.core.orders import RunCommand
 
 EXIT_CODES = """\
@@ -149,6 +149,7 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="list what would be executed; write nothing, run nothing"
     )
+    run_vars(parser)
     locking(parser, "a promotion, or another run", "who runs it")
     run_id(parser)
 

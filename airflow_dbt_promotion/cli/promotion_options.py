@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from airflow_dbt_promotion.cli.shared_options import locking, models, natural, run_id
+from airflow_dbt_promotion.cli.shared_options import locking, models, natural, run_id, run_vars
 from airflow_dbt_promotion.core.environment import IncrementalChange, Strategy
 
 PROMOTE = """\
@@ -56,6 +56,7 @@ def promote(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="go back where they fail; verifies for that (default: policy says)",
     )
+    run_vars(how)
     locking(how, "another promotion", "who promotes")
     run_id(how)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from airflow_dbt_promotion.cli.shared_options import locking, models, run_id
+from airflow_dbt_promotion.cli.shared_options import locking, models, run_id, run_vars
 
 RESUME = """\
 examples:
@@ -53,6 +53,7 @@ def resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--environment", metavar="ENV", required=True, help="the environment into which a promotion broke off"
     )
+    run_vars(parser)
     locking(parser, "whoever has the lock", "who resumes it")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Callable
 
@@ -76,6 +77,30 @@ def locking(parser: argparse._ActionsContainer, others: str, who: str) -> None:
         "--actor", metavar="NAME", help=f"{who} (default: the person behind the CI job, else user@host)"
     )
     parser.add_argument("--link", metavar="URL", help="where a person can look at this run (default: the CI job)")
+
+
+def _run_vars(text: str) -> dict[str, object]:
+    """Return vars as dbt takes them: a YAML mapping, dates as they are written."""
+    import yaml  # noqa: PLC0415 - `--help` needs none of it
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a YAML mapping, such as '{{run_date: 2026-12-01}}'")
+    given: dict[str, object] = json.loads(json.dumps({str(name): value for name, value in found.items()}, default=str))
+    return given
+
+
+def run_vars(parser: argparse._ActionsContainer) -> None:
+    """Add `--vars`."""
+    parser.add_argument(
+        "--vars",
+        metavar="YAML",
+        type=_run_vars,
+        help="vars of this run, as dbt takes them; each has to be one of the environment's run_vars",
+    )
 
 
 def run_id(parser: argparse._ActionsContainer) -> None:

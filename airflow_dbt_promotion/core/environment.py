@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import Enum, StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.errors import (
@@ -179,6 +180,10 @@ class Environment(Struct, frozen=True, kw_only=True):
         """Whether people are asked about some models at least, by its own policy or by a rule."""
         return self.approval is not None or any(rule.approvals for rule in self.rules)
 
+    def vars_with(self, given: Mapping[str, object]) -> Mapping[str, object]:
+        """Return its vars with those of one run that may have any value here."""
+        return {**self.vars, **{var: value for var, value in given.items() if var in self.run_vars}}
+
     def __post_init__(self) -> None:
         """Hold the invariants: a usable name, a target, counts in range."""
         environment_name(self.name)
@@ -233,6 +238,21 @@ class PromotionPath(Struct, frozen=True):
         if len(found) != 1:
             raise UnknownEnvironmentError(name, [environment.name for environment in self.environments])
         return found[0]
+
+    def with_run_vars(self, name: str, given: Mapping[str, object]) -> PromotionPath:
+        """Return the path with vars of one run: of the environment with this name, and of others that name them, too.
+
+        Raises UnknownEnvironmentError, ConfigError for a var that is not among the `run_vars` of the environment.
+        """
+        meant = self.get(name)
+        for var in sorted(given.keys() - meant.run_vars):
+            raise ConfigError(
+                f"vars: {var}",
+                f"a version must not depend on who builds it, so that only vars that differ from run to run can be "
+                f"given; add `run_vars: [{var}]` to environments.{meant.name} in promotion.yml, or declare its value "
+                f"there under `vars`",
+            )
+        return PromotionPath(tuple(replace(one, vars=one.vars_with(given)) for one in self.environments))
 
     def source_of(self, target: Environment, asked: str | None = None) -> Environment:
         """Return the environment that a target promotes from.

@@ -23,7 +23,8 @@ class AtProject(BaseOperator):
     Names it by `dbt_project_dir`, by Cosmos' `project_config`, or by a connection of type `dbt_promotion`
     (`promotion_conn_id`); see `PromotionHook` for what wins. `state` overrides the root in promotion.yml; every worker
     has to reach it. `profile_config` is Cosmos' own. `dbt_executable_path` is a dbt executable or a Python that has
-    dbt; without it dbt runs in the task's process. `env_vars` are set while dbt runs.
+    dbt; without it dbt runs in the task's process. `env_vars` are set while dbt runs, `vars` are vars of this run,
+    each one of the `run_vars` of the environment.
     """
 
     template_fields: Sequence[str] = (
@@ -33,6 +34,7 @@ class AtProject(BaseOperator):
         "state",
         "dbt_executable_path",
         "env_vars",
+        "vars",
         "promotion_conn_id",
     )
 
@@ -45,6 +47,7 @@ class AtProject(BaseOperator):
         state: str | None = None,
         dbt_executable_path: str | Path | None = None,
         env_vars: Mapping[str, str] | None = None,
+        vars: Mapping[str, object] | None = None,  # noqa: A002 - dbt's word
         profile_config: ProfileConfig | None = None,
         project_config: ProjectConfig | None = None,
         promotion_conn_id: str | None = None,
@@ -53,6 +56,7 @@ class AtProject(BaseOperator):
         super().__init__(**kwargs)
         self.dbt_project_dir, self.profiles_dir, self.profile = dbt_project_dir, profiles_dir, profile
         self.state, self.dbt_executable_path, self.env_vars = state, dbt_executable_path, env_vars
+        self.vars = vars
         self.profile_config, self.project_config = profile_config, project_config
         self.promotion_conn_id = promotion_conn_id
 
@@ -68,6 +72,7 @@ class AtProject(BaseOperator):
             state=self.state,
             dbt_executable_path=self.dbt_executable_path,
             env_vars=self.env_vars,
+            vars=self.vars,
             profile_config=self.profile_config,
             project_config=self.project_config,
             promotion_conn_id=self.promotion_conn_id,

@@ -62,15 +62,22 @@ def _check_target(config: ProfileConfig, path: PromotionPath, served: Environmen
             )
 
 
-def check_vars(config: ProjectConfig, environment: Environment) -> None:
-    """Refuse dbt_vars that the environment does not declare: a version must not depend on who builds it."""
-    for name, value in (config.dbt_vars or {}).items():
+def vars_of_run(config: ProjectConfig, environment: Environment) -> dict[str, object]:
+    """Return the dbt_vars that may differ from run to run.
+
+    Raises ConfigError for others that the environment does not declare: a version must not depend on who builds it.
+    """
+    given = dict(config.dbt_vars or {})
+    for name, value in given.items():
+        if name in environment.run_vars:
+            continue
         if name not in environment.vars or environment.vars[name] != value:
             raise ConfigError(
                 f"project_config.dbt_vars.{name}",
                 f"a promotion takes vars from environments.{environment.name}.vars in promotion.yml, which does not "
                 f"say this; declare it there, or give dbt_project_dir in place of project_config",
             )
+    return {name: value for name, value in given.items() if name in environment.run_vars}
 
 
 def record_run(environment: str, **project: Unpack[ProjectOptions]) -> Callable[..., None]:

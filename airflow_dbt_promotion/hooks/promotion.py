@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from airflow.sdk import BaseHook
+from msgspec.structs import replace
 
 from airflow_dbt_promotion.hooks import cosmos
 from airflow_dbt_promotion.hooks.settings import ProjectOptions, Settings, project_dir, settings
@@ -84,9 +85,12 @@ class PromotionHook(BaseHook):
         """
         from airflow_dbt_promotion.wiring import engine_for  # noqa: PLC0415 - as late
 
-        place, profile, project = self.place(), self._options.get("profile_config"), self._options.get("project_config")
-        if builds and project is not None and environment is not None:
-            cosmos.check_vars(project, self.config().path.get(environment))
+        profile, project = self._options.get("profile_config"), self._options.get("project_config")
+        place, given = self.place(), dict(self._options.get("vars") or {})
+        if builds and environment is not None:
+            if project is not None:
+                given = {**cosmos.vars_of_run(project, self.config().path.get(environment)), **given}
+            place = replace(place, vars=given, vars_of=environment)
         if profile is None:
             yield engine_for(place)
             return

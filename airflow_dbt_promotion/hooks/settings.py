@@ -22,8 +22,9 @@ SECTION = "dbt_promotion"
 class ProjectOptions(TypedDict, total=False):
     """Where a project is, and how dbt is run there.
 
-    `env_vars` are set while dbt runs. `profile_config` and `project_config` are Cosmos' own. `promotion_conn_id` names
-    a connection of type `dbt_promotion` whose extra holds the other settings.
+    `env_vars` are set while dbt runs, `vars` are vars of this run, each one of the `run_vars` of the environment.
+    `profile_config` and `project_config` are Cosmos' own. `promotion_conn_id` names a connection of type
+    `dbt_promotion` whose extra holds the other settings.
     """
 
     dbt_project_dir: str | Path | None
@@ -32,6 +33,7 @@ class ProjectOptions(TypedDict, total=False):
     state: str | None
     dbt_executable_path: str | Path | None
     env_vars: Mapping[str, str] | None
+    vars: Mapping[str, object] | None
     profile_config: ProfileConfig | None
     project_config: ProjectConfig | None
     promotion_conn_id: str | None

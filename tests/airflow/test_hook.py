@@ -152,6 +152,20 @@ def test_vars_that_the_environment_does_not_declare_are_refused_where_dbt_may_bu
         assert engine.path.last().vars == {"region": "eu"}
 
 
+def test_vars_of_a_run_arrive_where_the_environment_names_them(project: Path) -> None:
+    (project / "promotion.yml").write_text(
+        "version: 1\nenvironments:\n  staging: {target: stage}\n"
+        "  production: {target: prod, promotes_from: staging, run_vars: [run_date, batch]}\n"
+    )
+    cosmos = ProjectConfig(project, dbt_vars={"run_date": "2026-11-30", "batch": 7})
+    hook = PromotionHook(project_config=cosmos, vars={"run_date": "2026-12-01"})
+    with hook.engine("production", builds=True) as engine:
+        assert engine.path.last().vars == {"run_date": "2026-12-01", "batch": 7}
+    refused = PromotionHook(dbt_project_dir=project, vars={"limit": 1})
+    with pytest.raises(ConfigError, match="run_vars"), refused.engine("production", builds=True):
+        pass
+
+
 def test_the_store_of_the_state_is_had_without_touching_it(project: Path, tmp_path: Path) -> None:
     store: PromotionStateStore = PromotionHook(dbt_project_dir=project, state=str(tmp_path / "states")).state_store()
     assert store.environments() == ()

@@ -135,6 +135,24 @@ def test_a_source_that_is_not_there_is_unknown_not_skipped() -> None:
         PATH.source_of(PRODUCTION, "nowhere")
 
 
+def test_vars_of_a_run_are_those_that_an_environment_names() -> None:
+    path = PromotionPath(
+        (
+            environment("staging", run_vars=frozenset({"run_date"}), vars={"run_date": "none", "limit": 1}),
+            environment("production", "staging", run_vars=frozenset({"run_date", "batch"}), vars={"limit": 1}),
+        )
+    )
+    found = path.with_run_vars("production", {"run_date": "2026-12-01", "batch": 7})
+    assert [dict(one.vars) for one in found.environments] == [
+        {"run_date": "2026-12-01", "limit": 1},
+        {"run_date": "2026-12-01", "batch": 7, "limit": 1},
+    ]
+    with pytest.raises(ConfigError, match=r"add `run_vars: \[limit\]` to environments.production"):
+        path.with_run_vars("production", {"limit": 2, "batch": 7})
+    with pytest.raises(ConfigError, match=r"environments\.staging"):
+        path.with_run_vars("staging", {"batch": 7})
+
+
 def test_the_last_environment_is_one_from_which_nothing_goes_on() -> None:
     assert PATH.last() == PRODUCTION
     assert PromotionPath((environment("qa", "development"), DEVELOPMENT, STAGING)).last() == STAGING

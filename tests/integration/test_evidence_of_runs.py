@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from airflow_dbt_promotion.cli import ExitCode, main
 from airflow_dbt_promotion.core.eligibility import Requirement, judge
 from airflow_dbt_promotion.core.errors import (
     InputError,
@@ -21,7 +23,8 @@ from airflow_dbt_promotion.core.errors import (
 )
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId
 from airflow_dbt_promotion.core.recording import Recording
-from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.engine import Engine, RunOutcome
+from airflow_dbt_promotion.functions import run_environment
 from airflow_dbt_promotion.wiring import Place, engine_for
 
 pytestmark = pytest.mark.dbt
@@ -32,7 +35,7 @@ PROMOTION = """version: 1
 state: states
 environments:
   staging: {target: staging, vars: {limit: 100}, run_vars: [run_date]}
-  production: {target: production, promotes_from: staging}
+  production: {target: production, promotes_from: staging, vars: {limit: 100}, run_vars: [run_date]}
 """
 PROJECT = """name: shop
 version: '1.0'
@@ -81,10 +84,12 @@ class Shop:
     def dbt(self, *words: str, fails: bool = False, **environ: str) -> None:
         """Run dbt in the project."""
         from dbt.cli.main import dbtRunner  # noqa: PLC0415 - as late as it can be
+        from dbt.deprecations import reset_deprecations  # noqa: PLC0415 - as late
 
         with contextlib.chdir(self.folder), pytest.MonkeyPatch.context() as patch:
             for name, value in environ.items():
                 patch.setenv(name, value)
+            reset_deprecations()  # dbt remembers those of other invocations, and --warn-error makes them errors
             done = dbtRunner().invoke(["--quiet", *words])
         assert done.success is not fails, done.exception
 
@@ -92,6 +97,11 @@ class Shop:
     def engine(self) -> Engine:
         """Return an engine as a new process would have it."""
         return engine_for(Place(project_dir=self.folder), environ={**os.environ})
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the warehouse."""
+        with duckdb.connect(str(self.folder / "wh.duckdb")) as connection:
+            return connection.execute(query).fetchall()
 
     def record(self) -> Recording:
         """Record the run for staging."""
@@ -203,6 +213,21 @@ def test_a_var_that_differs_from_run_to_run_is_kept_and_goes_on(shop: Shop) -> N
     state = shop.engine.store.read(STAGING)
     assert state is not None
     assert state.evidence[ORDERS][0].run_vars == {"run_date": '"2026-01-02"'}
+
+
+def test_what_is_promoted_and_run_is_given_vars_of_the_run(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.build()
+    promotes = ["promote", "--target-environment", "production", "--min-days-in-staging", "0", "--reason", "a test"]
+    here = ["--dbt-project-dir", str(shop.folder)]
+    assert main([*promotes, *here, "--vars", "{limit: 1}"]) == ExitCode.BAD_INPUT
+    assert "run_vars: [limit]" in capsys.readouterr().err
+    assert main([*promotes, *here, "--vars", "{run_date: 2026-12-01}"]) == ExitCode.DONE
+    assert shop.rows("select distinct day from production.orders") == [("2026-12-01",)]
+    assert main(["run", "--environment", "production", *here, "--vars", "{run_date: '2026-12-02'}"]) == ExitCode.DONE
+    assert shop.rows("select distinct day from production.orders") == [("2026-12-02",)]
+    told = run_environment("production", dbt_project_dir=shop.folder, vars={"run_date": "2026-12-03"})
+    assert told.outcome is RunOutcome.PASSED
+    assert shop.rows("select distinct day from production.orders") == [("2026-12-03",)]
 
 
 def test_a_machine_without_a_profile_records_and_says_that_the_place_is_unverified(shop: Shop) -> None:
