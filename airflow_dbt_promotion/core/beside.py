@@ -37,6 +37,7 @@ class Beside(Struct, frozen=True, kw_only=True):
 
     `place` is what readers see, `next` what is built beside it, `was` where the one in place goes, if there is one
     (`replaces`); it may hold rows of its own (`has_rows`), which a view does not. `origin` is what a clone is of.
+    `row_witness` says which rows the one in place held when they were copied.
     """
 
     model: ModelId
@@ -48,6 +49,7 @@ class Beside(Struct, frozen=True, kw_only=True):
     replaces: bool = False
     has_rows: bool = False
     origin: Place | None = None
+    row_witness: str = ""
 
 
 class Arrangement(Struct, frozen=True, kw_only=True):
@@ -71,9 +73,13 @@ class Arrangement(Struct, frozen=True, kw_only=True):
         rest = {one.next for one in besides}
         return replace(self, besides=besides, left=tuple(place for place in self.left if place in rest))
 
-    def to_be_seen(self, built: Collection[ModelId]) -> Arrangement:
-        """Return the arrangement with what was built before taken for what it is: nothing that is left over."""
-        return replace(self, left=self.without(built).left)
+    def to_be_seen(self, built: Collection[ModelId], row_witnesses: Mapping[ModelId, str] = {}) -> Arrangement:
+        """Return the arrangement with what was built before taken for what it is: nothing that is left over.
+
+        `row_witnesses` say which rows the relations in place held when they were copied.
+        """
+        besides = tuple(replace(one, row_witness=row_witnesses.get(one.model, "")) for one in self.besides)
+        return replace(self, besides=besides, left=self.without(built).left)
 
 
 class Obstacle(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
 
@@ -12,7 +12,7 @@ from airflow_dbt_promotion.core.beside import Arrangement
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.identity import PlanId, ReleaseId
+from airflow_dbt_promotion.core.identity import ModelId, PlanId, ReleaseId
 from airflow_dbt_promotion.core.release import Model, Release, Test
 from airflow_dbt_promotion.core.run import Run
 
@@ -113,12 +113,16 @@ class RunRequest(Struct, frozen=True, kw_only=True):
 
 
 class BuildReport(Struct, frozen=True, kw_only=True):
-    """What an invocation did: its run, the release that it ran on, and dbt's own words where something broke."""
+    """What an invocation did: its run, the release that it ran on, and dbt's own words where something broke.
+
+    `row_witnesses` say of models whose rows were copied before which rows the relations in place held then.
+    """
 
     run: Run
     release: Release
     success: bool
     words: tuple[str, ...] = ()
+    row_witnesses: Mapping[ModelId, str] = {}
 
 
 class CodeAtHand(Struct, frozen=True, kw_only=True):

@@ -30,7 +30,8 @@ class PartResult(Struct, frozen=True, kw_only=True, gc=False):
 class PartEnd(Struct, frozen=True, kw_only=True):
     """What came of building and testing a part; `words` are dbt's own where that did not go well.
 
-    Where nothing had to be built or tested there is no `invocation_id` and no result.
+    Where nothing had to be built or tested there is no `invocation_id` and no result. `row_witnesses` are those of
+    `BuildReport`.
     """
 
     well: bool
@@ -39,9 +40,10 @@ class PartEnd(Struct, frozen=True, kw_only=True):
     invocation_id: str = ""
     results: tuple[PartResult, ...] = ()
     words: tuple[str, ...] = ()
+    row_witnesses: Mapping[ModelId, str] = {}
 
 
-def end_of(run: Run, *, well: bool, words: Iterable[str]) -> PartEnd:
+def end_of(run: Run, *, well: bool, words: Iterable[str], row_witnesses: Mapping[ModelId, str] = {}) -> PartEnd:
     """Return what came of a part by the run that built it."""
     return PartEnd(
         well=well,
@@ -50,6 +52,7 @@ def end_of(run: Run, *, well: bool, words: Iterable[str]) -> PartEnd:
         invocation_id=run.invocation_id,
         results=tuple(_kept(result) for result in run.results),
         words=tuple(words),
+        row_witnesses=dict(row_witnesses),
     )
 
 

@@ -131,14 +131,16 @@ class DbtWorkshop:
         invocation = build_invocation(request, definition, self._folders.target(environment))
         alter = altered(definition, environment, request.mark, request)
         with self._at_desk(environment, project) as desk:
-            fill(desk, definition, environment, request.arrangement)
+            witnesses = fill(desk, definition, environment, request.arrangement)
             manifest = desk.lay(alter(desk.parse)) if alter is not None else None
             outcome = self._runner.invoke(project, replace(invocation, manifest=manifest), on_progress)
         handed = None if manifest is None else self._handed(request, definition)
         run, release = self._artifacts.run(project.target_path, handed=handed)
         check_executed(request, run, success=outcome.success)
         check_unmoved(request, release)
-        report = BuildReport(run=run, release=release, success=outcome.success, words=outcome.messages)
+        report = BuildReport(
+            run=run, release=release, success=outcome.success, words=outcome.messages, row_witnesses=witnesses
+        )
         return _fit(report, unfit(project.target_path, definition, request.arrangement))
 
     def published(
@@ -243,11 +245,13 @@ class DbtWorkshop:
         definition, environment = composition.definition, request.environment
         alter = altered(definition, environment, request.mark, request)
         with self._served(composition, environment, dry=False, alter=alter, part=request.part) as served:
-            fill(served.desk(self._folders.target(environment)), definition, environment, request.arrangement)
+            desk = served.desk(self._folders.target(environment))
+            witnesses = fill(desk, definition, environment, request.arrangement)
             outcome = served.invoke(invocation, on_progress)
             report = self._report(served, outcome, release, environment, keeps=request.arrangement is None)
         check_executed(request, report.run, success=report.success)
         target_path = self._folders.kept(environment, request.part).target_path
+        report = replace(report, row_witnesses=witnesses)
         return _fit(report, unfit(target_path, definition, request.arrangement))
 
     def _report(

@@ -113,6 +113,7 @@ class Swap:
         self._arrangement, self._published = prepared.arrangement, prepared.published
         self._ended = sorted((part.end for part in prepared.parts if part.end), key=lambda end: end.finished_at)
         self._built = frozenset(model for part in prepared.parts for model in part.models)
+        self._row_witnesses = {model: said for end in self._ended for model, said in end.row_witnesses.items()}
 
     def carry_out(self, mark: Mark, held: Held, on_progress: OnProgress, earlier: tuple[Run, ...]) -> Built:
         """Build and test beside, and swap if all is well; else readers see what they saw before.
@@ -126,6 +127,7 @@ class Swap:
         if well and (order.models or order.tests):
             report = self._workshop.build(order, on_progress)
             runs.append(report.run)
+            self._row_witnesses |= report.row_witnesses
             words, well = report.words, report.success
         if well and self._arrangement.besides:
             reached(Failpoint.TESTED)
@@ -145,7 +147,7 @@ class Swap:
         target = self._planned.situation.target
         request = SwapRequest(
             environment=target,
-            arrangement=self._arrangement.to_be_seen(self._built),
+            arrangement=self._arrangement.to_be_seen(self._built, self._row_witnesses),
             composition=self._planned.composition,
             mark=mark if target.marks else None,
             invocation_id=invocation_id,

@@ -152,7 +152,7 @@ class Parts:
         if not (wanted.models or wanted.tests):
             return PartEnd(well=True, started_at=began, finished_at=self._clock())
         report = self._workshop.build(wanted, Hearing(held, on_progress, in_place=False))
-        return end_of(report.run, well=report.success, words=report.words)
+        return end_of(report.run, well=report.success, words=report.words, row_witnesses=report.row_witnesses)
 
     def _divided(self, planned: Planned, most: int) -> dict[str, Part]:
         """Return the parts of a plan by their names, none where it cannot be divided, or is all of one piece."""

@@ -37,10 +37,11 @@ def swapping(desk: Desk, definition: Definition, environment: Environment) -> Sw
     return Swapping(desk, dialect_of(definition), environment, definition.project.name)
 
 
-def fill(desk: Desk, definition: Definition, environment: Environment, arrangement: Arrangement | None) -> None:
+def fill(
+    desk: Desk, definition: Definition, environment: Environment, arrangement: Arrangement | None
+) -> Mapping[ModelId, str]:
     """Put rows beside, where a build begins with some; see `Swapping.fill`."""
-    if arrangement is not None:
-        swapping(desk, definition, environment).fill(arrangement)
+    return {} if arrangement is None else swapping(desk, definition, environment).fill(arrangement)
 
 
 def unfit(target_path: Path, definition: Definition, arrangement: Arrangement | None) -> tuple[str, ...]:

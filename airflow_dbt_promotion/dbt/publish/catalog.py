@@ -81,7 +81,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     `readers` are the views that read a relation by its identity, `tied` is whatever else holds on to one. `definitions`
     are the statements that made views, `comments` those that say again what is said of a view and its columns.
     `additions` are statements that give a copy its rows and what copying leaves out, with `{}` for its name, and
-    `uncopied` what cannot be given.
+    `uncopied` what cannot be given. `digests` are those of the answers to each question.
     """
 
     relations: Mapping[Spot, Relation] = {}
@@ -94,6 +94,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     columns: Mapping[Spot, tuple[str, ...]] = {}
     additions: Mapping[Spot, tuple[str, ...]] = {}
     uncopied: Mapping[Spot, tuple[str, ...]] = {}
+    digests: Mapping[str, str] = {}
 
     def kind(self, spot: Spot) -> Kind | None:
         """Return what is at a spot, None where nothing is."""

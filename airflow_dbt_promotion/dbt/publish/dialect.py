@@ -19,6 +19,12 @@ Answers = Mapping[str, Sequence[Sequence[str | None]]]
 LOST = "a view outside cannot be made again on what would replace its tables, so nothing was swapped"
 """What a swap says that would have lost somebody's view."""
 
+ROWS_CHANGED = "was written to after its rows were copied, so nothing was swapped; promote again"
+"""What a swap says of a table whose copy lacks what another session wrote."""
+
+CATALOG_CHANGED = "the catalog changed after it was read, so nothing was swapped"
+"""What a swap says that found another catalog under its locks than the one that it was made for."""
+
 
 class Located(Struct, frozen=True, kw_only=True):
     """A planned node, where it lies, and what its config says of how it lies there.
@@ -42,12 +48,14 @@ class Located(Struct, frozen=True, kw_only=True):
 class Step(Struct, frozen=True, kw_only=True):
     """Statements that take effect together: all of them, or none.
 
-    `models` are those that readers see anew afterwards, `kept` those of them whose old relation is kept.
+    `models` are those that readers see anew afterwards, `kept` those of them whose old relation is kept. The `question`
+    is asked after the statements, in their transaction.
     """
 
     models: tuple[ModelId, ...]
     kept: tuple[ModelId, ...]
     statements: tuple[str, ...]
+    question: str = ""
 
 
 class Dialect(Protocol):
@@ -92,6 +100,9 @@ class Dialect(Protocol):
     def copied(self, beside: Beside, catalog: Catalog) -> tuple[str, ...]:
         """Return the statements that put the rows of the relation in place, or of a clone's origin, beside it."""
 
+    def row_witness(self, place: Place) -> str:
+        """Return a query whose one text differs where the rows of a table do, an empty one where none is known."""
+
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
         """Return the steps that put what was built beside into place, and what was in place aside."""
 
@@ -104,6 +115,10 @@ class Quoting:
 
     quote: str = '"'
     whole: bool = False
+
+    def row_witness(self, place: Place) -> str:  # noqa: ARG002 - the port's
+        """Return an empty text: no witness of a table's rows is known here."""
+        return ""
 
     def sql(self, place: Place) -> str:
         """Return a place as SQL has it."""

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_dbt_promotion.core.beside import Arrangement, Beside
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Index, Kind, Relation, Spot, Tie
-from airflow_dbt_promotion.dbt.publish.dialect import Answers, Located, Quoting, Step, literal
+from airflow_dbt_promotion.dbt.publish.dialect import ROWS_CHANGED, Answers, Located, Quoting, Step, literal
 from airflow_dbt_promotion.dbt.publish.statements import index_parts, renamed
 
 _WORDS = {Kind.TABLE: "table", Kind.VIEW: "view"}
@@ -127,9 +127,15 @@ class DuckDb(Quoting):
         )
         return (f"create table {next_} ({body.rstrip().rstrip(';')}", f"insert into {next_} from {place}", *indexes)
 
+    def row_witness(self, place: Place) -> str:
+        """Return a query that digests every value of every row, in any order."""
+        said = "'rows:' || count(*) || ':' || coalesce(sum(hash(row_in_place)::hugeint), 0)"
+        return f"select {said} from {self.sql(place)} as row_in_place"
+
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
         """Return one step: tables are renamed, then views are made again where they will be, parents first."""
-        statements = [*self._at_home(arrangement), *self._dropped_indexes(arrangement, catalog)]
+        statements = [*self._at_home(arrangement), *self._unwritten(arrangement)]
+        statements += self._dropped_indexes(arrangement, catalog)
         kept = []
         for beside in arrangement.besides:
             old = catalog.kind(self.spot(beside.place))
@@ -158,6 +164,13 @@ class DuckDb(Quoting):
         """
         for database in sorted({beside.place.database for beside in arrangement.besides if beside.place.database}):
             yield f"use {self.quoted(database)}.main"
+
+    def _unwritten(self, arrangement: Arrangement) -> Iterator[str]:
+        """Yield what stops the swap where somebody wrote to a table whose rows were copied."""
+        for beside in arrangement.besides:
+            if beside.row_witness:
+                witness, problem = literal(beside.row_witness), literal(f"{beside.place.told} {ROWS_CHANGED}")
+                yield f"select case when ({self.row_witness(beside.place)}) <> {witness} then error({problem}) end"
 
     def _made_view(self, beside: Beside, arrangement: Arrangement, catalog: Catalog) -> Iterator[str]:
         """Yield the statements that make a view where readers see it, as it was made beside."""

@@ -21,6 +21,7 @@ from airflow_dbt_promotion.dbt.installing import macros_alone
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtOutcome, Operation
 from airflow_dbt_promotion.dbt.marks import MACROS as MARKS
 from airflow_dbt_promotion.dbt.marks import plain
+from airflow_dbt_promotion.dbt.publish.catalog_digest import DIGESTS, digest_of_rows
 from airflow_dbt_promotion.dbt.publish.dialect import Answers, Step, literal
 
 _SCRIPT = "dbt_promotion_script"
@@ -53,6 +54,7 @@ _MACROS = {
     {%- set marking = [marking] if step.marks else [] -%}
     {#- On PostgreSQL readers wait for a swap until it is committed, so whatever can be done before it is. -#}
     {%- set statements = marking + step.statements if target.type == 'postgres' else step.statements + marking -%}
+    {%- set answer = '' -%}
     {%- if script.whole -%}
       {%- call statement('step', auto_begin=False) -%}
         {{ (['begin'] + statements + ['commit']) | join(';\n') }}
@@ -61,9 +63,11 @@ _MACROS = {
       {%- for sql in statements -%}
         {%- call statement('step', auto_begin=True) -%}{{ sql }}{%- endcall -%}
       {%- endfor -%}
+      {%- if step.question -%}{%- set answer = run_query(step.question).columns[0].values()[0] -%}{%- endif -%}
       {%- do adapter.commit() -%}
     {%- endif -%}
-    {{ print(tojson({'done': step.models, 'at': modules.datetime.datetime.now(modules.pytz.utc).isoformat()})) }}
+    {%- set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() -%}
+    {{ print(tojson({'done': step.models, 'answer': answer, 'at': now})) }}
   {%- endfor -%}
 {%- endmacro %}""",
 }
@@ -77,10 +81,11 @@ class _Asked(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """A step that was taken: the models that readers see anew, and since when."""
+    """A step that was taken: the models that it is about, since when, and the answer to the question of the step."""
 
     done: list[ModelId]
     at: datetime
+    answer: str = ""
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -108,6 +113,7 @@ def doing(parse: bytes, project: str, steps: Iterable[Step], told: Told | None, 
         {
             "models": step.models,
             "statements": step.statements,
+            "question": step.question,
             "marks": _marks(step.models, told) if told is not None else "",
         }
         for step in steps
@@ -143,6 +149,7 @@ def answered(outcome: DbtOutcome, environment: Environment) -> Answers:
             told = f"the warehouse of {environment.name} says something of its {found.asked} that cannot be read"
             raise DbtError(told, [str(error)]) from error
         answers.setdefault(found.asked, []).extend(rows)
+        answers.setdefault(DIGESTS, []).append([found.asked, digest_of_rows(found.rows)])
     return answers
 
 

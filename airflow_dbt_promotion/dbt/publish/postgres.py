@@ -18,16 +18,13 @@ from airflow_dbt_promotion.core.beside import Arrangement, Beside
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.publish import postgres_catalog as questions
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, ForeignKey, Kind, Reader, Relation, Spot, Tie
-from airflow_dbt_promotion.dbt.publish.dialect import LOST, Answers, Located, Quoting, Step
+from airflow_dbt_promotion.dbt.publish.catalog_digest import DIGESTS, digest_query
+from airflow_dbt_promotion.dbt.publish.dialect import CATALOG_CHANGED, ROWS_CHANGED, Answers, Located, Quoting, Step
+from airflow_dbt_promotion.dbt.publish.patience import AGAIN, patiently, stopping_unless
 from airflow_dbt_promotion.dbt.publish.statements import renamed
-
-PATIENCE_SECONDS = 60
-"""How long it is tried to get all locks at once."""
 
 _WORDS = {Kind.TABLE: "table", Kind.VIEW: "view", Kind.MATERIALIZED_VIEW: "materialized view"}
 _KINDS = {"r": Kind.TABLE, "v": Kind.VIEW, "m": Kind.MATERIALIZED_VIEW}
-_AGAIN = "create or replace view"
-_TAG = "$promotion_{}$"
 
 Found = TypeVar("Found")
 
@@ -76,15 +73,24 @@ class Postgres(Quoting):
             additions=_listed((spot_of(row), _text(row[2])) for row in answers.get("additions", ())),
             uncopied=_listed((spot_of(row), _text(row[2])) for row in answers.get("uncopied", ())),
             foreign=_listed((spot_of(row), _foreign_key(row)) for row in answers.get("foreign", ())),
+            digests={_text(name): _text(digest) for name, digest in answers.get(DIGESTS, ())},
         )
 
     def copied(self, beside: Beside, catalog: Catalog) -> tuple[str, ...]:
         """Return the statements that copy the table in place, with what belongs to it."""
         next_, place = self.sql(beside.next), self.sql(beside.place)
         return (
+            # The rows that are copied and those that are witnessed are those of one instant.
+            "set transaction isolation level repeatable read",
             f"create table {next_} (like {place} including all)",
             *(statement.replace("{}", next_, 1) for statement in catalog.additions.get(self.spot(beside.place), ())),
         )
+
+    def row_witness(self, place: Place) -> str:
+        """Return a query that digests which transactions the rows are of: whoever writes, or deletes, changes that."""
+        written = f"select xmin as writer, count(*) as number from {self.sql(place)} group by xmin"
+        summed = "coalesce(sum(number * hashtextextended(writer::text, 0)::numeric), 0)"
+        return f"select 'rows:' || coalesce(sum(number), 0) || ':' || {summed} from ({written}) as written"
 
     def swap(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Step, ...]:
         """Return one step: every rename, then what is bound to what was replaced, again."""
@@ -105,7 +111,24 @@ class Postgres(Quoting):
         statements.extend(after for _before, after in rebound)
         statements += [_again(reader) for reader in self.left_behind(arrangement, catalog)]
         models = tuple(beside.model for beside in arrangement.besides)
-        return (Step(models=models, kept=tuple(kept), statements=(_patiently(sorted(locked), statements),)),)
+        locks = [f"lock table {table} in access exclusive mode" for table in sorted(locked)]
+        every = [*self._unwritten(arrangement), *locks, *self._unchanged(arrangement, catalog), *statements]
+        return (Step(models=models, kept=tuple(kept), statements=(patiently(every),)),)
+
+    def _unwritten(self, arrangement: Arrangement) -> Iterable[str]:
+        """Yield what keeps writers from the tables whose rows were copied, and stops where one was there before."""
+        copies = sorted((one for one in arrangement.besides if one.row_witness), key=lambda one: self.sql(one.place))
+        yield from (f"lock table {self.sql(beside.place)} in share mode" for beside in copies)
+        for beside in copies:
+            problem = f"{beside.place.told} {ROWS_CHANGED}"
+            yield stopping_unless(self.row_witness(beside.place), beside.row_witness, problem)
+
+    def _unchanged(self, arrangement: Arrangement, catalog: Catalog) -> Iterable[str]:
+        """Yield what stops where the catalog is another one, under the locks, than the one that a swap is made for."""
+        places = [place for one in arrangement.besides for place in (one.place, one.next, one.was)]
+        for name, question in self.questions(places).items():
+            if name in catalog.digests:
+                yield stopping_unless(digest_query(question), catalog.digests[name], f"{CATALOG_CHANGED} ({name})")
 
     def left_behind(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Reader, ...]:
         """Return the views outside of a swap that read what it replaces, but for those that are kept of earlier ones:
@@ -183,62 +206,7 @@ def _foreign_key(row: Iterable[str | None]) -> ForeignKey:
 def _again(reader: Reader) -> str:
     """Return the statement that binds a view to what has come into place, and leaves all else of it as it is."""
     options = f" with ({reader.options})" if reader.options else ""
-    return f"{_AGAIN} {reader.sql}{options} as {reader.definition.rstrip().rstrip(';')}"
-
-
-def _patiently(tables: Iterable[str], statements: Iterable[str]) -> str:
-    """Return one statement that carries out all of these, or, as long as readers are in the way, none of them."""
-    every = [*(f"lock table {table} in access exclusive mode" for table in tables), *statements]
-    listed = ",\n      ".join(_in_dollars(statement) for statement in every)
-    body = f"""
-declare
-  statement text;
-  began timestamptz := clock_timestamp();
-  tried timestamptz;
-  patience int := (select setting::int / 2 from pg_settings where name = 'deadlock_timeout');
-begin
-  loop
-    tried := clock_timestamp();
-    begin
-      foreach statement in array array[
-      {listed}
-      ]::text[] loop
-        perform set_config('lock_timeout', greatest(
-          patience - (extract(epoch from clock_timestamp() - tried) * 1000)::int, 20)::text || 'ms', true);
-        execute statement;
-      end loop;
-      exit;
-    exception when lock_not_available or deadlock_detected then
-      if clock_timestamp() - began > interval '{PATIENCE_SECONDS} seconds' then
-        raise exception 'readers held what was to be swapped for {PATIENCE_SECONDS} seconds: %', sqlerrm;
-      end if;
-      perform pg_sleep(0.05 + random() / 5);
-    when others then
-      if statement like '{_AGAIN}%' then
-        raise exception '{LOST}: %', sqlerrm;
-      end if;
-      raise;
-    end;
-  end loop;
-  perform set_config('lock_timeout', '0', true);
-end
-"""
-    tag = _tag(body)
-    return f"do {tag}{body}{tag}"
-
-
-def _in_dollars(text: str) -> str:
-    """Return a text between signs that are not in it."""
-    tag = _tag(text)
-    return f"{tag}{text}{tag}"
-
-
-def _tag(text: str) -> str:
-    """Return a sign that is not in a text."""
-    number = 0
-    while _TAG.format(number) in text:
-        number += 1
-    return _TAG.format(number)
+    return f"{AGAIN} {reader.sql}{options} as {reader.definition.rstrip().rstrip(';')}"
 
 
 def _listed(pairs: Iterable[tuple[Spot, Found]]) -> Mapping[Spot, tuple[Found, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, count
 
 from msgspec.structs import replace
 
@@ -19,12 +19,15 @@ from airflow_dbt_promotion.dbt.invocation import DbtOutcome
 from airflow_dbt_promotion.dbt.marks import SHUT_OUT
 from airflow_dbt_promotion.dbt.publish import checks, operations
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Kind
-from airflow_dbt_promotion.dbt.publish.dialect import LOST, Dialect, Located, Step
+from airflow_dbt_promotion.dbt.publish.dialect import CATALOG_CHANGED, LOST, Dialect, Located, Step
 from airflow_dbt_promotion.dbt.publish.relocation import Unlocatable, located
 
 _SNAPSHOT = "snapshot"
 _INCREMENTAL = "incremental"
 _APPENDED = "__dbt_backup"
+_MOST_TRIES = 5
+"""How often a swap is made again for a catalog that changed meanwhile."""
+
 _CLONED = frozenset({"table", "incremental", "seed"})
 
 
@@ -54,25 +57,33 @@ class Swapping:
         )
         return tuple(obstacles) or arrangement
 
-    def fill(self, arrangement: Arrangement) -> None:
+    def fill(self, arrangement: Arrangement) -> Mapping[ModelId, str]:
         """Take away what an earlier attempt left, and put rows beside where dbt begins with some.
 
-        Raises DbtError; readers see nothing of it.
+        Returns for each copy what says which rows were copied. Raises DbtError; readers see nothing of it.
         """
         copies = [beside for beside in arrangement.besides if beside.fill in {Fill.COPY, Fill.CLONE}]
         if not copies and not arrangement.left:
-            return
+            return {}
         origins = [beside.origin for beside in copies if beside.origin is not None]
         catalog, _here = self._ask([*_places(arrangement.besides), *arrangement.left, *origins])
-        statements = [
+        dropped = [
             self._dialect.dropped(place, catalog.relations[spot])
             for place in reversed(arrangement.left)  # children before what they read
             if (spot := self._dialect.spot(place)) in catalog.relations
         ]
-        statements += [statement for beside in copies for statement in self._dialect.copied(beside, catalog)]
-        outcome = self._do([Step(models=(), kept=(), statements=tuple(statements))], None)
+        steps = [Step(models=(), kept=(), statements=tuple(dropped))] if dropped else []
+        steps += [self._copying(beside, catalog) for beside in copies]
+        outcome = self._do(steps, None)
         if not outcome.success:
             raise DbtError(f"rows could not be put beside those of {self._environment.name}", outcome.messages)
+        return {model: step.answer for step in operations.done(outcome) for model in step.done if step.answer}
+
+    def _copying(self, beside: Beside, catalog: Catalog) -> Step:
+        """Return the step that puts the rows of one model beside."""
+        statements = self._dialect.copied(beside, catalog)
+        question = self._dialect.row_witness(beside.place) if beside.fill is Fill.COPY else ""
+        return Step(models=(beside.model,), kept=(), statements=statements, question=question)
 
     def swap(self, request: SwapRequest) -> Swapped:
         """Swap; see `Workshop.swap`."""
@@ -80,16 +91,24 @@ class Swapping:
         if self._unfilled(request.arrangement, catalog):
             self.fill(request.arrangement)
             catalog, _here = self._ask(_places(request.arrangement.besides))
-        words = tuple(checks.missing(request.arrangement, catalog, self._dialect))
-        if words:
-            return Swapped(at=None, words=words)
-        now = datetime.now(tz=UTC)
         told = None
         if request.mark is not None:
+            now = datetime.now(tz=UTC)
             told = operations.Told(
                 environment=self._environment, mark=request.mark, invocation_id=request.invocation_id, at=now
             )
-        outcome = self._do(self._dialect.swap(request.arrangement, catalog), told)
+        for tries in count(1):
+            words = tuple(checks.missing(request.arrangement, catalog, self._dialect))
+            if words:
+                return Swapped(at=None, words=words)
+            outcome = self._do(self._dialect.swap(request.arrangement, catalog), told)
+            if tries == _MOST_TRIES or not any(CATALOG_CHANGED in message for message in outcome.messages):
+                return self._swapped(request, outcome)
+            catalog, _here = self._ask(_places(request.arrangement.besides))
+        raise AssertionError
+
+    def _swapped(self, request: SwapRequest, outcome: DbtOutcome) -> Swapped:
+        """Return what became of a swap."""
         steps = list(operations.done(outcome))
         if outcome.success and steps:
             return Swapped(at=steps[-1].at)

@@ -14,6 +14,7 @@ from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import DbtError
 from airflow_dbt_promotion.core.identity import environment_name
 from airflow_dbt_promotion.dbt.invocation import DbtOutcome
+from airflow_dbt_promotion.dbt.publish.catalog_digest import DIGESTS
 from airflow_dbt_promotion.dbt.publish.operations import _MACROS, answered, done
 
 PRODUCTION = Environment(name=environment_name("production"), target="production")
@@ -102,7 +103,9 @@ def test_a_whole_is_one_string_that_begins_and_commits_itself() -> None:
 
 def test_what_lies_in_a_schema_is_asked_where_the_schema_is() -> None:
     dbt = Dbt({"relations|db|prod": "a", "relations|db|raw": "b", "views": "c"}, frozenset({"prod"}))
-    assert answered(dbt.run("dbt_promotion_ask"), PRODUCTION) == {
+    answers = dict(answered(dbt.run("dbt_promotion_ask"), PRODUCTION))
+    assert {name for name, _ in answers.pop(DIGESTS)} == {"target", "relations", "views"}
+    assert answers == {
         "target": [["db", "prod"]],
         "relations": [["a"]],
         "views": [["c"]],
