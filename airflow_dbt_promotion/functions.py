@@ -65,6 +65,7 @@ class PromotionOptions(PlaceOptions, total=False):
     include_macro_users: bool
     allow_stale_downstream: bool
     allow_removals: bool
+    overrule_rejection: bool
     force: bool
     verify: bool | Verify | None
     rollback_on_failure: bool | None
@@ -245,6 +246,7 @@ def request_of(
         include_macro_users=options.get("include_macro_users", False),
         allow_stale_downstream=options.get("allow_stale_downstream", False),
         allow_removals=options.get("allow_removals", False),
+        overrule_rejection=options.get("overrule_rejection", False),
         force=options.get("force", False),
         verify=options.get("verify"),
         rollback_on_failure=options.get("rollback_on_failure"),

@@ -13,6 +13,7 @@ from airflow_dbt_promotion.cli.terminal import Terminal, Told
 from airflow_dbt_promotion.core.approval_gate import unapproved
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict
+from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.engine import Engine, Promotion
 from airflow_dbt_promotion.functions import request_of
 from airflow_dbt_promotion.wiring import actor_here, link_here
@@ -79,7 +80,8 @@ def _word(args: Namespace, engine: Engine, terminal: Terminal, decision: Decisio
         comment=args.comment.strip(),
         link=args.link or link_here(os.environ),
     )
-    approval = engine.approvals.vote(args.environment, args.plan, vote)
+    models = split(args.models) if decision is Decision.REJECT else None
+    approval = engine.approvals.vote(args.environment, args.plan, vote, models=models)
     verdict = engine.approvals.verdict(args.environment, approval.plan_id)
     return _tell(engine.path.get(args.environment).name, approval, verdict, terminal)
 

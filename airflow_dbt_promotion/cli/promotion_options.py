@@ -29,6 +29,7 @@ examples:
 REJECT = """\
 examples:
   dbt-promote reject --environment production --plan 3f9c2a10 --comment "not before the audit"
+  dbt-promote reject --environment production --plan 3f9c2a10 --models orders,customers
 """
 APPROVALS = """\
 examples:
@@ -76,6 +77,7 @@ def approve(parser: argparse.ArgumentParser) -> None:
 def reject(parser: argparse.ArgumentParser) -> None:
     """Add the options of `reject`."""
     _word(parser, "who rejects")
+    models(parser, "the models whose versions are rejected (default: those of the plan with changes of their own)")
 
 
 def approvals(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +152,11 @@ def _plan(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     asked.add_argument("--run-tests", action="store_true", help="run in the source what evidence lacks, now")
     asked.add_argument(
         "--skip-tests", action="store_true", help="ask for no tests: a bypass, on record for good; needs --reason"
+    )
+    asked.add_argument(
+        "--overrule-rejection",
+        action="store_true",
+        help="promote the named models though people rejected their versions: a bypass, needs --reason",
     )
     asked.add_argument("--reason", metavar="TEXT", help="why a gate is gone around")
     how = parser.add_argument_group("how")

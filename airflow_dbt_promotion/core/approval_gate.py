@@ -12,11 +12,13 @@ from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote, weighty
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
-from airflow_dbt_promotion.core.environment import IncrementalChange
+from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
 from airflow_dbt_promotion.core.identity import EnvironmentName, ModelId, person_of, short
 from airflow_dbt_promotion.core.instants import minute
 
 _GATE = GateName.APPROVAL
+
+_NOBODY_ASKED = ApprovalPolicy(trust_claimed=True)
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -52,7 +54,8 @@ def approved(asked: Asked, policies: Collection[ApprovalPolicy]) -> Approved:
         reason = "people were asked about it with other choices (a bypass, say, or what becomes of rows); ask anew"
         return Approved(verdict=blocked(_GATE, "approved_otherwise", reason))
     said_no = [vote for vote in approval.words if vote.decision is Decision.REJECT]
-    if said_no:
+    overruled = BypassKind.OVERRULE_REJECTION in asked.choices.bypasses
+    if said_no and not overruled and not outvoted(asked, policies):
         return Approved(verdict=blocked(_GATE, "rejected", f"{_told(said_no[-1])} rejected this plan"))
     answers = [_by(asked, approval, policy) for policy in sorted(policies, key=repr)]
     missing = next((answer for answer in answers if not answer.verdict.passed), None)
@@ -60,12 +63,30 @@ def approved(asked: Asked, policies: Collection[ApprovalPolicy]) -> Approved:
     return missing or Approved(verdict=passed(_GATE, "approved", f"approved by {', '.join(by)}"), by=by)
 
 
-def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy) -> Approved:
-    """Return the answer to one policy."""
+def outvoted(asked: Asked, policies: Collection[ApprovalPolicy], rejected_by: Collection[str] = ()) -> tuple[str, ...]:
+    """Return who overrules a rejection: those who approve, where they are one more than each policy asks; else nobody.
+
+    Where policy asks nobody, one is enough. Who rejected does not count.
+    """
+    approval = asked.approval
+    if approval is None or approval.weighty != weighty(asked.choices, asked.soak, asked.rows):
+        return ()
+    against = {*map(person_of, rejected_by)}
+    against |= {person_of(vote.actor) for vote in approval.words if vote.decision is Decision.REJECT}
+    others = replace(approval, votes=tuple(vote for vote in approval.votes if person_of(vote.actor) not in against))
+    answers = [_by(asked, others, policy, more=1) for policy in policies]
+    answers = answers or [_by(asked, others, _NOBODY_ASKED)]
+    if not all(answer.verdict.passed for answer in answers):
+        return ()
+    return tuple(sorted({name for answer in answers for name in answer.by}))
+
+
+def _by(asked: Asked, approval: Approval, policy: ApprovalPolicy, *, more: int = 0) -> Approved:
+    """Return the answer to one policy, with `more` approvals than it asks."""
     said = [vote for vote in approval.words if vote.decision is Decision.APPROVE]
     against = [(vote, _void(vote, asked, approval, policy)) for vote in said]
     counted = tuple(sorted({person_of(vote.actor): vote.actor for vote, why in against if why is None}.values()))
-    if len(counted) >= policy.min_approvals:
+    if len(counted) >= policy.min_approvals + more:
         return Approved(verdict=passed(_GATE, "approved", ""), by=counted)
     void = [(vote, why) for vote, why in against if why is not None]
     told = f"{asked.target} asks for {_several(policy.min_approvals)} of this plan, and {_counts(len(counted))}"

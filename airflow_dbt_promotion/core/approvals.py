@@ -49,6 +49,17 @@ class Vote(Struct, frozen=True, kw_only=True):
     link: str | None = None
 
 
+class Rejection(Struct, frozen=True, kw_only=True, gc=False):
+    """A version of a model that somebody rejected with a plan; a version of None is the model's removal."""
+
+    version: Version | None
+    at: Instant
+    actor: str
+    identity: Identity
+    reason: str
+    plan_id: PlanId
+
+
 class ApprovedChange(Struct, frozen=True, kw_only=True, gc=False):
     """One change of the plan that people were shown."""
 
@@ -57,7 +68,7 @@ class ApprovedChange(Struct, frozen=True, kw_only=True, gc=False):
     to_version: Version | None
 
 
-def _takes_back(later: Vote, vote: Vote) -> bool:
+def takes_back(later: Vote, vote: Vote | Rejection) -> bool:
     """Say whether a word that was written down later stands in place of another: not where it was said before it."""
     return (
         later.at >= vote.at
@@ -132,5 +143,5 @@ class Approval(Struct, frozen=True, kw_only=True):
         return tuple(
             vote
             for index, vote in enumerate(self.votes)
-            if not any(_takes_back(later, vote) for later in self.votes[index + 1 :])
+            if not any(takes_back(later, vote) for later in self.votes[index + 1 :])
         )

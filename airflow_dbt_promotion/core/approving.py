@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Vote
 from airflow_dbt_promotion.core.errors import AskedOtherwiseError, NotAskedError
-from airflow_dbt_promotion.core.identity import PlanId
+from airflow_dbt_promotion.core.identity import ModelId, PlanId
 from airflow_dbt_promotion.core.instants import Instant
+from airflow_dbt_promotion.core.rejections import with_vote
 from airflow_dbt_promotion.core.state import EnvironmentState
 
 KEPT = 100
@@ -35,11 +36,19 @@ def asked(state: EnvironmentState, approval: Approval) -> EnvironmentState:
     return replace(state, approvals=(approval, *others)[:KEPT])
 
 
-def voted(state: EnvironmentState, plan_id: PlanId, vote: Vote, asked_at: Instant | None = None) -> EnvironmentState:
+def voted(
+    state: EnvironmentState,
+    plan_id: PlanId,
+    vote: Vote,
+    asked_at: Instant | None = None,
+    models: Collection[ModelId] | None = None,
+) -> EnvironmentState:
     """Return a document in which somebody said a word on a plan; the same word once more changes nothing.
 
+    A no is about `models`, or about those with changes of their own.
+
     `asked_at` is since when what they were shown is before people, None where that is not known. Raises NotAskedError,
-    and AskedOtherwiseError where something else was asked since.
+    and AskedOtherwiseError where something else was asked since, NotInPlanError.
     """
     before = found(state, plan_id)
     if before is None:
@@ -49,6 +58,7 @@ def voted(state: EnvironmentState, plan_id: PlanId, vote: Vote, asked_at: Instan
     if vote in before.votes:
         return state
     after = replace(before, votes=(*before.votes, vote))
+    state = with_vote(state, before, vote, models)
     return replace(state, approvals=tuple(after if one is before else one for one in state.approvals))
 
 

@@ -16,6 +16,7 @@ from airflow_dbt_promotion.core import evidence as ledger
 from airflow_dbt_promotion.core.environment import Leniency, SoakScope
 from airflow_dbt_promotion.core.identity import ModelId, TestId, Version, is_earlier, short
 from airflow_dbt_promotion.core.instants import check_past, minute, readable
+from airflow_dbt_promotion.core.rejections import describe, find_rejections
 from airflow_dbt_promotion.core.release import NO_TESTS
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState, Evidence
 from airflow_dbt_promotion.core.stops import Block
@@ -130,6 +131,12 @@ def _blocked_by(block: Block, state: EnvironmentState, version: Version) -> str:
         f"{short(block.version)} is blocked {by}; an earlier release of this package named that version, and it cannot "
         f"be told whether {short(version)} is the same code, so every version is blocked; {lift}"
     )
+
+
+def rejected_version(model: ModelId, version: Version | None, target: EnvironmentState) -> tuple[Verdict, ...]:
+    """Return the verdict on a version (None: a removal) that people rejected, nothing where nobody did."""
+    said = find_rejections(target, model, version)
+    return (blocked(GateName.APPROVAL, "rejected", "; ".join(map(describe, said))),) if said else ()
 
 
 def held_environment(target: EnvironmentState) -> tuple[Verdict, ...]:

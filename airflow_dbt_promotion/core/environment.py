@@ -97,6 +97,7 @@ class BypassKind(StrEnum):
     SHORT_SOAK = "short_soak"
     OLD_EVIDENCE = "old_evidence"
     OLDER_VERSION = "older_version"
+    OVERRULE_REJECTION = "overrule_rejection"
 
 
 MOST_RUNS = 1_000

@@ -156,6 +156,11 @@ def _mark_versions(document: dict[str, Any]) -> None:
         block["formerly"] = None
 
 
+def _reject(document: dict[str, Any]) -> None:
+    """Take schema 8 to 9: rejections of versions. A plan that people rejected stays rejected by its id."""
+    document["rejections"] = {}
+
+
 def _several(document: dict[str, Any], name: str) -> list[Any]:
     """Return what a document has several of for each model."""
     return [one for several in document.get(name, {}).values() for one in several]
@@ -172,5 +177,5 @@ def _all_marked(versions: dict[str, str]) -> dict[str, str]:
 _OTHERS = 2
 """Where an outcome has the versions of other parents."""
 
-_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide, _witness, _mark_versions)
+_STEPS = (_keep_releases, _lock, _go_back, _approve, _divide, _witness, _mark_versions, _reject)
 """What takes each schema to the next, from the oldest on."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from airflow_dbt_promotion.core.candidates import Candidates
 from airflow_dbt_promotion.core.consent import consented
-from airflow_dbt_promotion.core.eligibility import GateName, blocked, blocked_version, judge
+from airflow_dbt_promotion.core.eligibility import GateName, blocked, blocked_version, judge, rejected_version
 from airflow_dbt_promotion.core.environment import Candidate
 from airflow_dbt_promotion.core.identity import ModelId
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, plan_id
@@ -55,6 +55,8 @@ def _candidates(situation: Situation, question: Question, source: EnvironmentSta
         if entry.version != question.pinned.get(model, entry.version):
             return False
         if blocked_version(model, entry.version, source, situation.target_state):
+            return False
+        if question.models is None and rejected_version(model, entry.version, situation.target_state):
             return False
         asked = question.asked_of(model, situation, entry)
         verdicts = judge(model, source, asked, situation.now, situation.others, entry)

@@ -8,7 +8,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from airflow_dbt_promotion.core.approvals import Approval
+from airflow_dbt_promotion.core.approvals import Approval, Rejection
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
@@ -19,7 +19,7 @@ from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation, Leftover
 from airflow_dbt_promotion.core.stops import Block, Freeze, Hold, Intervention
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 
 class EntryOrigin(Enum):
@@ -333,8 +333,8 @@ class EnvironmentState(Struct, frozen=True, kw_only=True):
 
     `epoch` is that of the newest lock, held or not. `release` are the kept sources of the newest run of the whole
     project that was recorded: what the project is now. `checkpoints` are newest first. `blocks` are versions that may
-    not come in again, `leftovers` relations that this package made and that nobody needs any more. `approvals` are
-    newest first.
+    not come in again, `rejections` versions that people rejected, `leftovers` relations that this package made and that
+    nobody needs any more. `approvals` are newest first.
     """
 
     project: ProjectIdentity
@@ -361,3 +361,4 @@ class EnvironmentState(Struct, frozen=True, kw_only=True):
     leftovers: tuple[Leftover, ...] = ()
     approvals: tuple[Approval, ...] = ()
     freeze: Freeze | None = None
+    rejections: Mapping[ModelId, tuple[Rejection, ...]] = {}

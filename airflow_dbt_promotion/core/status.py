@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from airflow_dbt_promotion.core.demand import explained
-from airflow_dbt_promotion.core.eligibility import Requirement, Verdict, blocked_version, held_environment, judge
+from airflow_dbt_promotion.core.eligibility import (
+    Requirement,
+    Verdict,
+    blocked_version,
+    held_environment,
+    judge,
+    rejected_version,
+)
 from airflow_dbt_promotion.core.identity import Digest, EnvironmentName, ModelId, PlanId, Version, bare_name
 from airflow_dbt_promotion.core.policy import Policy
 from airflow_dbt_promotion.core.state import (
@@ -196,7 +203,8 @@ def _stops(
         return ()
     beside = (following.state,) if following.state is not None else ()
     held = held_environment(following.state) if following.state is not None else ()
-    return (*blocked_version(model, version, state, *beside), *held)
+    rejected = rejected_version(model, version, following.state) if following.state is not None else ()
+    return (*blocked_version(model, version, state, *beside), *rejected, *held)
 
 
 def _never_built(state: EnvironmentState, now: datetime) -> dict[ModelId, Entry]:

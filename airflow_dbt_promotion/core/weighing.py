@@ -7,8 +7,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core import evidence as ledger
+from airflow_dbt_promotion.core.bypasses import of_bypasses, used_choices
 from airflow_dbt_promotion.core.change import BUILT, Change, ChangeKind, difference
-from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.code_gate import of_checkout, of_kept
 from airflow_dbt_promotion.core.coherence import Direction, Needs, largest
 from airflow_dbt_promotion.core.demand import explained, rows_of, unlabelled
@@ -28,6 +28,7 @@ from airflow_dbt_promotion.core.identity import ModelId, TestId, bare_name
 from airflow_dbt_promotion.core.incoherence import incoherent
 from airflow_dbt_promotion.core.plan import Plan, Question, Situation, exposures_reached, plan_id, precondition
 from airflow_dbt_promotion.core.recognised_plans import id_of_format_one
+from airflow_dbt_promotion.core.rejection_gate import of_rejections
 from airflow_dbt_promotion.core.row_gate import has_rows, of_rows
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.version_order import of_order
@@ -105,24 +106,16 @@ class Weighing:
             verdicts=(
                 *held_environment(self._target),
                 *time_to_promote(situation.target.name, self._target, situation.hours, situation.now),
-                *self._forbidden(),
+                *of_bypasses(self._choices, situation.target),
             ),
             tests_in_target=tuple(sorted({test for model in chosen for test in self._unseen(model, chosen)})),
             stale_after=stale,
             exposures=exposures_reached(situation.project, {change.model: change for change in changes}),
-            choices=self._used(changes),
+            choices=used_choices(self._question, situation, changes),
             rows={change.model: self._rows(change) for change in changes if has_rows(change)},
             rests_on={model: self._source.current[model].version for model in closure if model in self._source.current},
             computed_at=situation.now,
         )
-
-    def _used(self, changes: list[Change]) -> Choices:
-        """Return the choices without a soak that is short of nothing that goes: what stays behind is no bypass."""
-        soak, bypasses = self._question.soak, self._choices.bypasses
-        coming = (change for change in changes if change.after is not None)
-        if soak is None or any(soak < self._situation.policy(one.model, one.after).soak for one in coming):
-            return self._choices
-        return replace(self._choices, bypasses=bypasses - {BypassKind.SHORT_SOAK})
 
     def score(self, found: Plan) -> int:
         """Return how much of what was asked for a plan lets go."""
@@ -232,8 +225,14 @@ class Weighing:
     def _own_verdicts(self, model: ModelId) -> tuple[Verdict, ...]:
         """Return the verdicts that do not depend on what else is in the plan."""
         if model not in self._own:
-            self._own[model] = self._ask(model)
+            self._own[model] = (*self._rejections(model), *self._ask(model))
         return self._own[model]
+
+    def _rejections(self, model: ModelId) -> tuple[Verdict, ...]:
+        """Ask whether people rejected what would come; only a model that is named can overrule them."""
+        named = model in (self._question.models or ())
+        overruled = named and BypassKind.OVERRULE_REJECTION in self._choices.bypasses
+        return of_rejections(self._all.get(model), self._target, overruled=overruled)
 
     def _ask(self, model: ModelId) -> tuple[Verdict, ...]:
         """Ask the gates of one model."""
@@ -348,9 +347,3 @@ class Weighing:
                     if child not in chosen and self._target.current[child].parents[model] != change.to_version
                 )
         return tuple(sorted(stale))
-
-    def _forbidden(self) -> tuple[Verdict, ...]:
-        """Refuse the bypasses that the target's policy forbids."""
-        forbidden = sorted(kind.value for kind in self._choices.bypasses & self._situation.target.forbid)
-        reason = f"policy of {self._situation.target.name} forbids {', '.join(forbidden)}"
-        return (blocked(GateName.CHANGE, "bypass_forbidden", reason),) if forbidden else ()

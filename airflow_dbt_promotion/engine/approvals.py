@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from airflow_dbt_promotion.core.eligibility import GateName, Verdict, passed
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.errors import NotAskedError
 from airflow_dbt_promotion.core.moving import as_approved, what_moved
+from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import Clock
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -54,16 +56,26 @@ class Approvals:
         asked = approving.of_plan(state, plan.ids)
         return asked or approving.named(state, plan.plan_id)
 
-    def vote(self, environment: str, plan: str, vote: Vote, asked_at: datetime | None = None) -> Approval:
+    def vote(
+        self,
+        environment: str,
+        plan: str,
+        vote: Vote,
+        asked_at: datetime | None = None,
+        models: Sequence[str] | None = None,
+    ) -> Approval:
         """Write down what somebody says of a plan, named by its id or the beginning of it.
 
-        `asked_at` is since when what they were shown is before people, None where that is not known. Raises
-        NotAskedError, AskedOtherwiseError.
+        `asked_at` is since when what they were shown is before people, None where that is not known. A no is about
+        `models` of it, by name; None means those with changes of their own. Raises NotAskedError, AskedOtherwiseError,
+        UnknownModelError.
         """
         state = self._state(environment, plan)
-        plan_id = approving.named(state, plan).plan_id
+        approval = approving.named(state, plan)
+        plan_id, names = approval.plan_id, Names(approval.models)
+        meant = None if models is None else tuple(names.resolve(name) for name in models)
         after = self._memory.change(
-            state.environment, state.project, lambda found: approving.voted(found, plan_id, vote, asked_at)
+            state.environment, state.project, lambda found: approving.voted(found, plan_id, vote, asked_at, meant)
         )
         return approving.named(after, plan_id)
 
@@ -143,6 +155,7 @@ def agreed_request(request: PromotionRequest, approval: Approval) -> PromotionRe
         allow_stale_downstream=choices.allow_stale_downstream,
         allow_removals=choices.allow_removals,
         force=choices.force,
+        overrule_rejection=BypassKind.OVERRULE_REJECTION in choices.bypasses,
         strategy=request.strategy or alone,
         on_incremental_change=choices.on_incremental_change,
     )

@@ -60,6 +60,7 @@ def choices_of(
         *((BypassKind.SKIP_TESTS,) if not request.require_tests else ()),
         *((BypassKind.SHORT_SOAK,) if short else ()),
         *((BypassKind.OLDER_VERSION,) if older else ()),
+        *((BypassKind.OVERRULE_REJECTION,) if request.overrule_rejection else ()),
     }
     reason = (request.reason or "").strip()
     if bypasses and not reason:

@@ -34,6 +34,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
 
     `version` is the version to promote of the one model that is named, or `model=version` for several, separated by
     commas; one that is older than what the target holds or held is a bypass and needs a `reason`.
+    `overrule_rejection` is one, too: models that are named go though people rejected their versions.
 
     `verify` runs the tests again in place once it is published, or asks a function; `rollback_on_failure` goes back
     where that fails, and verifies for it.
@@ -61,6 +62,7 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
     include_macro_users: bool = False
     allow_stale_downstream: bool = False
     allow_removals: bool = False
+    overrule_rejection: bool = False
     force: bool = False
     strategy: Strategy | None = None
     on_incremental_change: IncrementalChange | None = None
@@ -81,6 +83,13 @@ class PromotionRequest(Struct, frozen=True, kw_only=True):
             raise ConfigError("min_successful_runs", f"must be 0 or more, and is {self.min_successful_runs}")
         if self.soak is not None and self.soak < timedelta(0):
             raise ConfigError("min_days_in_staging", "must be 0 or more; a soak cannot end before it begins")
+        if self.overrule_rejection and not self.is_named:
+            raise ConfigError("overrule_rejection", "name the models whose rejection is overruled")
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is said which models are asked for, in whatever way."""
+        return any(one is not None for one in (self.models, self.select, self.version, self.agreed))
 
     @property
     def holder(self) -> Holder:

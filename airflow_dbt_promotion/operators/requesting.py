@@ -21,6 +21,7 @@ _FLAGS = (
     "include_macro_users",
     "allow_stale_downstream",
     "allow_removals",
+    "overrule_rejection",
     "force",
 )
 
@@ -66,6 +67,7 @@ class RequestingPromotion(AtProject):
         include_macro_users: bool | str = False,
         allow_stale_downstream: bool | str = False,
         allow_removals: bool | str = False,
+        overrule_rejection: bool | str = False,
         force: bool | str = False,
         in_backfills: bool = False,
         on_refused: str = "fail",
@@ -80,6 +82,7 @@ class RequestingPromotion(AtProject):
         self.include_upstream, self.include_downstream = include_upstream, include_downstream
         self.include_macro_users = include_macro_users
         self.allow_stale_downstream, self.allow_removals, self.force = allow_stale_downstream, allow_removals, force
+        self.overrule_rejection = overrule_rejection
         self.in_backfills, self.on_refused = in_backfills, OnRefused(on_refused).value
 
     def _request(self, context: Context) -> PromotionRequest:

@@ -94,7 +94,10 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
         GateName.APPROVAL: {
             "approval_needed": f"{_ASK} Then others say `dbt-promote approve`, or approve in Airflow.",
             "approved_otherwise": f"{_ASK} What people said of other choices does not count.",
-            "rejected": f"Mend what they say and promote what comes of it, or let them change their mind; {_ANEW}",
+            "rejected": (
+                "Correct what they say and promote the new version. Or name the model with --models: it goes once they "
+                "approve after all, with one more approval than policy asks, or by --overrule-rejection --reason TEXT."
+            ),
             "not_an_approver": "Let somebody approve whom `approvers` in promotion.yml names.",
             "claimed_only": (
                 "Let somebody approve who signed in to Airflow; or let policy trust names of the command line "

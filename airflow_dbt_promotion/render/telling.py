@@ -23,6 +23,7 @@ BYPASSES = {
     BypassKind.SKIP_TESTS: "tests skipped",
     BypassKind.SHORT_SOAK: "soak shorter than policy asks",
     BypassKind.OLDER_VERSION: "a version older than what was there",
+    BypassKind.OVERRULE_REJECTION: "a rejection overruled",
 }
 
 

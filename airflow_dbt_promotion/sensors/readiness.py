@@ -20,6 +20,7 @@ from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import Names, split
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.policy import policy_for
+from airflow_dbt_promotion.core.rejection_gate import is_rejected
 from airflow_dbt_promotion.engine import Engine, PromotionRequest
 from airflow_dbt_promotion.sensors.waiting import Waiting
 
@@ -107,7 +108,8 @@ def answer(asked: Question, waiting: Waiting, recheck: timedelta) -> Answer:
     plan = asked.plan
     if closed := [verdict for verdict in plan.verdicts if verdict.gate in _OWN and not verdict.passed]:
         return Never(tuple(verdict.reason for verdict in closed))
-    found = {change.model: shut for change in (*plan.changes, *plan.held) if (shut := _shut(change)) is not None}
+    coming = (*plan.changes, *(plan.held if asked.named else _without_rejected(plan.held)))
+    found = {change.model: shut for change in coming if (shut := _shut(change)) is not None}
     ready = [model for model, shut in found.items() if not shut] + (list(plan.already_current) if asked.named else [])
     open_yet = {model: shut for model, shut in found.items() if shut and not _blocked(shut)}
     blocked = {model: shut for model, shut in found.items() if _blocked(shut)}
@@ -126,6 +128,20 @@ def answer(asked: Question, waiting: Waiting, recheck: timedelta) -> Answer:
             return Ready(tuple(sorted(ready)))
 
 
+def _without_rejected(held: Sequence[Change]) -> tuple[Change, ...]:
+    """Return what is held back without the versions that people rejected, and what cannot go without these: none of
+    them is on its way.
+    """
+    if not any(is_rejected(change) for change in held):
+        return tuple(held)
+    return tuple(change for change in held if not is_rejected(change) and not _needs_people(change))
+
+
+def _needs_people(change: Change) -> bool:
+    """Say whether a change waits for another one that only people can let go."""
+    return any(verdict.code == "needs_other" and verdict.status is Status.BLOCKED for verdict in change.verdicts)
+
+
 def _blocked(shut: Sequence[Verdict]) -> bool:
     """Say whether a gate is among them that only people can open."""
     return any(verdict.status is Status.BLOCKED for verdict in shut)
@@ -133,7 +149,7 @@ def _blocked(shut: Sequence[Verdict]) -> bool:
 
 def _shut(change: Change) -> tuple[Verdict, ...] | None:
     """Return the shut gates of a model's way through the source; None for a removal, which has no such way."""
-    own = [verdict for verdict in change.verdicts if verdict.gate in _OWN]
+    own = [verdict for verdict in change.verdicts if verdict.gate in _OWN or verdict.code == "rejected"]
     return tuple(verdict for verdict in own if not verdict.passed) if own else None
 
 

@@ -141,7 +141,11 @@ class DbtPromotionTaskGroup(TaskGroup):
         soft = {"on_rejected": "skip", "on_timeout": "skip", "on_refused": "skip"} if self._is_soft else {}
         waits: dict[str, Any] = {"response_timeout": self._approval_timeout, **soft}
         if not self._named:
-            waits = {"response_timeout": self._approval_timeout or _DAYTIME, "on_timeout": "skip", **soft}
+            waits = {
+                "response_timeout": self._approval_timeout or _DAYTIME,
+                "on_timeout": "skip",
+                "on_rejected": "skip",
+            }
         told = {"doc_md": TOLD["approve"], **self._where, "plan": plan.output, **waits, **self._approved, **self._every}
         return PromotionApprovalOperator(task_id="approve", task_display_name="Ask for approval", **told)
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.approvals import Approval, ApprovedChange, Decision, Identity, Vote
+from airflow_dbt_promotion.core.approvals import Approval, ApprovedChange, Decision, Identity, Rejection, Vote
 from airflow_dbt_promotion.core.checkpoints import with_leftovers
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.definition import ProjectIdentity
@@ -324,6 +324,16 @@ approved_changes = st.builds(
     ApprovedChange, change=texts, from_version=st.none() | versions, to_version=st.none() | versions
 )
 
+rejections = st.builds(
+    Rejection,
+    version=st.none() | versions,
+    at=instants,
+    actor=texts,
+    identity=st.sampled_from(Identity),
+    reason=texts,
+    plan_id=plan_ids,
+)
+
 approvals = st.builds(
     Approval,
     plan_id=plan_ids,
@@ -407,6 +417,7 @@ documents = st.builds(
     interventions=tuples(interventions, most=2),
     leftovers=tuples(leftovers, most=2),
     approvals=st.lists(approvals, max_size=2, unique_by=lambda found: found.plan_id).map(tuple),
+    rejections=maps(st.lists(rejections, min_size=1, max_size=2).map(tuple), most=2),
 )
 
 states = documents.map(lambda state: with_leftovers(replace(state, leftovers=()), state.leftovers))

@@ -141,6 +141,19 @@ class NotAskedError(InputError):
         )
 
 
+class NotInPlanError(InputError):
+    """Models of a rejection that the plan does not change."""
+
+    code = "not_in_plan"
+
+    def __init__(self, plan_id: str, asked: Iterable[str], known: Iterable[str]) -> None:
+        """Take the plan, the models that are not in it, and those that are."""
+        self.plan_id, self.asked, self.known = plan_id, tuple(asked), tuple(known)
+        super().__init__(
+            f"plan {plan_id[:8]} does not change {listed(self.asked)}; it changes {listed(self.known) or 'nothing'}"
+        )
+
+
 class AskedOtherwiseError(InputError):
     """A word on a plan about which people were asked with other choices since it was shown to the one who says it."""
 
