@@ -75,6 +75,7 @@ def _of_stops(state: EnvironmentState) -> Iterator[datetime | None]:
     for approval in state.approvals:
         yield approval.requested_at
         yield from (vote.at for vote in approval.votes)
+    yield from (rejection.at for several in state.rejections.values() for rejection in several)
 
 
 def in_utc(state: EnvironmentState) -> EnvironmentState:

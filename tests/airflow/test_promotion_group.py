@@ -341,7 +341,9 @@ def test_named_models_are_waited_for_and_planned_again_or_refused_at_once_and_gr
 @pytest.mark.airflow
 @pytest.mark.dbt
 @pytest.mark.slow
-def test_an_approval_that_is_there_already_is_the_plans_and_what_was_rejected_is_held_back(pipelines: Pipelines) -> None:
+def test_an_approval_that_is_there_already_is_the_plans_and_a_rejected_version_is_held_back(
+    pipelines: Pipelines,
+) -> None:
     pipelines.policy(ASKS)
     say(pipelines, Decision.APPROVE)
     done = pipelines.run("asking", SCHEDULED.replace("scheduled", "asking"))  # Airflow 3.1 keeps DAGs by their id

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.approval_gate import Approved, Asked, approved, unapproved
+from airflow_dbt_promotion.core.approval_gate import Approved, Asked, approved, outvoted, unapproved
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, ApprovedChange, Decision, Identity, Vote
 from airflow_dbt_promotion.core.approving import KEPT, asked, found, named, voted
@@ -73,6 +73,36 @@ def answer(
 def code(found: Approved) -> str:
     assert found.verdict.gate is GateName.APPROVAL
     return found.verdict.code
+
+
+def test_one_more_than_policy_asks_outvotes_a_no() -> None:
+    two = ApprovalPolicy(min_approvals=2)
+    assert code(answer(approval(yes("bob"), yes("dee"), no("cy")), two)) == "rejected"
+    assert answer(approval(yes("bob"), yes("dee"), yes("eve"), no("cy")), two).by == ("bob", "dee", "eve")
+    assert code(answer(approval(yes("bob"), yes("cy"), no("cy")))) == "rejected"
+
+
+def test_where_policy_asks_nobody_one_outvotes_a_rejection() -> None:
+    asked = Asked(
+        target=PRODUCTION,
+        plan_id=PLAN,
+        choices=Choices(),
+        soak=None,
+        rows={},
+        approval=approval(replace(yes("bob"), identity=Identity.CLAIMED)),
+        promoter=None,
+        now=NOON,
+    )
+    assert outvoted(asked, (), {"cy"}) == ("bob",)
+    assert outvoted(asked, (), {"Bob"}) == ()
+    assert outvoted(replace(asked, approval=None), ()) == ()
+
+
+def test_a_bypass_overrules_a_no_and_stands_in_for_no_approval() -> None:
+    chosen = Choices(bypasses=frozenset({BypassKind.OVERRULE_REJECTION}), reason="the audit is over")
+    refused = replace(approval(no("cy")), choices=chosen)
+    assert code(answer(refused, choices=chosen)) == "approval_needed"
+    assert answer(replace(approval(no("cy"), yes("bob")), choices=chosen), choices=chosen).by == ("bob",)
 
 
 def test_nobody_asked_and_nothing_said_are_told_apart() -> None:

@@ -410,7 +410,9 @@ def test_a_key_that_is_there_twice_is_an_error() -> None:
 
 
 def _marked(written: EnvironmentState) -> EnvironmentState:
-    """Return a document with every version of it marked as one of format 1, but for what is history."""
+    """Return a document with every version of it marked as one of format 1, but for what is history, and without
+    rejections, which came later.
+    """
 
     def version(one: Version) -> Version:
         return Version(f"1:{one}")
@@ -442,12 +444,13 @@ def _marked(written: EnvironmentState) -> EnvironmentState:
             replace(one, before={model: held and entry_of(held) for model, held in one.before.items()})
             for one in written.checkpoints
         ),
+        rejections={},
     )
 
 
 def _as_schema_5(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document as it was before promotions were opened."""
-    old: dict[str, Any] = {**document, "schema_version": 5}
+    old: dict[str, Any] = {key: told for key, told in document.items() if key != "rejections"} | {"schema_version": 5}
     if old["journal"] is not None:
         old["journal"] = {key: told for key, told in old["journal"].items() if key not in {"opened", "parts", "rows"}}
     if old["lock"] is not None:
@@ -581,6 +584,7 @@ def test_a_document_of_the_fifth_schema_is_read_without_parts_and_rows(written: 
 @settings(max_examples=50)
 def test_the_versions_of_a_document_of_the_seventh_schema_are_marked(written: EnvironmentState) -> None:
     document = {**json.loads(codec.encode(written)), "schema_version": 7}
+    del document["rejections"]
     for entries in (document["current"], *(one["before"] for one in document["checkpoints"])):
         for one in entries.values():
             (one or {}).pop("formerly", None)
@@ -588,6 +592,15 @@ def test_the_versions_of_a_document_of_the_seventh_schema_are_marked(written: En
         for one in blocks:
             one.pop("formerly")
     assert codec.decode(json.dumps(document).encode(), WHERE, written.environment) == _marked(written)
+
+
+@given(our.states)
+@settings(max_examples=20)
+def test_a_document_of_the_eighth_schema_is_read_without_rejections(written: EnvironmentState) -> None:
+    document = {**json.loads(codec.encode(written)), "schema_version": 8}
+    del document["rejections"]
+    found = codec.decode(json.dumps(document).encode(), WHERE, written.environment)
+    assert found == replace(written, rejections={})
 
 
 def test_a_document_of_an_earlier_schema_is_checked_as_any_other() -> None:
