@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.environment import Environment
-from airflow_dbt_promotion.core.identity import ModelId, PlanId, digest_of
+from airflow_dbt_promotion.core.identity import ModelId, PlanId, ReleaseId, digest_of
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.core.relations import KeptRelation
 from airflow_dbt_promotion.core.state import EnvironmentState
@@ -37,7 +37,8 @@ class Beside(Struct, frozen=True, kw_only=True):
 
     `place` is what readers see, `next` what is built beside it, `was` where the one in place goes, if there is one
     (`replaces`); it may hold rows of its own (`has_rows`), which a view does not. `origin` is what a clone is of.
-    `row_witness` says which rows the one in place held when they were copied.
+    `row_witness` says which rows the one in place held when they were copied. Privileges that are `granted` are those
+    of which config says who has them, or said it of the one in place.
     """
 
     model: ModelId
@@ -50,6 +51,7 @@ class Beside(Struct, frozen=True, kw_only=True):
     has_rows: bool = False
     origin: Place | None = None
     row_witness: str = ""
+    granted: tuple[str, ...] = ()
 
 
 class Arrangement(Struct, frozen=True, kw_only=True):
@@ -95,7 +97,7 @@ class ArrangeRequest(Struct, frozen=True, kw_only=True):
 
     `anew` are models whose rows are built anew though they are incremental. `kept` are relations that are there from
     before. `ours` are all places that are on record as made by this package. With a `source`, relations are clones of
-    that environment's.
+    that environment's. `served` are the releases by which models entered that are replaced.
     """
 
     models: tuple[ModelId, ...]
@@ -104,6 +106,7 @@ class ArrangeRequest(Struct, frozen=True, kw_only=True):
     kept: Mapping[ModelId, KeptRelation] = {}
     ours: tuple[Place, ...] = ()
     source: Environment | None = None
+    served: Mapping[ModelId, ReleaseId] = {}
 
 
 class Swapped(Struct, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ from airflow_dbt_promotion.dbt.invocation import (
 from airflow_dbt_promotion.dbt.keeper import Keeper
 from airflow_dbt_promotion.dbt.marks import MACROS, begin_invocation, read_begun
 from airflow_dbt_promotion.dbt.places import Places
-from airflow_dbt_promotion.dbt.publish.altering import altered, fill, in_place, origins, swapping, unfit
+from airflow_dbt_promotion.dbt.publish.altering import altered, fill, granted_before, in_place, origins, swapping, unfit
 from airflow_dbt_promotion.dbt.publish.dialects import cannot, default_strategy, shares
 from airflow_dbt_promotion.dbt.publish.relocation import CHOSEN
 from airflow_dbt_promotion.dbt.released import Releases
@@ -171,7 +171,9 @@ class DbtWorkshop:
         with self._desk(environment, composition) as (desk, definition):
             source = request.source
             found = {} if source is None else origins(request, composition, definition, partial(self._parse, source))
-            return swapping(desk, definition, environment).arrange(request, found)
+            parse = partial(self._parse, environment)
+            before = partial(granted_before, request=request, definition=definition, parse_of=parse)
+            return swapping(desk, definition, environment).arrange(request, found, before)
 
     def swap(self, request: SwapRequest) -> Swapped:
         """Let readers see what was built beside; see `ports.Workshop`."""

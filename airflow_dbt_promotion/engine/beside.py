@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.change import BUILT
 from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.errors import NotSwappedError
 from airflow_dbt_promotion.core.evidence import of_version
-from airflow_dbt_promotion.core.identity import ModelId, bare_name
+from airflow_dbt_promotion.core.identity import ModelId, ReleaseId, bare_name
 from airflow_dbt_promotion.core.orders import BuildRequest, Mark, OnProgress, Published, SwapRequest
 from airflow_dbt_promotion.core.parts import run_of
 from airflow_dbt_promotion.core.place import Place
@@ -97,6 +97,7 @@ def arrange(
         anew=_anew(planned),
         kept=planned.kept,
         ours=made_by_us(situation.target_state),
+        served=_served(situation.target_state, models),
         source=situation.source if planned.plan.strategy is Strategy.CLONE else None,
     )
     return workshop.arrange(situation.target, planned.composition, request)
@@ -188,6 +189,12 @@ def order_of(
         arrangement=arrangement,
         part=part,
     )
+
+
+def _served(state: EnvironmentState, models: Collection[ModelId]) -> Mapping[ModelId, ReleaseId]:
+    """Return the releases by which what an environment holds of some models entered, as far as they were kept."""
+    found = {model: state.current[model].release for model in models if model in state.current}
+    return {model: release for model, release in found.items() if release is not None}
 
 
 def _anew(planned: Planned) -> frozenset[ModelId]:

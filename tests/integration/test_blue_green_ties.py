@@ -82,7 +82,7 @@ def test_on_postgresql_keys_and_written_names_follow_and_what_cannot_stops_it(tm
         yard.edit("dbt_project.yml", "edition: 2", "edition: 3")
         refused = yard.promote(**FORWARD)
         assert [verdict.code for _, verdict in refused.plan.refusals] == ["not_copied"]
-        for lost in ("policy mine", "row level security", "trigger stops", "the sequence production.diary_number_seq"):
+        for lost in ("trigger stops", "the sequence production.diary_number_seq"):
             assert lost in refused.message
 
 

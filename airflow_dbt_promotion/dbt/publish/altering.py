@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from airflow_dbt_promotion.core.beside import Arrangement, ArrangeRequest
 from airflow_dbt_promotion.core.composition import Composition
 from airflow_dbt_promotion.core.definition import Definition
 from airflow_dbt_promotion.core.environment import Environment, Strategy
-from airflow_dbt_promotion.core.errors import ConfigError
+from airflow_dbt_promotion.core.errors import ConfigError, PromotionError
 from airflow_dbt_promotion.core.graph import KINDS
 from airflow_dbt_promotion.core.identity import ModelId, ReleaseId
 from airflow_dbt_promotion.core.orders import BuildRequest, Mark
@@ -91,6 +92,22 @@ def origins(
     for release in sorted({composition.origins[model] for model in request.models}):
         models = [model for model in request.models if composition.origins[model] == release]
         found |= places_in(parse_of(release), models, definition)
+    return found
+
+
+def granted_before(
+    models: Collection[ModelId],
+    request: ArrangeRequest,
+    definition: Definition,
+    parse_of: Callable[[ReleaseId | None], bytes],
+) -> Mapping[ModelId, tuple[str, ...]]:
+    """Return which privileges the config of what is replaced granted, as far as its release can be parsed."""
+    found: dict[ModelId, tuple[str, ...]] = {}
+    for release in sorted({request.served[model] for model in models if model in request.served}):
+        with suppress(PromotionError):
+            mine = [model for model in models if request.served.get(model) == release]
+            nodes = located(parse_of(release), mine, dialect_of(definition))
+            found |= {node.model: node.grants for node in nodes if isinstance(node, Located)}
     return found
 
 

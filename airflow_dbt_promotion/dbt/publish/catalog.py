@@ -24,7 +24,8 @@ class Kind(Enum):
 class Relation(Struct, frozen=True, kw_only=True):
     """Something that has a name in a warehouse; `owned` says whether who asks may alter it, `owner` whose it is.
 
-    `transient`: a table of the kind that is not kept safe after it is gone, and whose clones have to be of that kind.
+    `passed_on`: who asks may make something, and let it be of the same owner. `transient`: a table of the kind that is
+    not kept safe after it is gone, and whose clones have to be of that kind.
     """
 
     spot: Spot
@@ -32,6 +33,7 @@ class Relation(Struct, frozen=True, kw_only=True):
     owned: bool = True
     owner: str = ""
     transient: bool = False
+    passed_on: bool = True
 
 
 class Reader(Struct, frozen=True, kw_only=True):
@@ -65,6 +67,32 @@ class ForeignKey(Struct, frozen=True, kw_only=True):
     refers: Spot
 
 
+class Feature(Struct, frozen=True, kw_only=True):
+    """Something of a relation that no dbt config made, of some `kind`: what it is called, and its column if it has one.
+
+    The `statement` gives it to the relation that has come into place; None where nothing can.
+    """
+
+    kind: str
+    told: str
+    column: str = ""
+    statement: str | None = None
+
+
+class Privilege(Struct, frozen=True, kw_only=True):
+    """A privilege that somebody other than the owner has; `by_default`: default privileges give it."""
+
+    grantee: str
+    privilege: str
+    grantable: bool = False
+    by_default: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What is granted to whom."""
+        return self.grantee, self.privilege
+
+
 class Tie(Struct, frozen=True, kw_only=True):
     """Something else that holds on to a relation by its identity, as the warehouse describes it.
 
@@ -81,7 +109,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     `readers` are the views that read a relation by its identity, `tied` is whatever else holds on to one. `definitions`
     are the statements that made views, `comments` those that say again what is said of a view and its columns.
     `additions` are statements that give a copy its rows and what copying leaves out, with `{}` for its name, and
-    `uncopied` what cannot be given. `digests` are those of the answers to each question.
+    `uncopied` what cannot be given. `digests` are those of the answers to each question. `features`
+    and `privileges` are what relations have, whoever made that.
     """
 
     relations: Mapping[Spot, Relation] = {}
@@ -95,6 +124,8 @@ class Catalog(Struct, frozen=True, kw_only=True):
     additions: Mapping[Spot, tuple[str, ...]] = {}
     uncopied: Mapping[Spot, tuple[str, ...]] = {}
     digests: Mapping[str, str] = {}
+    features: Mapping[Spot, tuple[Feature, ...]] = {}
+    privileges: Mapping[Spot, tuple[Privilege, ...]] = {}
 
     def kind(self, spot: Spot) -> Kind | None:
         """Return what is at a spot, None where nothing is."""

@@ -7,6 +7,7 @@ from itertools import chain
 
 from airflow_dbt_promotion.core.beside import Arrangement, Beside, Fill, Obstacle
 from airflow_dbt_promotion.core.place import Place
+from airflow_dbt_promotion.dbt.publish.carrying import lost_features
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Kind, Relation
 from airflow_dbt_promotion.dbt.publish.dialect import Dialect, Located
 
@@ -42,6 +43,7 @@ def obstacles(
         if found is not None:
             yield from _immovable(beside, found)
             yield from _held(beside, catalog, dialect, made | moving)
+            yield from _not_carried(beside, found, catalog, dialect)
         if beside.fill is Fill.COPY:
             yield from _lost(beside, catalog, dialect)
     yield from _unreachable(arrangement, catalog, dialect, made | moving)
@@ -52,6 +54,11 @@ def missing(arrangement: Arrangement, catalog: Catalog, dialect: Dialect) -> Ite
     for beside in arrangement.besides:
         if catalog.kind(dialect.spot(beside.next)) not in {Kind.TABLE, Kind.VIEW, Kind.MATERIALIZED_VIEW}:
             yield f"{beside.model} was built, and there is no {beside.next.told}: it cannot be published by a swap"
+        for lost in lost_features(beside, catalog, dialect):
+            yield (
+                f"{beside.place.told} has the {lost.kind} {lost.told}, which the relation that would replace it cannot "
+                f"be given; take it away first, {_INSTEAD}"
+            )
     new = {dialect.spot(beside.place): catalog.columns.get(dialect.spot(beside.next)) for beside in arrangement.besides}
     moving = {dialect.spot(place) for one in arrangement.besides for place in (one.place, one.next)}
     spared = moving | {dialect.spot(place) for place in arrangement.ours}
@@ -65,6 +72,16 @@ def missing(arrangement: Arrangement, catalog: Catalog, dialect: Dialect) -> Ite
                     f"the view {'.'.join(reader.spot[1:])} reads {', '.join(gone)} of {'.'.join(spot[1:])}, which has "
                     f"no such column any more: the view would be lost. Change or drop it first, {_INSTEAD}"
                 )
+
+
+def _not_carried(beside: Beside, found: Relation, catalog: Catalog, dialect: Dialect) -> Iterator[Obstacle]:
+    """Yield what was done to a relation by hand, and what replaces it cannot come to."""
+    lost = [f"{one.kind} {one.told}".strip() for one in lost_features(beside, catalog, dialect)]
+    if not found.passed_on:
+        lost.append(f"owner {found.owner}, who may not create anything in its schema")
+    if lost:
+        reason = f"what replaces {beside.place.told} cannot be given its {', '.join(lost)}; take it away, {_INSTEAD}"
+        yield Obstacle(model=beside.model, code="not_carried", reason=reason)
 
 
 def _in_the_way(

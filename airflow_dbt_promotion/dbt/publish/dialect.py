@@ -29,7 +29,7 @@ CATALOG_CHANGED = "the catalog changed after it was read, so nothing was swapped
 class Located(Struct, frozen=True, kw_only=True):
     """A planned node, where it lies, and what its config says of how it lies there.
 
-    `grants`: its config grants something. `located`: its files lie where its config says.
+    `grants`: the privileges that its config grants. `located`: its files lie where its config says.
     """
 
     model: ModelId
@@ -41,7 +41,7 @@ class Located(Struct, frozen=True, kw_only=True):
     late_binding: bool = False
     table_format: str = ""
     file_format: str = ""
-    grants: bool = False
+    grants: tuple[str, ...] = ()
     located: bool = False
 
 

@@ -17,7 +17,18 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.beside import Arrangement, Beside
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.publish import postgres_catalog as questions
-from airflow_dbt_promotion.dbt.publish.catalog import Catalog, ForeignKey, Kind, Reader, Relation, Spot, Tie
+from airflow_dbt_promotion.dbt.publish.carrying import carried_over
+from airflow_dbt_promotion.dbt.publish.catalog import (
+    Catalog,
+    Feature,
+    ForeignKey,
+    Kind,
+    Privilege,
+    Reader,
+    Relation,
+    Spot,
+    Tie,
+)
 from airflow_dbt_promotion.dbt.publish.catalog_digest import DIGESTS, digest_query
 from airflow_dbt_promotion.dbt.publish.dialect import CATALOG_CHANGED, ROWS_CHANGED, Answers, Located, Quoting, Step
 from airflow_dbt_promotion.dbt.publish.patience import AGAIN, patiently, stopping_unless
@@ -62,9 +73,13 @@ class Postgres(Quoting):
         return Catalog(
             relations={
                 spot: Relation(
-                    spot=spot, kind=_KINDS.get(_text(kind), Kind.OTHER), owned=bool(owned), owner=_text(owner)
+                    spot=spot,
+                    kind=_KINDS.get(_text(kind), Kind.OTHER),
+                    owned=bool(owned),
+                    owner=_text(owner),
+                    passed_on=bool(passed_on),
                 )
-                for schema, name, kind, owner, owned in answers.get("relations", ())
+                for schema, name, kind, owner, owned, passed_on in answers.get("relations", ())
                 for spot in [("", _text(schema), _text(name))]
             },
             readers=tuple(_readers(answers.get("readers", ()))),
@@ -73,6 +88,8 @@ class Postgres(Quoting):
             additions=_listed((spot_of(row), _text(row[2])) for row in answers.get("additions", ())),
             uncopied=_listed((spot_of(row), _text(row[2])) for row in answers.get("uncopied", ())),
             foreign=_listed((spot_of(row), _foreign_key(row)) for row in answers.get("foreign", ())),
+            features=_listed((spot_of(row), _feature(row)) for row in answers.get("features", ())),
+            privileges=_listed((spot_of(row), _privilege(row)) for row in answers.get("privileges", ())),
             digests={_text(name): _text(digest) for name, digest in answers.get(DIGESTS, ())},
         )
 
@@ -108,6 +125,7 @@ class Postgres(Quoting):
                     locked.append(self.sql(beside.place))
             new = _WORDS[catalog.kind(self.spot(beside.next)) or Kind.TABLE]
             statements.append(f"alter {new} {self.sql(beside.next)} rename to {self.name(beside.place)}")
+            statements.extend(carried_over(beside, arrangement, catalog, self))
         statements.extend(after for _before, after in rebound)
         statements += [_again(reader) for reader in self.left_behind(arrangement, catalog)]
         models = tuple(beside.model for beside in arrangement.besides)
@@ -195,6 +213,18 @@ def _tie(row: Iterable[str | None]) -> Tie:
     """Return what holds on to a relation."""
     _schema, _name, told, holder_schema, holder_name = row
     return Tie(told=_text(told), holder=("", _text(holder_schema), _text(holder_name)) if holder_name else None)
+
+
+def _feature(row: Iterable[str | None]) -> Feature:
+    """Return something that a relation has."""
+    _schema, _name, kind, told, column, statement = row
+    return Feature(kind=_text(kind), told=_text(told), column=_text(column), statement=statement)
+
+
+def _privilege(row: Iterable[str | None]) -> Privilege:
+    """Return a privilege."""
+    _schema, _name, grantee, privilege, grantable, by_default = (_text(one) for one in row)
+    return Privilege(grantee=grantee, privilege=privilege, grantable=bool(grantable), by_default=bool(by_default))
 
 
 def _foreign_key(row: Iterable[str | None]) -> ForeignKey:

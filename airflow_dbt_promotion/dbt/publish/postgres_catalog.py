@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from airflow_dbt_promotion.dbt.publish.dialect import literal
+from airflow_dbt_promotion.dbt.publish.postgres_features import features, privileges
 
 Query = Callable[[Collection[tuple[str, str]]], str]
 
@@ -25,8 +26,11 @@ def _named(alias: str) -> str:
 def _relations(spots: Collection[tuple[str, str]]) -> str:
     """Ask what has these names, and whose it is."""
     return f"""
-select json_build_array(cn.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), {_MINE.format("c")})::text
+select json_build_array(cn.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), {_MINE.format("c")},
+  case when c.relowner = u.oid or u.rolsuper or has_schema_privilege(c.relowner, cn.oid, 'CREATE') then '1' else '' end
+)::text
 from {_named("c")}
+join pg_roles u on u.rolname = current_user
 where {_among("c", spots)}"""
 
 
@@ -49,7 +53,7 @@ group by v.oid, vn.nspname, v.relname, v.reloptions, v.relowner, sn.nspname, s.r
 
 def _tied(spots: Collection[tuple[str, str]]) -> str:
     """Ask what else depends on these, or on the type of their rows: foreign keys, functions, rules, policies,
-    materialized views, children.
+    materialized views, children. What is their own comes along, or is not carried.
     """
     return f"""
 select distinct json_build_array(
@@ -70,6 +74,10 @@ left join {_named("h")} on h.oid = coalesce(
   w.ev_class, k.conrelid, p.polrelid, e.adrelid, case when d.classid = 'pg_class'::regclass then d.objid end
 )
 where {_among("s", spots)} and d.deptype = 'n' and h.oid is distinct from s.oid
+  and d.classid not in ('pg_publication_rel'::regclass, 'pg_statistic_ext'::regclass)
+  and not exists (
+    select from pg_trigger g where d.classid = 'pg_trigger'::regclass and g.oid = d.objid and g.tgrelid = s.oid
+  )
   and not (w.oid is not null and h.relkind = 'v' and d.refclassid = 'pg_class'::regclass)"""
 
 
@@ -133,13 +141,19 @@ from {_named("c")}
 where {_among("c", spots)} and c.relkind = 'r' and obj_description(c.oid, 'pg_class') is not null
 union all
 select json_build_array(
-  cn.nspname, c.relname, 'grant ' || g.privilege_type || ' on {{}} to '
-  || case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end
-  || case when g.is_grantable then ' with grant option' else '' end
+  cn.nspname, c.relname, 'revoke all on {{}} from '
+  || string_agg(distinct case when e.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(e.grantee)) end, ', ')
 )::text
 from {_named("c")}
-cross join lateral aclexplode(c.relacl) g
-where {_among("c", spots)} and c.relkind = 'r' and g.grantee <> c.relowner"""
+join pg_default_acl d on d.defaclobjtype = 'r' and d.defaclnamespace in (0, c.relnamespace)
+  and d.defaclrole = current_user::regrole
+cross join lateral aclexplode(d.defaclacl) e
+where {_among("c", spots)} and c.relkind = 'r' and e.grantee <> d.defaclrole
+group by cn.nspname, c.relname
+union all
+select json_build_array(cn.nspname, c.relname, 'alter table {{}} set tablespace ' || quote_ident(ts.spcname))::text
+from {_named("c")} join pg_tablespace ts on ts.oid = c.reltablespace
+where {_among("c", spots)} and c.relkind = 'r'"""
 
 
 def _foreign(spots: Collection[tuple[str, str]]) -> str:
@@ -155,7 +169,7 @@ where {_among("c", spots)}"""
 
 
 def _uncopied(spots: Collection[tuple[str, str]]) -> str:
-    """Ask what a copy of these would lose: row policies, triggers, grants on columns, numbers of a sequence."""
+    """Ask what a copy of these would do without while it is built: triggers, rules, numbers of a sequence."""
     return f"""
 select json_build_array(cn.nspname, c.relname, 'the sequence ' || q.oid::regclass)::text
 from {_named("c")}
@@ -163,20 +177,16 @@ join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid a
 join pg_class q on d.classid = 'pg_class'::regclass and q.oid = d.objid and q.relkind = 'S'
 where {_among("c", spots)}
 union all
-select json_build_array(cn.nspname, c.relname, 'policy ' || p.polname)::text
-from {_named("c")} join pg_policy p on p.polrelid = c.oid
-where {_among("c", spots)}
-union all
-select json_build_array(cn.nspname, c.relname, 'row level security')::text
+select json_build_array(cn.nspname, c.relname, 'forced row level security')::text
 from {_named("c")}
-where {_among("c", spots)} and c.relrowsecurity
+where {_among("c", spots)} and c.relforcerowsecurity
+union all
+select json_build_array(cn.nspname, c.relname, 'rule ' || w.rulename)::text
+from {_named("c")} join pg_rewrite w on w.ev_class = c.oid and w.rulename <> '_RETURN'
+where {_among("c", spots)} and c.relkind = 'r'
 union all
 select json_build_array(cn.nspname, c.relname, 'trigger ' || t.tgname)::text
 from {_named("c")} join pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal
-where {_among("c", spots)}
-union all
-select json_build_array(cn.nspname, c.relname, 'grants on column ' || a.attname)::text
-from {_named("c")} join pg_attribute a on a.attrelid = c.oid and a.attacl is not null
 where {_among("c", spots)}
 union all
 select json_build_array(cn.nspname, c.relname, 'partitions')::text
@@ -192,4 +202,6 @@ ALL: Mapping[str, Query] = {
     "additions": _additions,
     "uncopied": _uncopied,
     "foreign": _foreign,
+    "features": features,
+    "privileges": privileges,
 }

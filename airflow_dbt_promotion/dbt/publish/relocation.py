@@ -154,6 +154,6 @@ def _located(model: ModelId, node: _Node, place: Place) -> Located:
         late_binding=node.config.bind is False,
         table_format=str(node.config.table_format or "").lower(),
         file_format=str(node.config.file_format or "").lower(),
-        grants=bool(node.config.grants),
+        grants=tuple(sorted(node.config.grants or ())),
         located=bool(node.config.location_root),
     )

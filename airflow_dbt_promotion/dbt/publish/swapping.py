@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, count
 
@@ -38,8 +38,16 @@ class Swapping:
         """Take where dbt works, the warehouse's dialect, the environment, and the project's name."""
         self._desk, self._dialect, self._environment, self._project = desk, dialect, environment, project
 
-    def arrange(self, request: ArrangeRequest, origins: Mapping[ModelId, Place]) -> Arrangement | tuple[Obstacle, ...]:
-        """Return where everything is built, or what is in the way; `origins` are the relations to be cloned."""
+    def arrange(
+        self,
+        request: ArrangeRequest,
+        origins: Mapping[ModelId, Place],
+        granted_before: Callable[[Collection[ModelId]], Mapping[ModelId, tuple[str, ...]]] = lambda _: {},
+    ) -> Arrangement | tuple[Obstacle, ...]:
+        """Return where everything is built, or what is in the way; `origins` are the relations to be cloned.
+
+        `granted_before` says which privileges the config of what is replaced granted.
+        """
         found = located(self._desk.parse, request.models, self._dialect)
         unknown = [_unlocatable(one) for one in found if isinstance(one, Unlocatable)]
         if unknown:
@@ -47,6 +55,9 @@ class Swapping:
         nodes = [one for one in found if isinstance(one, Located)]
         besides = [self._beside(node, request, origins) for node in nodes]
         catalog, here = self._ask(_places(besides))
+        asked = [one.model for one in besides if self._dialect.spot(one.place) in catalog.privileges]
+        before = granted_before(asked) if asked else {}
+        besides = [replace(one, granted=(*one.granted, *before.get(one.model, ()))) for one in besides]
         arrangement = self._arranged(besides, nodes, request, catalog)
         moving = {beside.model for beside in arrangement.besides}
         obstacles = chain(
@@ -159,6 +170,7 @@ class Swapping:
             fill=Fill.KEPT if kept is not None else Fill.CLONE if cloned else Fill.BUILD,
             materialized=node.materialized,
             origin=origins[node.model] if cloned else None,
+            granted=node.grants,
         )
 
     def _names(self, place: Place, token: str) -> tuple[str, str]:
