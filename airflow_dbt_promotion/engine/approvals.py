@@ -14,7 +14,7 @@ from airflow_dbt_promotion.core.definition import ProjectIdentity
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, passed
 from airflow_dbt_promotion.core.environment import BypassKind, Strategy
 from airflow_dbt_promotion.core.errors import NotAskedError
-from airflow_dbt_promotion.core.moving import as_approved, what_moved
+from airflow_dbt_promotion.core.moving import as_approved, was_there, what_moved
 from airflow_dbt_promotion.core.names import Names
 from airflow_dbt_promotion.core.plan import Plan
 from airflow_dbt_promotion.core.ports import Clock
@@ -91,6 +91,7 @@ class Approvals:
         found = self._planner.plan(request).plan
         said = [verdict for verdict in found.verdicts if verdict.code == "plan_moved"]
         said += [verdict for verdict in found.verdicts if verdict.gate is GateName.APPROVAL]
+        said += [verdict for verdict in found.verdicts if verdict.gate is GateName.HOLD and not verdict.passed]
         return said[0] if said else passed(GateName.APPROVAL, "no_approval_needed", "policy asks nobody about it")
 
     def standing(self, plan: Plan, request: PromotionRequest) -> Verdict:
@@ -101,11 +102,13 @@ class Approvals:
 
     def moved(self, plan: Plan) -> tuple[Approval, tuple[str, ...]] | None:
         """Return the newest plan with some of the same models that people had a word on, and what moved since; None
-        where there is none, or nothing moved.
+        where there is none, or it was carried out, or nothing moved.
         """
-        ours = {change.model for change in plan.changes}
+        ours, target = {change.model for change in plan.changes}, self._memory.read(plan.target)
         for approval in self.of(plan.target):
             if approval.votes and ours & approval.models.keys():
+                if target is not None and was_there(approval.agreed, target):
+                    return None
                 told = what_moved(approval.agreed, plan)
                 return (approval, told) if told else None
         return None

@@ -95,7 +95,7 @@ def promotion_arguments() -> dict[str, str]:
     """Return the arguments by which a PromoteOperator takes what people chose: `**promotion_arguments()`."""
     return {
         "target_environment": "{{ params.target_environment }}",
-        "models": "{{ params.models | tojson }}",
+        "models": f"{{{{ (params.models | reject('equalto', '{ALL_VALIDATED}') | list or params.models) | tojson }}}}",
         "include_upstream": "{{ params.include_upstream }}",
         "min_days_in_staging": "{{ params.min_days_in_staging if params.min_days_in_staging is not none else '' }}",
         "dry_run": "{{ params.dry_run }}",
@@ -130,7 +130,8 @@ def _models(offer: Offer | None, also: Sequence[str]) -> Param:
         values_display={ALL_VALIDATED: "everything that may go", **labels},
         minItems=1,
         title="Models",
-        description="With what is tested and soaked since this DAG was parsed, ask for everything that may go",
+        description="Models that are chosen stand in place of everything. With what is tested and soaked since this "
+        "DAG was parsed, ask for everything that may go",
     )
 
 

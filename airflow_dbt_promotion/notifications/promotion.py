@@ -23,6 +23,7 @@ FORMS = ("text", "markdown", "html")
 _TITLES = ("subject", "title")
 _BODIES = ("html_content", "text", "body", "message", "content")
 _RETURNED = "return_value"
+_FAILED = frozenset({"failed", "up_for_retry", "upstream_failed"})
 
 
 class PromotionNotifier(BaseNotifier):
@@ -100,7 +101,8 @@ def _messages(context: Context) -> Iterator[tuple[str, PromotionMessage]]:
         return
     whole = _of_dag(context)
     what = context["dag"].dag_id if whole else context["task"].task_id
-    outcome, words = ("ended", context.get("reason")) if whole else ("errored", context.get("exception"))
+    failed = not whole and _has_failed(context)
+    outcome, words = ("errored", context.get("exception")) if failed else ("ended", context.get("reason"))
     link = acting.link(context) if known else None
     yield outcome, messaging.untold(f"{what} {outcome}", str(words or ""), who, link)
 
@@ -124,6 +126,12 @@ def _summaries(context: Context) -> Iterator[ToldSummary]:
 def _of_dag(context: Context) -> bool:
     """Say whether a DAG's callback is called, and not a task's: that one is told no reason."""
     return "reason" in context
+
+
+def _has_failed(context: Context) -> bool:
+    """Say whether a callback is about a task that failed: it is given an exception, or the task's state says so."""
+    state = getattr(context.get("ti"), "state", None)
+    return context.get("exception") is not None or str(state) in _FAILED
 
 
 def _pulled(ti: Any, task_id: str) -> Any:  # noqa: ANN401 - Airflow's

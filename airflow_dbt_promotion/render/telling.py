@@ -96,11 +96,21 @@ def headline(promotion: Promotion) -> str:
         case PromotionOutcome.REFUSED:
             return f"Refused: nothing was promoted {way}."
         case PromotionOutcome.FAILED:
-            left = sum(told.result in {"failed", "skipped"} for told in promotion.models.values())
-            number = f"{left} of {count(len(promotion.models))}"
-            return f"Failed: {number} did not get {way}; {plan.target} is not whole until they do."
+            return _failed(promotion, way)
         case PromotionOutcome.ERRORED:
             return f"Errored: the promotion {way} broke."
+
+
+def _failed(promotion: Promotion, way: str) -> str:
+    """Return in one sentence what a promotion that failed did not do; where all is swapped at once it changed nothing,
+    unless something advanced.
+    """
+    target, models = promotion.plan.target, promotion.models.values()
+    left = sum(told.result in {"failed", "skipped"} for told in models)
+    said = f"Failed: {left} of {count(len(models))} did not get {way}"
+    if promotion.plan.strategy.swaps and all(told.result != "advanced" for told in models):
+        return f"{said}; nothing was published, and {target} is as it was."
+    return f"{said}; {target} is not whole until they do."
 
 
 def _returning(promotion: Promotion) -> str:

@@ -135,6 +135,13 @@ def test_a_task_that_told_nothing_broke(shop: Shop) -> None:  # noqa: ARG001 - h
     assert "no &lt;disk&gt;" in told.html
 
 
+@pytest.mark.parametrize(("state", "ended"), [("success", "ended"), ("skipped", "ended"), ("failed", "errored")])
+def test_a_task_that_told_nothing_ended_as_its_state_says(shop: Shop, state: str, ended: str) -> None:  # noqa: ARG001
+    ti: Any = FakeTaskInstance()
+    ti.xcom_pull, ti.state = lambda **_: None, state
+    assert promotion_message({**a_context(ti), "task": a_task()}).title == f"dbt promotion: promote {ended}"
+
+
 def test_the_message_goes_into_the_field_that_a_notifier_has_and_is_no_template(shop: Shop, chat: Chat) -> None:
     soaked(shop)
     context = ended(a_task())

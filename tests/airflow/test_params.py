@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from jinja2 import Environment
 from msgspec.structs import replace
 
 import airflow_dbt_promotion
@@ -65,6 +67,16 @@ def test_airflow_refuses_what_is_not_offered(shop: Shop) -> None:
     with DAG("a_form", schedule=None, params=found) as dag:
         PromoteOperator(task_id="promote", dbt_project_dir="/shop", **airflow_dbt_promotion.promotion_arguments())
     assert dag.params["dry_run"] is True
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asked"), [([ALL], [ALL]), ([ALL, "orders"], ["orders"]), (["orders", "revenue"], ["orders", "revenue"])]
+)
+def test_a_model_that_is_chosen_stands_in_place_of_everything(chosen: list[str], asked: list[str]) -> None:
+    written = Environment(autoescape=False).from_string(  # noqa: S701 - Airflow escapes nothing either
+        airflow_dbt_promotion.promotion_arguments()["models"]
+    )
+    assert json.loads(written.render(params={"models": chosen})) == asked
 
 
 def test_what_is_read_is_shared_for_a_while(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from airflow_dbt_promotion.core.eligibility import GateName, blocked, passed, wa
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange, Strategy
 from airflow_dbt_promotion.core.errors import AskedOtherwiseError, ConfigError, CorruptStateError, NotAskedError
 from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId, Version
-from airflow_dbt_promotion.core.moving import what_moved
+from airflow_dbt_promotion.core.moving import was_there, what_moved
 from airflow_dbt_promotion.core.planning import plan
+from airflow_dbt_promotion.core.stays import leave
 from tests.scenarios import DAY, NOON, agreed_of, dbt_run, empty_state, model_id, question, recorded, release, situation
 
 PRODUCTION = EnvironmentName("production")
@@ -367,6 +368,22 @@ def test_a_promotion_that_began_while_it_was_approved_is_carried_on_after_that_e
 
 
 # --- what moved -------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_was_there_where_the_target_holds_or_held_what_it_brought() -> None:
+    shown = agreed_of(plan(situation(STAGED), question(*NAMES)))
+    empty, brought = empty_state("production"), {model: STAGED.current[model] for model in shown.models}
+    assert not was_there(shown, empty)
+    there = replace(empty, current=brought)
+    assert was_there(shown, there)
+    for model in brought:
+        there = leave(there, model, NOON + DAY)
+    assert was_there(shown, there)
+    removal = replace(SHOWN, change="removed", from_version=SHOWN.to_version, to_version=None)
+    assert was_there(replace(shown, models={ORDERS: removal}), empty)
+    assert not was_there(replace(shown, models={ORDERS: removal}), replace(empty, current=brought))
+    same = replace(SHOWN, change="metadata", from_version=SHOWN.to_version)
+    assert not was_there(replace(shown, models={ORDERS: same}), empty)
 
 
 def test_nothing_moved_where_the_plan_is_the_same() -> None:

@@ -101,6 +101,38 @@ def test_a_plan_that_moved_does_not_go_and_says_what_moved(shop: Shop) -> None:
     assert told[0].startswith("orders: added, - to ")
 
 
+def test_an_approved_plan_under_a_hold_is_held_and_goes_once_that_is_lifted(shop: Shop) -> None:
+    approval = say(shop, ask(shop))
+    agreed = agreed_request(ALL, approval)
+    shop.engine.hold("production", "ann", "the audit")
+    refused = shop.engine.promote(agreed)
+    assert (refused.outcome, [v.code for _, v in refused.plan.refusals]) == (PromotionOutcome.REFUSED, ["held"])
+    assert shop.engine.approvals.verdict("production", approval.plan_id).code == "held"
+    shop.engine.release("production", "ann", "the audit is over")
+    assert outcome(shop, agreed) is PromotionOutcome.PROMOTED
+
+
+def test_a_plan_that_moved_under_a_hold_moved(shop: Shop) -> None:
+    approval = say(shop, ask(shop))
+    shop.engine.hold("production", "ann", "the audit")
+    shop.change(release(code={"orders": "select 2"}))
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    assert shop.engine.approvals.verdict("production", approval.plan_id).code == "plan_moved"
+
+
+def test_what_was_carried_out_is_not_what_moved(shop: Shop) -> None:
+    say(shop, ask(shop))
+    assert outcome(shop, ALL) is PromotionOutcome.PROMOTED
+    for text in ("select 2", "select 3"):
+        shop.change(release(code={"orders": text}))
+        shop.run("staging")
+        shop.clock.pass_by(DAY)
+        assert shop.engine.approvals.moved(shop.engine.plan(TO_APPROVE)) is None
+        say(shop, ask(shop))
+        assert outcome(shop, ALL) is PromotionOutcome.PROMOTED
+
+
 @pytest.mark.parametrize("target", ["staging", "production"])
 def test_a_plan_that_moved_does_not_go_either_where_tests_are_run_first(target: str) -> None:
     shop = Shop()

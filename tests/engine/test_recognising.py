@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core import codec, fingerprint, format_one
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Person, Vote
 from airflow_dbt_promotion.core.identity import is_earlier
-from airflow_dbt_promotion.core.state import PromotionOutcome
+from airflow_dbt_promotion.core.state import SCHEMA_VERSION, PromotionOutcome
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest, RollbackRequest
 from airflow_dbt_promotion.engine.recognising import Recogniser
 from tests.kept_shop import PRODUCTION, STAGING, KeptShop, with_text
@@ -229,4 +229,4 @@ def test_a_kept_release_is_read_once(upgrade: Upgrade) -> None:
     for _ in range(3):
         shop.engine.status("production")
     assert len(shop.workshop.loaded) == 1
-    assert shop.store.read(PRODUCTION).schema_version == 8  # type: ignore[union-attr]
+    assert shop.store.read(PRODUCTION).schema_version == SCHEMA_VERSION  # type: ignore[union-attr]

@@ -10,7 +10,8 @@ from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
 from airflow_dbt_promotion.engine import PromotionRequest
 from airflow_dbt_promotion.render import text
 from airflow_dbt_promotion.render.table import Page, columns_of
-from tests.scenarios import DAY, Shop, dashboard, model_id, path, release, test_id
+from tests.kept_shop import KeptShop
+from tests.scenarios import DAY, Shop, dashboard, defined, model_id, path, release, test_id
 
 ALL = PromotionRequest(target="production")
 
@@ -99,9 +100,21 @@ def test_a_failure_tells_in_dbts_words_what_broke() -> None:
     shop.workshop.failing = [model_id("orders")]
     written = told(shop)
     assert written.startswith("Failed: 2 of 4 models did not get from staging to production;")
+    assert "production is not whole until they do" in written
     assert "  dbt: model.shop.orders broke" in written
     assert re.search(r"orders +added .* failed\n", written)
     assert re.search(r"revenue +added .* skipped\n", written)
+
+
+def test_a_swap_that_failed_left_everything_as_it_was() -> None:
+    shop = KeptShop(defined())
+    shop.workshop.swaps = True
+    shop.run("staging")
+    shop.clock.pass_by(DAY)
+    shop.workshop.failing = [model_id("orders")]
+    written = " ".join(told(shop).split())
+    assert "did not get from staging to production; nothing was published, and production is as it was." in written
+    assert "not whole" not in written
 
 
 def test_a_bypass_is_told_and_said_to_be_on_record_only_where_it_is() -> None:
