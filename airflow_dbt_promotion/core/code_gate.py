@@ -18,6 +18,7 @@ from airflow_dbt_promotion.core.identity import MANIFEST_ONLY, EnvironmentName, 
 from airflow_dbt_promotion.core.release import Release
 from airflow_dbt_promotion.core.reliance import Reliances
 from airflow_dbt_promotion.core.state import Entry, EnvironmentState
+from airflow_dbt_promotion.core.versioned_names import of_composition
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -101,6 +102,8 @@ def composed(
 ) -> Composition | Verdict:
     """Return what a target would run after some changes, verified, or why that cannot be put together."""
     served = served_after(target, changes)
+    if (conflict := of_composition(served, environment)) is not None:
+        return conflict
     try:
         composition = compose(environment, served, code.definitions, code.reliances)
         for change in changes:

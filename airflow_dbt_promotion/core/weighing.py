@@ -32,6 +32,7 @@ from airflow_dbt_promotion.core.rejection_gate import of_rejections
 from airflow_dbt_promotion.core.row_gate import has_rows, of_rows
 from airflow_dbt_promotion.core.state import EnvironmentState
 from airflow_dbt_promotion.core.version_order import of_order
+from airflow_dbt_promotion.core.versioned_names import of_versions
 from airflow_dbt_promotion.core.window_gate import time_to_promote
 
 _STANDING = frozenset({ChangeKind.UNCHANGED, ChangeKind.METADATA})
@@ -225,14 +226,16 @@ class Weighing:
     def _own_verdicts(self, model: ModelId) -> tuple[Verdict, ...]:
         """Return the verdicts that do not depend on what else is in the plan."""
         if model not in self._own:
-            self._own[model] = (*self._rejections(model), *self._ask(model))
+            self._own[model] = (*self._kept_out(model), *self._ask(model))
         return self._own[model]
 
-    def _rejections(self, model: ModelId) -> tuple[Verdict, ...]:
-        """Ask whether people rejected what would come; only a model that is named can overrule them."""
-        named = model in (self._question.models or ())
+    def _kept_out(self, model: ModelId) -> tuple[Verdict, ...]:
+        """Ask whether people rejected what would come, or the target keeps it in another form."""
+        named, change = model in (self._question.models or ()), self._all.get(model)
         overruled = named and BypassKind.OVERRULE_REJECTION in self._choices.bypasses
-        return of_rejections(self._all.get(model), self._target, overruled=overruled)
+        leaves = self._choices.allow_removals or not self._choices.strategy.builds
+        versions = () if leaves else of_versions(change, self._source, self._target)
+        return (*of_rejections(change, self._target, overruled=overruled), *versions)
 
     def _ask(self, model: ModelId) -> tuple[Verdict, ...]:
         """Ask the gates of one model."""

@@ -55,6 +55,7 @@ REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
             "macro_conflict": "Add them with --include-macro-users, or let them follow in {source} first.",
             "project_conflict": "Add them with --include-macro-users, or let them follow in {source} first.",
             "parent_moved_on": "Build it in {source} on the parents that are there now, and record the run.",
+            "gets_versions": "Let it go with --allow-removals; its relation stays in the warehouse.",
             "needs_other": "See what holds the other back, with `dbt-promote why`.",
             "tested_beside_others": "Promote with --strategy build, which runs these tests in {target}.",
         },
