@@ -57,6 +57,17 @@ def test_what_was_built_enters_at_the_end_of_the_run() -> None:
     assert evidence(told.state, ORDERS).runs == 1
 
 
+def test_what_was_reused_keeps_its_entry_and_its_proof_and_earns_no_run() -> None:
+    state = recorded(SHOP, dbt_run(SHOP, NOON))
+    reused = dbt_run(SHOP, NOON + DAY, dict.fromkeys((ORDERS, test_id("orders")), ResultStatus.OTHER))
+    later = recorded(SHOP, reused, state=state)
+    assert later.current[ORDERS].since == NOON
+    assert evidence(later, ORDERS) == evidence(state, ORDERS)
+    assert evidence(later, STG).runs == evidence(state, STG).runs + 1
+    of_test = dbt_run(SHOP, NOON + DAY, {test_id("orders"): ResultStatus.OTHER})
+    assert evidence(recorded(SHOP, of_test, state=state), ORDERS).missing == (test_id("orders"),), "built, not tested"
+
+
 @pytest.mark.parametrize("status", [ResultStatus.FAILED, ResultStatus.SKIPPED, ResultStatus.OTHER])
 def test_what_was_not_built_does_not_enter(status: ResultStatus) -> None:
     told = record(empty_state(), SHOP, dbt_run(SHOP, NOON, {REVENUE: status}), BY_OTHERS)
