@@ -134,7 +134,11 @@ class Swapping:
         return {place: kind for place, kind in found.items() if kind is not None}
 
     def drop(self, places: Iterable[Place]) -> Mapping[Place, str]:
-        """Drop relations, each after what reads it; return those that stay, each with the reason."""
+        """Drop relations, each after what reads it; return those that stay, each with the reason.
+
+        What a foreign key of another one refers to is no reader that the catalog tells of: it is tried again once
+        others are gone.
+        """
         every = list(places)
         catalog, _here = self._ask(every)
         failed: dict[Place, str] = {}
@@ -144,6 +148,17 @@ class Swapping:
                 failed[place] = "it is neither a table nor a view: this package did not make it"
             else:
                 waiting.append(place)
+        while waiting:
+            still = self._dropped(waiting, catalog)
+            if len(still) == len(waiting):
+                return {**failed, **still}
+            waiting = list(still)
+        return failed
+
+    def _dropped(self, places: Iterable[Place], catalog: Catalog) -> Mapping[Place, str]:
+        """Drop one relation after the other; return those that stay, each with the reason."""
+        failed: dict[Place, str] = {}
+        waiting = list(places)
         while waiting:
             outcome = self._do([self._dropping(place, catalog) for place in waiting], None)
             dropped = len(list(operations.done(outcome)))
