@@ -40,6 +40,7 @@ from airflow_dbt_promotion.core.orders import (
     Published,
     RunCommand,
     RunRequest,
+    Standing,
     SwapRequest,
 )
 from airflow_dbt_promotion.core.place import Place
@@ -248,6 +249,7 @@ class FakeWorkshop:
         self.swap_breaks: BaseException | None = None
         self.swap_words: tuple[str, ...] = ()
         self.connection = Connection.SAME
+        self.absent: Collection[ModelId] = ()
         self.defaults: Mapping[str, object] = {}
 
     def release(self, environment: Environment, *, dry: bool) -> Release:
@@ -295,6 +297,18 @@ class FakeWorkshop:
             return RunPlace(connection=Connection.UNKNOWN, why=str(error))
         relations = {str(id_): model.relation for id_, model in at_hand.models.items() if model.relation}
         return RunPlace(connection=self.connection, adapter=at_hand.adapter_type, relations=relations)
+
+    def standing(
+        self,
+        environment: Environment,
+        release: Release,
+        target_path: Path | None,  # noqa: ARG002 - the port's
+    ) -> Standing:
+        """Return all models, but for those that a test takes away."""
+        return Standing(
+            models=frozenset(release.models.keys() - self.absent),
+            marked=environment.name in self.fences,
+        )
 
     def argument_defaults(self, dbt_version: str, command: str) -> Mapping[str, object]:  # noqa: ARG002 - the port's
         """Return what a test says that dbt declares."""

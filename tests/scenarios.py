@@ -35,7 +35,7 @@ from airflow_dbt_promotion.core.recording import Entering, Recording, record
 from airflow_dbt_promotion.core.release import NO_TESTS, Release, Test
 from airflow_dbt_promotion.core.run import NodeResult, ResultStatus, Run
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
-from airflow_dbt_promotion.engine import Engine
+from airflow_dbt_promotion.engine import AdoptionRequest, Engine
 from airflow_dbt_promotion.stores.memory import MemoryStore
 from tests.core.definitions import definition, generic_test, node
 from tests.fakes import FakeCalendar, FakeClock, FakeProcesses, FakeReader, FakeReleases, FakeWorkshop
@@ -291,6 +291,14 @@ class Shop:
         self.workshop.definition = project if isinstance(project, Definition) else None
         self.project = release_of(project) if isinstance(project, Definition) else project
         self.workshop.project = self.project
+
+    def baseline(self, environment: str, target_path: Path | None = None, reason: str | None = None) -> Recording:
+        """Adopt what an environment holds."""
+        return self.engine.baseline(
+            AdoptionRequest(
+                environment=environment, target_path=target_path, actor="ann", reason=reason, confirmed=True
+            )
+        )
 
     def run(self, environment: str, *, failing: Collection[str] = (), without: Collection[str] = ()) -> Recording:
         """Build the project at hand in an environment, as others would, and record it.

@@ -45,7 +45,7 @@ def test_an_order_has_the_defaults_of_the_command_line() -> None:
 
 def test_a_run_tells_itself_in_every_form() -> None:
     shop = Shop(defined())
-    shop.engine.baseline("production")
+    shop.baseline("production")
     told = RunResult(shop.engine.run(order_of("production", {"actor": "ann"})))
     assert told.outcome is RunOutcome.PASSED
     assert (told.to_dict()["outcome"], told.to_dict()["actor"]) == ("passed", "ann")

@@ -18,7 +18,7 @@ from airflow_dbt_promotion.core.errors import ConfigError
 from airflow_dbt_promotion.core.instants import duration
 from airflow_dbt_promotion.core.names import split
 from airflow_dbt_promotion.core.plan import Plan
-from airflow_dbt_promotion.engine import Engine, PromotionRequest
+from airflow_dbt_promotion.engine import AdoptionRequest, Engine, PromotionRequest
 from airflow_dbt_promotion.engine.approvals import agreed_request
 from airflow_dbt_promotion.functions import request_of
 from airflow_dbt_promotion.render import documents, markdown, text
@@ -129,7 +129,15 @@ def record(args: Namespace, engine: Engine, terminal: Terminal) -> ExitCode:
 
     project_dir = Path(args.dbt_project_dir).expanduser().absolute()
     if args.baseline:
-        done = engine.baseline(args.environment, None if args.target_path is None else project_dir / args.target_path)
+        done = engine.baseline(
+            AdoptionRequest(
+                environment=args.environment,
+                target_path=None if args.target_path is None else project_dir / args.target_path,
+                actor=args.actor or actor_here(os.environ),
+                reason=args.reason,
+                confirmed=args.yes,
+            )
+        )
     else:
         done = engine.record(
             args.environment,

@@ -32,7 +32,7 @@ examples:
 _RECORD = """\
 examples:
   dbt build --target staging && dbt-promote record --environment staging
-  dbt-promote record --environment production --baseline    # adopt what is there already
+  dbt-promote record --environment production --baseline --yes    # adopt what is there already
 """
 _WHY = """\
 examples:
@@ -106,14 +106,18 @@ def record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         action="store_true",
-        help="adopt an environment that existed before: enter every model that is not on record; "
-        "of the manifest in --target-path, else of the project as it is now",
+        help="adopt an environment that existed before: enter every model that stands in its warehouse and is not on "
+        "record; of the manifest in --target-path, else of the project as it is now; where it was promoted to or "
+        "adopted before, with --reason",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="with --baseline: the checkout is what the environment was built from"
     )
     parser.add_argument(
         "--reason",
         metavar="TEXT",
         help="count the run towards soak by its own time, however long ago it ended (record_within); "
-        "stays on record as the bypass old_evidence",
+        "stays on record as the bypass old_evidence, with --baseline as the bypass baseline",
     )
     parser.add_argument(
         "--actor", metavar="NAME", help="who records it (default: the person behind the CI job, else user@host)"

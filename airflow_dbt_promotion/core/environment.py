@@ -98,6 +98,7 @@ class BypassKind(StrEnum):
     OLD_EVIDENCE = "old_evidence"
     OLDER_VERSION = "older_version"
     OVERRULE_REJECTION = "overrule_rejection"
+    BASELINE = "baseline"
 
 
 MOST_RUNS = 1_000

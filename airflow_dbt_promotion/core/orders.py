@@ -55,6 +55,13 @@ class Published(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Standing(Struct, frozen=True, kw_only=True):
+    """Which models of a release stand in a warehouse, and whether promotions left their marks there."""
+
+    models: frozenset[ModelId]
+    marked: bool
+
+
 class BuildRequest(Struct, frozen=True, kw_only=True):
     """One invocation that executes exactly these nodes: models first, then the tests named, nothing else.
 

@@ -22,6 +22,7 @@ from airflow_dbt_promotion.core.orders import (
     OnProgress,
     Published,
     RunRequest,
+    Standing,
     SwapRequest,
 )
 from airflow_dbt_promotion.core.place import Place
@@ -144,6 +145,13 @@ class Workshop(Protocol):
         """Return where the environment builds what a run in a target folder built, and whether the run went there.
 
         Never raises for what cannot be told, such as a profile that is not on this machine: the answer says so.
+        """
+
+    def standing(self, environment: Environment, release: Release, target_path: Path | None) -> Standing:
+        """Return which models of a release stand in the environment's warehouse; changes nothing.
+
+        `target_path` holds the manifest of the release, None for the project at hand. Raises DbtError where the
+        warehouse cannot be asked, and as `release` does.
         """
 
     def argument_defaults(self, dbt_version: str, command: str) -> Mapping[str, object]:

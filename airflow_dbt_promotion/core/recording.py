@@ -56,6 +56,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     `incomplete` are models that the run touched and whose evidence still lacks tests; `unmatched` were tested at
     another version than they hold, or over drift. `skipped` were not tried, since a parent or a test of one failed in
     the same run. `sourced` stood already, and their sources are kept from now on.
+    `left_out` were not adopted: they, or a parent, do not stand in the warehouse, or that would take a reason.
     `release` are the kept sources of the run, None where they were not kept; `not_kept` says why, and is empty where
     nothing was to be kept. `refused`: policy takes no evidence from this run, so that nothing but its drift was noted.
     `run` is its invocation id.
@@ -72,6 +73,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     unmatched: tuple[ModelId, ...] = ()
     skipped: tuple[ModelId, ...] = ()
     sourced: tuple[ModelId, ...] = ()
+    left_out: tuple[ModelId, ...] = ()
     release: ReleaseId | None = None
     not_kept: str = ""
     refused: bool = False

@@ -9,7 +9,10 @@ from msgspec import Struct
 
 from airflow_dbt_promotion.core.state import EnvironmentState
 
-_RESTORE = "restore the document from a backup, or move it away and adopt the environment anew (`record --baseline`)"
+_RESTORE = (
+    "restore the document from a backup, or move it away and adopt what stands in the warehouse "
+    "(`record --baseline --reason TEXT`)"
+)
 
 
 class Finding(Struct, frozen=True, kw_only=True):

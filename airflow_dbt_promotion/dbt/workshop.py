@@ -26,6 +26,7 @@ from airflow_dbt_promotion.core.orders import (
     OnProgress,
     Published,
     RunRequest,
+    Standing,
     SwapRequest,
 )
 from airflow_dbt_promotion.core.place import Place
@@ -55,6 +56,7 @@ from airflow_dbt_promotion.dbt.publish.relocation import CHOSEN
 from airflow_dbt_promotion.dbt.released import Releases
 from airflow_dbt_promotion.dbt.selection import selectors_in
 from airflow_dbt_promotion.dbt.serving import Alteration, Served, Serving
+from airflow_dbt_promotion.dbt.standing import standing
 
 _MANIFEST = "manifest.json"
 
@@ -108,6 +110,12 @@ class DbtWorkshop:
     def run_place(self, target_path: Path, run: Run, release: Release, environment: Environment) -> RunPlace:
         """Return whether a run went where an environment builds; see `ports.Workshop`."""
         return self._places.of_run(target_path, run, release, environment)
+
+    def standing(self, environment: Environment, release: Release, target_path: Path | None) -> Standing:
+        """Return which models of a release stand in the warehouse; see `ports.Workshop`."""
+        manifest = None if target_path is None else (target_path / _MANIFEST).read_bytes()
+        with self._desk(environment, None, dry=True) as (desk, definition):
+            return standing(desk, definition.project.name, environment, release, manifest)
 
     def argument_defaults(self, dbt_version: str, command: str) -> Mapping[str, object]:
         """Return the defaults of dbt's arguments; see `ports.Workshop`."""

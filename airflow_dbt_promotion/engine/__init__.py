@@ -24,6 +24,7 @@ from airflow_dbt_promotion.core.rolling_back import Return
 from airflow_dbt_promotion.core.state import PromotionRecord, Unlocking
 from airflow_dbt_promotion.core.status import ModelStatus
 from airflow_dbt_promotion.core.stops import Intervention
+from airflow_dbt_promotion.engine.adopter import Adopter, AdoptionRequest
 from airflow_dbt_promotion.engine.aftercare import Aftercare
 from airflow_dbt_promotion.engine.approvals import Approvals
 from airflow_dbt_promotion.engine.brakes import Brakes
@@ -53,6 +54,7 @@ from airflow_dbt_promotion.engine.sweeper import Sweeper
 from airflow_dbt_promotion.engine.verifier import Verifier
 
 __all__ = [
+    "AdoptionRequest",
     "Engine",
     "Exclusion",
     "Promotion",
@@ -102,6 +104,15 @@ class Engine:
         self._promoter = Promoter(memory, self._locks, self._planner, workshop, clock)
         self._rollbacks = Rollbacks(memory, self._locks, self._planner, self._promoter, clock)
         self._recorder = Recorder(memory, reader, workshop, releases, clock, recogniser)
+        self._adopter = Adopter(
+            memory,
+            self._locks,
+            reader=reader,
+            workshop=workshop,
+            releases=releases,
+            clock=clock,
+            recogniser=recogniser,
+        )
         self.parts = Parts(memory, self._locks, self._planner, self._promoter, workshop, clock)
         self.server = Server(memory, self._locks, workshop, clock)
         self._aftercare = Aftercare(memory, self._locks, workshop, self.server, self._rollbacks)
@@ -171,9 +182,9 @@ class Engine:
         """Record the dbt run in a target folder for an environment; see `Recorder.record`."""
         return self._recorder.record(environment, target_path, actor, reason)
 
-    def baseline(self, environment: str, target_path: Path | None = None) -> Recording:
-        """Adopt an environment that existed before."""
-        return self._recorder.baseline(environment, target_path)
+    def baseline(self, request: AdoptionRequest) -> Recording:
+        """Adopt an environment that existed before; see `Adopter.adopt`."""
+        return self._adopter.adopt(request)
 
     def status(
         self, environment: str | None = None, models: Sequence[str] | None = None, soak: timedelta | None = None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.adoption import adopt
 from airflow_dbt_promotion.core.environment import BypassKind, DeployedBy, Environment, Leniency, OnDrift
 from airflow_dbt_promotion.core.errors import (
     ForbiddenBypassError,
@@ -17,12 +16,10 @@ from airflow_dbt_promotion.core.errors import (
     PlaceMismatchError,
     ReasonRequiredError,
     RunRefusedError,
-    SourcesError,
     TargetMismatchError,
     UnknownArgumentError,
     UnverifiedPlaceError,
 )
-from airflow_dbt_promotion.core.fingerprint import release_of
 from airflow_dbt_promotion.core.instants import check_past
 from airflow_dbt_promotion.core.orders import Kept
 from airflow_dbt_promotion.core.ports import ArtifactReader, Clock, ReleaseStore, Workshop
@@ -47,7 +44,7 @@ NOTHING_TO_KEEP = Kept(release=None)
 
 
 class Recorder:
-    """Records runs and baselines."""
+    """Records runs."""
 
     def __init__(
         self,
@@ -96,23 +93,6 @@ class Recorder:
 
         return replace(self._changed(environment, release, move), not_kept=kept.why)
 
-    def baseline(self, environment_name: str, target_path: Path | None) -> Recording:
-        """Adopt an environment that existed before: enter every model of the project that is not on record yet.
-
-        The release is that of the manifest in `target_path`, or the project parsed now with the environment's target.
-        Its sources are kept, also for what stands already and whose sources were never kept, or are lost.
-        """
-        environment = self._memory.path.get(environment_name)
-        release, kept = self._adoptable(environment, target_path)
-        release = replace(release, id=kept.release)
-
-        def move(state: EnvironmentState) -> Recording:
-            named = {entry.release for entry in state.current.values() if entry.release is not None}
-            lost = {one for one in named if not self._releases.has(one)}
-            return adopt(state, release, self._clock(), "baseline", lost=lost)
-
-        return replace(self._changed(environment, release, move), not_kept=kept.why)
-
     def _recorded(
         self, environment: Environment, run: Run, actor: str, reason: str | None, *, unverified_place: bool
     ) -> Recorded:
@@ -151,25 +131,6 @@ class Recorder:
             state = EnvironmentState(project=release.project, environment=environment.name, lineage="new")
         record(state, release, run, Entering(only=None, origin=EntryOrigin.RUN, by=run.invocation_id))
         return self._workshop.keep_run(target_path, release)
-
-    def _adoptable(self, environment: Environment, target_path: Path | None) -> tuple[Release, Kept]:
-        """Return the release to adopt, its sources kept where they can be."""
-        if target_path is not None:
-            release = self._reader.release(target_path)
-            self._check_project(release)
-            self._recogniser.learn(partial(self._reader.definition, target_path))
-            return release, self._workshop.keep_run(target_path, release)
-        try:
-            found = self._workshop.at_hand(environment, dry=True)
-        except SourcesError as error:
-            release = self._workshop.release(environment, dry=True)
-            self._check_project(release)
-            return release, Kept(release=None, why=str(error))
-        release = release_of(found.definition)
-        self._check_project(release)
-        self._recogniser.learn(lambda: found.definition)
-        self._workshop.keep(found.release)
-        return release, Kept(release=found.release)
 
     def _check(self, environment: Environment, target_path: Path, run: Run, release: Release) -> bool:
         """Refuse a run that is no evidence of an environment; return whether it is known which warehouse it went to."""

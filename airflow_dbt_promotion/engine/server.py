@@ -241,7 +241,10 @@ def _names(models: Collection[ModelId]) -> str:
 
 def _beginning(environment: Environment) -> str:
     """Say how something comes into an environment."""
-    adopting = f"adopt what is there with `dbt-promote record --environment {environment.name} --baseline`"
+    adopting = (
+        f"where it was built before, adopt what stands in its warehouse with `dbt-promote record --environment "
+        f"{environment.name} --baseline`"
+    )
     if environment.deployed_by is DeployedBy.PROMOTION and environment.promotes_from is not None:
         return f"promote to it from {environment.promotes_from}, or {adopting}"
     return f"record a dbt run of it, or {adopting}"

@@ -25,7 +25,8 @@ class RecordRunOperator(AtProject):
     `target_path` is the folder with manifest.json and run_results.json (default: the project's own); a relative one
     begins at the project. Run it where that folder is, after dbt and before another dbt command writes there; with
     `trigger_rule="all_done"`, so that a failed run is recorded, too: it revokes. With a `reason` the run counts towards
-    soak by its own time, however late it is recorded, on record as a bypass. The XCom is the document of
+    soak by its own time, however late it is recorded, on record as a bypass. A baseline
+    of an environment that was promoted to or adopted before takes a reason, too. The XCom is the document of
     `dbt-promote record --output-format json`.
 
     A run of code that was never promoted, in an environment that only promotions may move, is drift: it is logged, and
@@ -61,7 +62,7 @@ class RecordRunOperator(AtProject):
 
         with airflow_errors(), self.hook.engine(self.environment) as engine:
             baseline = rendered.flag("baseline", self.baseline)
-            done = self._adopt(engine) if baseline else self._recorded(engine, context)
+            done = self._adopt(engine, context) if baseline else self._recorded(engine, context)
             stored = engine.observer.state(self.environment)
             self.hook.warn(engine)
         telling.write(self.log, recording.text(done, table.Page(), baseline=baseline))
@@ -80,9 +81,20 @@ class RecordRunOperator(AtProject):
 
         return engine.record(self.environment, self._folder(), acting.actor(context), self.reason or None)
 
-    def _adopt(self, engine: Engine) -> Recording:
+    def _adopt(self, engine: Engine, context: Context) -> Recording:
         """Adopt the release of the folder that was named, or of the project parsed now."""
-        return engine.baseline(self.environment, None if self.target_path is None else self._folder())
+        from airflow_dbt_promotion.engine import AdoptionRequest  # noqa: PLC0415 - DAG files import this module
+        from airflow_dbt_promotion.hooks import acting  # noqa: PLC0415 - as late
+
+        return engine.baseline(
+            AdoptionRequest(
+                environment=self.environment,
+                target_path=None if self.target_path is None else self._folder(),
+                actor=acting.actor(context),
+                reason=self.reason or None,
+                confirmed=True,
+            )
+        )
 
     def _folder(self) -> Path:
         """Return the folder in which dbt left its artifacts."""

@@ -19,8 +19,9 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     lost theirs, `incomplete` lack tests. `ended` stand on a parent that moved, `gone` are not in the project any more,
     `drifted` were built at a version that was never promoted, `unmatched` were tested at another version than the
     environment holds, or where it, or a parent, drifted. `skipped` were not tried, since a parent or a test of one
-    failed in the same run. `sourced` stood already, and their sources are kept from now on. `serial` is the document's
-    now. `refused`: policy takes no evidence from a run that drifted (`on_drift: block`). `run` is its invocation id,
+    failed in the same run. `sourced` stood already, and their sources are kept from now on. `left_out` were not
+    adopted: they, or a parent, do not stand in the warehouse, or it would take a reason. `serial` is its serial now.
+    `refused`: policy takes no evidence from a run that drifted (`on_drift: block`). `run` is its invocation id,
     `release` its kept sources; `not_kept` says why there are none, and is empty where nothing was to be kept.
     """
 
@@ -38,6 +39,7 @@ class RecordingDocument(Struct, frozen=True, kw_only=True):
     unmatched: tuple[str, ...]
     skipped: tuple[str, ...]
     sourced: tuple[str, ...]
+    left_out: tuple[str, ...]
     refused: bool
     run: str | None
     release: str | None
@@ -62,6 +64,7 @@ def document(recording: Recording, serial: int, *, baseline: bool) -> dict[str, 
             unmatched=recording.unmatched,
             skipped=recording.skipped,
             sourced=recording.sourced,
+            left_out=recording.left_out,
             refused=recording.refused,
             run=recording.run or None,
             release=recording.release,
@@ -108,6 +111,7 @@ def _parts(recording: Recording) -> tuple[tuple[str, tuple[ModelId, ...], Tone],
     return (
         (f"entered {name}", recording.entered, Tone.PLAIN),
         ("stood already; their sources are kept now", recording.sourced, Tone.PLAIN),
+        ("not adopted", recording.left_out, Tone.WAIT),
         ("passed all required tests", recording.passed, Tone.GOOD),
         ("left, gone from the project", recording.gone, Tone.PLAIN),
         ("without results of all required tests", recording.incomplete, Tone.WAIT),

@@ -23,7 +23,7 @@ _RECORD = "then `dbt-promote record --environment {source}`"
 REMEDIES: Mapping[GateName, Mapping[str, str]] = MappingProxyType(
     {
         GateName.SOURCE: {
-            "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}; `--baseline` adopts what is there.",
+            "source_never_recorded": f"Build in {{source}} with dbt, {_RECORD}.",
             "not_in_source": f"Build it in {{source}} with dbt, {_RECORD}.",
             "checkpoint_not_whole": (
                 "Name another one by --to; `dbt-promote checkpoints --environment {target}` lists them, and says "

@@ -163,7 +163,7 @@ def _begin(place: Place) -> str:
         return f"Nothing was ever recorded. Run dbt there, then {record}`."
     return (
         f"Nothing was ever promoted. `dbt-promote promote --target-environment {place.name}` does; where it was built "
-        f"before, {record} --baseline` adopts what is there."
+        f"before, {record} --baseline` adopts what stands in its warehouse."
     )
 
 

@@ -24,6 +24,7 @@ BYPASSES = {
     BypassKind.SHORT_SOAK: "soak shorter than policy asks",
     BypassKind.OLDER_VERSION: "a version older than what was there",
     BypassKind.OVERRULE_REJECTION: "a rejection overruled",
+    BypassKind.BASELINE: "adopted without a promotion",
 }
 
 

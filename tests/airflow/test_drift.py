@@ -57,7 +57,7 @@ def promoted(shop: Shop, tmp_path: Path) -> Path:
     (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "run_results.json").write_text("{}")
-    shop.engine.baseline("production")
+    shop.baseline("production")
     shop.clock.pass_by(DAY)
     shop.change(defined(code={"orders": "select 2"}))
     return tmp_path

@@ -22,7 +22,7 @@ LINK = "https://airflow.example.com/dags/a%20dag/runs/manual__2026-07-24T12%3A00
 def served(shop: Shop) -> Shop:
     """A shop whose production holds the first release, while the checkout has moved on."""
     shop.change(defined())
-    shop.engine.baseline("production")
+    shop.baseline("production")
     shop.clock.pass_by(DAY)
     shop.change(defined(code={"orders": "select 2"}))
     return shop

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import jsonschema
 import pytest
 
@@ -51,6 +52,13 @@ def home(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
+
+
+def build(home: Path, *tables: str) -> None:
+    """Make tables in the warehouse, as dbt would."""
+    with duckdb.connect(str(home / "shop.duckdb")) as warehouse:
+        for table in tables:
+            warehouse.execute(f"create table {table} as select 1 as id")
 
 
 @pytest.fixture
@@ -143,7 +151,8 @@ def test_what_holds_is_shown_with_where_it_comes_from(run: Run) -> None:
 
 
 def test_what_is_asked_of_a_model_is_shown_with_the_rule_that_asks(run: Run, home: Path) -> None:
-    assert main(["record", "--environment", "staging", "--baseline", "--dbt-project-dir", str(home)]) == 0
+    build(home, "orders", "lines")
+    assert main(["record", "--environment", "staging", "--baseline", "--yes", "--dbt-project-dir", str(home)]) == 0
     assert open_store("target/promotion_states", base=home).read(EnvironmentName("staging")) is not None
     run("schema")
 
@@ -168,7 +177,8 @@ def test_a_gate_says_which_rule_asked_by_the_code_that_was_kept(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     at = ("--dbt-project-dir", str(home))
-    assert main(["record", "--environment", "staging", "--baseline", *at]) == 0
+    build(home, "orders", "lines")
+    assert main(["record", "--environment", "staging", "--baseline", "--yes", *at]) == 0
     (home / "models" / "orders.sql").write_text("select 1 as id", encoding="utf-8")  # a checkout opens no gate
     capsys.readouterr()
 

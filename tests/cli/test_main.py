@@ -348,7 +348,7 @@ def test_record_looks_into_dbts_target_folder_where_none_is_named(
 
 
 def test_a_baseline_adopts_the_project_as_it_is(shop: Shop, run: Run) -> None:
-    done = run("record --environment production --baseline --output-format json")
+    done = run("record --environment production --baseline --yes --output-format json")
     assert (done.code, done.document["baseline"], len(done.document["entered"])) == (0, True, 4)
     assert {entry.origin.value for entry in shop.engine.observer.state("production").current.values()} == {"baseline"}
 

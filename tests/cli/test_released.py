@@ -44,7 +44,7 @@ Run = Callable[..., Ran]
 def shop() -> Shop:
     """A shop whose production holds the first release, while the checkout has moved on."""
     made = Shop(defined(), path(timedelta(0)))
-    made.engine.baseline("production")
+    made.baseline("production")
     made.clock.pass_by(DAY)
     made.change(MERGED)
     return made

@@ -22,7 +22,7 @@ MERGED = defined(code={"orders": "select 2"})
 def test_every_release_that_is_named_is_needed() -> None:
     shop = Shop(defined())
     shop.run("staging")
-    shop.engine.baseline("production")
+    shop.baseline("production")
     shop.clock.pass_by(DAY)
     shop.change(MERGED)
     shop.run("staging")

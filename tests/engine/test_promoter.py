@@ -485,7 +485,7 @@ def test_run_tests_where_only_promotions_move_anything_moves_nothing() -> None:
     first, second, last = path(timedelta(0)).environments
     environments = type(path())((first, replace(second, deployed_by=DeployedBy.PROMOTION), last))
     shop = Shop(environments=environments)
-    shop.engine.baseline("staging")
+    shop.baseline("staging")
     smaller = release({"raw_orders": (), "stg_orders": ("raw_orders",)})
     shop.change(smaller)
     promote(shop, run_tests=True)

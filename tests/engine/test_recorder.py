@@ -319,7 +319,7 @@ def test_a_run_that_ended_in_the_future_is_refused() -> None:
 def promoted(**production: object) -> Shop:
     """Return a shop whose production holds the first release, while the checkout has moved on."""
     shop = Shop(defined(), path(**production))
-    shop.engine.baseline("production")
+    shop.baseline("production")
     shop.clock.pass_by(DAY)
     shop.change(defined(code={"orders": "select 2"}))
     return shop
@@ -391,23 +391,23 @@ def test_a_run_with_another_adapter_is_refused() -> None:
 
 def test_a_baseline_adopts_the_project_at_hand_or_that_of_a_manifest_once() -> None:
     shop = Shop()
-    told = shop.engine.baseline("production")
+    told = shop.baseline("production")
     assert told.entered == tuple(sorted(shop.project.models))
     state = shop.store.read(PRODUCTION)
     assert state is not None
     assert (state.current[ORDERS].origin, state.evidence) == (EntryOrigin.BASELINE, {})
     assert all(dry for _, dry in shop.workshop.parses)
     shop.change(release(code={"orders": "select 2"}))
-    assert shop.engine.baseline("production").entered == ()
+    assert shop.baseline("production").entered == ()
     folder = shop.leave_run("staging")
-    assert shop.engine.baseline("staging", folder).entered == told.entered
+    assert shop.baseline("staging", folder).entered == told.entered
 
 
 def test_a_baseline_of_another_project_is_refused() -> None:
     shop = Shop()
     shop.change(replace(release(), project=replace(release().project, name="finance")))
     with pytest.raises(ForeignProjectError):
-        shop.engine.baseline("production")
+        shop.baseline("production")
 
 
 def test_an_engine_that_knows_no_project_takes_any() -> None:

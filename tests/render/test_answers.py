@@ -61,7 +61,7 @@ def test_status_says_that_an_environment_begins_by_promotion_where_it_does() -> 
     written = " ".join(status_text(Shop()).partition("\nproduction\n")[2].split())
     assert written.startswith(
         "Nothing was ever promoted. `dbt-promote promote --target-environment production` does; where it was built "
-        "before, `dbt-promote record --environment production --baseline` adopts what is there."
+        "before, `dbt-promote record --environment production --baseline` adopts what stands in its warehouse."
     )
 
 
@@ -96,7 +96,7 @@ def test_status_tells_bypasses_stale_children_and_environments_that_are_not_whol
 
 def test_status_tells_a_baseline_and_drift() -> None:
     shop = Shop()
-    shop.engine.baseline("production")
+    shop.baseline("production")
     shop.change(release(code={"revenue": "select 2"}))
     shop.run("production")
     assert re.search(r"revenue .*drifted to [0-9a-f]{8}; baseline", status_text(shop))
@@ -183,7 +183,7 @@ def test_a_recording_tells_what_entered_passed_and_failed() -> None:
 
 
 def test_a_baseline_says_how_many_were_adopted() -> None:
-    done = Shop().engine.baseline("production")
+    done = Shop().baseline("production")
     assert recording.text(done, Page(), baseline=True).startswith(
         "Adopted production: 4 models taken over as they are.\n"
     )

@@ -21,7 +21,7 @@ from tests.scenarios import DAY, NOON, Shop, defined, model_id
 @pytest.fixture
 def told() -> ServedRun:
     shop = Shop(defined())
-    shop.engine.baseline("production")
+    shop.baseline("production")
     shop.clock.pass_by(DAY)
     return shop.engine.run(RunOrder(environment="production"))
 

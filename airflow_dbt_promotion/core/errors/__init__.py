@@ -7,6 +7,11 @@ carries its facts as attributes and says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+from airflow_dbt_promotion.core.errors.adoption import (
+    AdoptionRefusedError,
+    AdoptionUnconfirmedError,
+    NothingToAdoptError,
+)
 from airflow_dbt_promotion.core.errors.artifacts import (
     ArtifactError,
     CyclicGraphError,
@@ -85,6 +90,8 @@ from airflow_dbt_promotion.core.errors.releases import (
 )
 
 __all__ = [
+    "AdoptionRefusedError",
+    "AdoptionUnconfirmedError",
     "AmbiguousModelError",
     "ArtifactError",
     "AskedOtherwiseError",
@@ -123,6 +130,7 @@ __all__ = [
     "NotLockedError",
     "NotOpenError",
     "NotSwappedError",
+    "NothingToAdoptError",
     "NothingToResumeError",
     "OverriddenVarsError",
     "ParentNotBuiltError",

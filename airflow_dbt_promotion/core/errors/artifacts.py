@@ -152,8 +152,7 @@ class ParentNotBuiltError(InputError):
         super().__init__(
             f"{model} was built in {environment} on {parent}, but {environment} holds {state}: the run did not build "
             f"it. Build both "
-            f"(`dbt build --select +{model.rsplit('.', 1)[-1]}`), or adopt what is there with `dbt-promote record "
-            f"--baseline`"
+            f"(`dbt build --select +{model.rsplit('.', 1)[-1]}`), and record that run"
         )
 
 
