@@ -129,7 +129,7 @@ def adopt(
         wrong = next((parent for parent, version in entries[model].parents.items() if held[parent] != version), None)
         if wrong is not None:
             raise ParentNotBuiltError(model, wrong, state.environment, held[wrong])
-    sourced = resourced(state, release, lost)
+    sourced = resourced(state, release, lost) if release.id is not None else ()
     return Recording(
         state=replace(
             state,
@@ -143,13 +143,11 @@ def adopt(
 
 
 def resourced(state: EnvironmentState, release: Release, lost: Collection[ReleaseId]) -> tuple[ModelId, ...]:
-    """Return what is current without kept sources, or with lost ones, and of which a kept release says the same."""
+    """Return what is current without kept sources, or with lost ones, and of which a release says the same."""
     return tuple(
         model
         for model, entry in sorted(state.current.items())
-        if release.id is not None
-        and (entry.release is None or entry.release in lost)
-        and is_as(entry, release.models.get(model))
+        if (entry.release is None or entry.release in lost) and is_as(entry, release.models.get(model))
     )
 
 

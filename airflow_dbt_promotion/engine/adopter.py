@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.adoption import Adoption, adopt, adopted, check_adoption, coherent, is_new
+from airflow_dbt_promotion.core.adoption import Adoption, adopt, adopted, check_adoption, coherent, is_new, resourced
 from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import (
     AdoptionRefusedError,
@@ -48,10 +48,11 @@ class AdoptionRequest(Struct, frozen=True, kw_only=True):
 
 
 class _Found(Struct, frozen=True):
-    """The release to adopt, and what keeps its sources."""
+    """The release to adopt, what keeps its sources, and whether that can be."""
 
     release: Release
     keep: Callable[[], Kept]
+    keepable: bool = True
 
 
 class Adopter:
@@ -81,7 +82,9 @@ class Adopter:
         environment = self._memory.path.get(request.environment)
         found = self._found(environment, request.target_path)
         state = self._memory.read(environment.name)
-        if state is not None and (found.release.models.keys() <= state.current.keys() or self._repairs(request, state)):
+        if state is not None and (
+            found.release.models.keys() <= state.current.keys() or self._repairs(request, state, found)
+        ):
             return self._entered(environment, found, frozenset(), self._memory.change)
         standing = self._workshop.standing(environment, found.release, request.target_path)
         models = self._checked(environment, state, found.release, standing, request)
@@ -89,14 +92,11 @@ class Adopter:
             return self._first(environment, found, models, request)
         return self._later(environment, found, models, request)
 
-    def _repairs(self, request: AdoptionRequest, state: EnvironmentState) -> bool:
+    def _repairs(self, request: AdoptionRequest, state: EnvironmentState, found: _Found) -> bool:
         """Say whether sources alone are kept: something lacks them, and nobody gave a reason to adopt more."""
-        return request.reason is None and bool(state.current) and bool(self._unsourced(state))
-
-    def _unsourced(self, state: EnvironmentState) -> set[ModelId]:
-        """Return what is current without kept sources."""
-        lost = self._lost(state)
-        return {model for model, one in state.current.items() if one.release is None or one.release in lost}
+        if request.reason is not None or not found.keepable:
+            return False
+        return bool(resourced(state, found.release, self._lost(state)))
 
     def _checked(
         self,
@@ -186,7 +186,7 @@ class Adopter:
         except SourcesError as error:
             why = str(error)
             release = self._checked_project(self._workshop.release(environment, dry=True))
-            return _Found(release, lambda: Kept(release=None, why=why))
+            return _Found(release, lambda: Kept(release=None, why=why), keepable=False)
         release = self._checked_project(release_of(checkout.definition))
         self._recogniser.learn(lambda: checkout.definition)
 

@@ -57,6 +57,12 @@ class CoffeeShop:
         if record:
             self.engine.record("staging", target_path)
 
+    def build_production(self) -> None:
+        """Build production as a team did before it promoted."""
+        folder = self.folder / "target" / "by_hand"
+        project = DbtProject(project_dir=self.folder, target_path=folder, profiles_dir=self.folder)
+        assert InProcessRunner().invoke(project, DbtInvocation(command=DbtCommand.BUILD, target="production")).success
+
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table of production."""
         import duckdb  # noqa: PLC0415 - only where it is asked
@@ -231,6 +237,7 @@ def test_a_run_is_recorded_by_a_task_and_an_environment_adopted(coffee_shop: Cof
     assert told["serial"] == 1
     assert json.loads(json.dumps(told)) == told
 
+    coffee_shop.build_production()
     baseline = RecordRunOperator(
         task_id="adopt", environment="production", baseline="true", dbt_project_dir=str(coffee_shop.folder)
     )

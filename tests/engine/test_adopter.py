@@ -115,7 +115,7 @@ def test_a_blocked_version_is_not_adopted() -> None:
     shop = adopted()
     block = Block(version=shop.project.models[MORE].version, at=shop.clock(), actor="bob", reason="bad")
     change(shop, lambda state: replace(state, blocks={MORE: (block,)}))
-    refused(shop, AdoptionRefusedError, "the version of model is blocked")
+    refused(shop, AdoptionRefusedError, "the version of model.shop.more is blocked")
 
 
 def test_a_rejected_version_is_not_adopted() -> None:
