@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 import airflow_dbt_promotion.core.approval_gate
+import airflow_dbt_promotion.core.bypasses
 import airflow_dbt_promotion.core.code_gate
 import airflow_dbt_promotion.core.eligibility
 import airflow_dbt_promotion.core.incoherence
@@ -27,6 +28,7 @@ from tests.scenarios import NOON
 ENDS = Ends(source="staging", target="production", now=NOON)
 MODULES = (
     airflow_dbt_promotion.core.approval_gate,
+    airflow_dbt_promotion.core.bypasses,
     airflow_dbt_promotion.core.code_gate,
     airflow_dbt_promotion.core.eligibility,
     airflow_dbt_promotion.core.incoherence,
