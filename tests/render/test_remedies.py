@@ -15,6 +15,7 @@ import airflow_dbt_promotion.core.incoherence
 import airflow_dbt_promotion.core.planning
 import airflow_dbt_promotion.core.rolling_back
 import airflow_dbt_promotion.core.row_gate
+import airflow_dbt_promotion.core.versioned_names
 import airflow_dbt_promotion.core.weighing
 import airflow_dbt_promotion.core.window_gate
 import airflow_dbt_promotion.dbt.publish.checks
@@ -29,6 +30,7 @@ ENDS = Ends(source="staging", target="production", now=NOON)
 MODULES = (
     airflow_dbt_promotion.core.approval_gate,
     airflow_dbt_promotion.core.bypasses,
+    airflow_dbt_promotion.core.versioned_names,
     airflow_dbt_promotion.core.code_gate,
     airflow_dbt_promotion.core.eligibility,
     airflow_dbt_promotion.core.incoherence,
