@@ -90,3 +90,39 @@ def test_a_view_that_is_made_after_the_catalog_was_read_reads_what_came(
     promoted = yard.promote("base", allow_stale_downstream=True)
     assert promoted.outcome is PromotionOutcome.PROMOTED, promoted.words
     assert yard.column("select * from production.late") == [edition]
+
+
+THIEF = """
+create function public.steal() returns event_trigger language plpgsql as $$
+begin
+  if to_regclass('production.base') is not null and exists (select from pg_class where relname ~ '^base__was_')
+    and to_regclass('production.stolen') is null
+  then
+    alter table production.base rename to stolen;
+    create table production.base as select 0 as edition;
+  end if;
+end $$;
+create event trigger steal on ddl_command_end when tag in ('ALTER TABLE') execute function public.steal();
+"""
+
+
+def test_what_stands_in_place_in_the_end_is_what_was_built(yard: Yard) -> None:
+    if yard.is_duckdb:
+        pytest.skip("DuckDB has no event triggers")
+    yard.write("models/base.sql", "select 9 as edition")
+    yard.execute("drop view if exists production.late")
+    before = yard.column("select edition from production.base")
+    yard.execute("drop table if exists production.stolen", "create schema if not exists public")
+    for statement in (f"drop table production.{name}" for name in retired(yard)):
+        yard.execute(statement)
+    yard.execute(THIEF)
+    with pytest.raises(NotSwappedError, match="relation_differs"):
+        yard.promote("base", allow_stale_downstream=True)
+    yard.execute("drop event trigger steal")
+    assert yard.column("select edition from production.base") == before
+    assert yard.promote("base", allow_stale_downstream=True).outcome is PromotionOutcome.PROMOTED
+    assert yard.column("select edition from production.base") == [9]
+
+
+def retired(yard: Yard) -> list[object]:
+    return yard.column("select relname from pg_class where relname ~ '^base__was_' and relkind = 'r'")

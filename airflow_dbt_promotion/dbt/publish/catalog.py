@@ -24,6 +24,7 @@ class Kind(Enum):
 class Relation(Struct, frozen=True, kw_only=True):
     """Something that has a name in a warehouse; `owned` says whether who asks may alter it, `owner` whose it is.
 
+    `identity` tells it from every other relation, whatever its name, where the warehouse has such a thing.
     `passed_on`: who asks may make something, and let it be of the same owner. `transient`: a table of the kind that is
     not kept safe after it is gone, and whose clones have to be of that kind.
     """
@@ -34,6 +35,7 @@ class Relation(Struct, frozen=True, kw_only=True):
     owner: str = ""
     transient: bool = False
     passed_on: bool = True
+    identity: str = ""
 
 
 class Reader(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,9 @@ LOST = "a view outside cannot be made again on what would replace its tables, so
 ROWS_CHANGED = "was written to after its rows were copied, so nothing was swapped; promote again"
 """What a swap says of a table whose copy lacks what another session wrote."""
 
+RELATION_DIFFERS = "relation_differs: after the swap this is not the relation that was built"
+"""What a swap says, in its transaction, of a relation that does not stand where it was put."""
+
 CATALOG_CHANGED = "the catalog changed after it was read, so nothing was swapped"
 """What a swap says that found another catalog under its locks than the one that it was made for."""
 

@@ -13,7 +13,15 @@ from typing import Any
 from airflow_dbt_promotion.core.beside import Arrangement, Beside
 from airflow_dbt_promotion.core.place import Place
 from airflow_dbt_promotion.dbt.publish.catalog import Catalog, Index, Kind, Relation, Spot, Tie
-from airflow_dbt_promotion.dbt.publish.dialect import ROWS_CHANGED, Answers, Located, Quoting, Step, literal
+from airflow_dbt_promotion.dbt.publish.dialect import (
+    RELATION_DIFFERS,
+    ROWS_CHANGED,
+    Answers,
+    Located,
+    Quoting,
+    Step,
+    literal,
+)
 from airflow_dbt_promotion.dbt.publish.statements import index_parts, renamed
 
 _WORDS = {Kind.TABLE: "table", Kind.VIEW: "view"}
@@ -151,6 +159,7 @@ class DuckDb(Quoting):
         for beside in arrangement.besides:
             if catalog.kind(self.spot(beside.next)) is Kind.VIEW:
                 statements += self._made_view(beside, arrangement, catalog)
+        statements += self._in_place(arrangement, catalog)
         models = tuple(beside.model for beside in arrangement.besides)
         return (Step(models=models, kept=tuple(kept), statements=(";\n".join(statements),)),)
 
@@ -172,11 +181,25 @@ class DuckDb(Quoting):
                 witness, problem = literal(beside.row_witness), literal(f"{beside.place.told} {ROWS_CHANGED}")
                 yield f"select case when ({self.row_witness(beside.place)}) <> {witness} then error({problem}) end"
 
+    def _in_place(self, arrangement: Arrangement, catalog: Catalog) -> Iterator[str]:
+        """Yield what stops where something else than what was built, or nothing, stands in place in the end."""
+        for beside in arrangement.besides:
+            kind = "view" if catalog.kind(self.spot(beside.next)) is Kind.VIEW else "table"
+            database, schema, name = (literal(part) for part in self.spot(beside.place))
+            where = f"lower(schema_name) = {schema} and lower({kind}_name) = {name}"
+            if beside.place.database:
+                where += f" and lower(database_name) = {database}"
+            problem = literal(f"{RELATION_DIFFERS}: {beside.place.told}")
+            yield f"select case when count(*) = 0 then error({problem}) end from duckdb_{kind}s() where {where}"
+
     def _made_view(self, beside: Beside, arrangement: Arrangement, catalog: Catalog) -> Iterator[str]:
         """Yield the statements that make a view where readers see it, as it was made beside."""
         spot = self.spot(beside.next)
         names = {one.next.identifier: one.place.identifier for one in arrangement.besides}
         yield f"drop view {self.sql(beside.next)}"
+        if beside.place.database:
+            # Some catalogs, as DuckLake's, tell how a view was made without its schema: it goes to the current one.
+            yield f"use {self.quoted(beside.place.database)}.{self.quoted(beside.place.schema)}"
         for statement in (catalog.definitions[spot], *catalog.comments.get(spot, ())):
             yield renamed(statement.rstrip().rstrip(";"), names)
 

@@ -30,7 +30,16 @@ from airflow_dbt_promotion.dbt.publish.catalog import (
     Tie,
 )
 from airflow_dbt_promotion.dbt.publish.catalog_digest import DIGESTS, digest_query
-from airflow_dbt_promotion.dbt.publish.dialect import CATALOG_CHANGED, ROWS_CHANGED, Answers, Located, Quoting, Step
+from airflow_dbt_promotion.dbt.publish.dialect import (
+    CATALOG_CHANGED,
+    RELATION_DIFFERS,
+    ROWS_CHANGED,
+    Answers,
+    Located,
+    Quoting,
+    Step,
+    literal,
+)
 from airflow_dbt_promotion.dbt.publish.patience import AGAIN, patiently, stopping_unless
 from airflow_dbt_promotion.dbt.publish.statements import renamed
 
@@ -78,8 +87,9 @@ class Postgres(Quoting):
                     owned=bool(owned),
                     owner=_text(owner),
                     passed_on=bool(passed_on),
+                    identity=_text(identity),
                 )
-                for schema, name, kind, owner, owned, passed_on in answers.get("relations", ())
+                for schema, name, kind, owner, owned, passed_on, identity in answers.get("relations", ())
                 for spot in [("", _text(schema), _text(name))]
             },
             readers=tuple(_readers(answers.get("readers", ()))),
@@ -130,7 +140,8 @@ class Postgres(Quoting):
         statements += [_again(reader) for reader in self.left_behind(arrangement, catalog)]
         models = tuple(beside.model for beside in arrangement.besides)
         locks = [f"lock table {table} in access exclusive mode" for table in sorted(locked)]
-        every = [*self._unwritten(arrangement), *locks, *self._unchanged(arrangement, catalog), *statements]
+        every = [*self._unwritten(arrangement), *locks, *self._unchanged(arrangement, catalog)]
+        every += [*statements, *self._in_place(arrangement, catalog)]
         return (Step(models=models, kept=tuple(kept), statements=(patiently(every),)),)
 
     def _unwritten(self, arrangement: Arrangement) -> Iterable[str]:
@@ -147,6 +158,17 @@ class Postgres(Quoting):
         for name, question in self.questions(places).items():
             if name in catalog.digests:
                 yield stopping_unless(digest_query(question), catalog.digests[name], f"{CATALOG_CHANGED} ({name})")
+
+    def _in_place(self, arrangement: Arrangement, catalog: Catalog) -> Iterable[str]:
+        """Yield what stops where something else than what was built, or nothing, stands in place in the end."""
+        for beside in arrangement.besides:
+            built = catalog.relations.get(self.spot(beside.next))
+            if built is not None:
+                _database, schema, name = self.spot(beside.place)
+                found = f"""select c.oid::text || ' ' || c.relkind::text from pg_class c
+                    join pg_namespace n on n.oid = c.relnamespace
+                    where n.nspname = {literal(schema)} and c.relname = {literal(name)}"""
+                yield stopping_unless(found, built.identity, f"{RELATION_DIFFERS}: {beside.place.told}")
 
     def left_behind(self, arrangement: Arrangement, catalog: Catalog) -> tuple[Reader, ...]:
         """Return the views outside of a swap that read what it replaces, but for those that are kept of earlier ones:

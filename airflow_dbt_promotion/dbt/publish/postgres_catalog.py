@@ -27,7 +27,8 @@ def _relations(spots: Collection[tuple[str, str]]) -> str:
     """Ask what has these names, and whose it is."""
     return f"""
 select json_build_array(cn.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), {_MINE.format("c")},
-  case when c.relowner = u.oid or u.rolsuper or has_schema_privilege(c.relowner, cn.oid, 'CREATE') then '1' else '' end
+  case when c.relowner = u.oid or u.rolsuper or has_schema_privilege(c.relowner, cn.oid, 'CREATE') then '1' else '' end,
+  c.oid::text || ' ' || c.relkind::text
 )::text
 from {_named("c")}
 join pg_roles u on u.rolname = current_user
