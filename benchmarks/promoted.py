@@ -17,6 +17,7 @@ from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject
 from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest
+from airflow_dbt_promotion.engine.adopter import AdoptionRequest
 from airflow_dbt_promotion.wiring import Place, engine_for
 from benchmarks.warehouses import Warehouse, connected, execute, relations
 from benchmarks.yard import GROUP, index_of, kind_of, parents_of, select, write_model, write_project
@@ -37,7 +38,7 @@ class Promoted:
             execute(warehouse, [f"create schema {schema}", *(one.format(schema=schema) for one in statements)])
         self.engine = engine_for(Place(project_dir=folder))
         self.parse("production")
-        self.engine.baseline("production", self.target_path("production"))
+        self.engine.baseline(AdoptionRequest(environment="production", target_path=self.target_path("production")))
         self.tested(self.names)
 
     def chosen(self, count: int) -> list[str]:

@@ -97,7 +97,7 @@ def test_every_key(file: Path) -> None:
     warnings: block
     strategy: record
     on_incremental_change: forward_only
-    forbid: [skip_tests, short_soak, old_evidence, older_version, overrule_rejection]
+    forbid: [skip_tests, short_soak, old_evidence, older_version, overrule_rejection, baseline]
     vars: {currency: EUR, rates: [1, 2.5, null, true], nested: {a: {b: c}}}
     run_vars: [run_date, batch_id]
     accept_arguments: [invented]
@@ -302,13 +302,13 @@ def test_either_name_of_the_file(tmp_path: Path) -> None:
             "  stg:\n    forbid: skip_tests",
             4,
             "environments.stg.forbid",
-            "must be a list of old_evidence, older_version, overrule_rejection, short_soak, skip_tests",
+            "must be a list of baseline, old_evidence, older_version, overrule_rejection, short_soak, skip_tests",
         ),
         (
             "  stg:\n    forbid: [skip_test]",
             4,
             "environments.stg.forbid",
-            "must be a list of old_evidence, older_version, overrule_rejection, short_soak, skip_tests",
+            "must be a list of baseline, old_evidence, older_version, overrule_rejection, short_soak, skip_tests",
         ),
         ("  stg:\n    vars: [a]", 4, "environments.stg.vars", "Expected object, got array"),
         (
