@@ -155,6 +155,7 @@ def lockers(yard: Yard, errors: list[str]) -> Iterator[None]:
                 yard.execute(*(f"select count(*) from production.{name}" for name in order), "select pg_sleep(0.1)")
             except Exception as error:  # noqa: BLE001 - whatever a reader meets is what is asked here
                 errors.append(str(error))
+            over.wait(0.4)  # a swap asks the catalog under its locks, and needs an instant without either of them
 
     threads = [threading.Thread(target=take, args=(order,)) for order in (EVERY, EVERY[::-1])]
     for thread in threads if not yard.is_duckdb else ():

@@ -65,6 +65,21 @@ end
     return f"do {_in_dollars(body)}"
 
 
+def locking(word: str, relation: str) -> str:
+    """Return the statement that locks a view, or a materialized one, as a rename does, and nothing that it reads.
+
+    `lock table` would lock what a view reads, too, and takes no materialized view. To give it the owner that it has
+    changes nothing.
+    """
+    owner = f"select quote_ident(pg_get_userbyid(relowner)) from pg_class where oid = {literal(relation)}::regclass"
+    body = f"""
+begin
+  execute {literal(f"alter {word} {relation} owner to ")} || ({owner});
+end
+"""
+    return f"do {_in_dollars(body)}"
+
+
 def _in_dollars(text: str) -> str:
     """Return a text between signs that are not in it."""
     tag = _tag(text)

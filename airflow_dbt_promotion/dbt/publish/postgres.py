@@ -40,7 +40,7 @@ from airflow_dbt_promotion.dbt.publish.dialect import (
     Step,
     literal,
 )
-from airflow_dbt_promotion.dbt.publish.patience import AGAIN, patiently, stopping_unless
+from airflow_dbt_promotion.dbt.publish.patience import AGAIN, locking, patiently, stopping_unless
 from airflow_dbt_promotion.dbt.publish.statements import renamed
 
 _WORDS = {Kind.TABLE: "table", Kind.VIEW: "view", Kind.MATERIALIZED_VIEW: "materialized view"}
@@ -123,6 +123,7 @@ class Postgres(Quoting):
         """Return one step: every rename, then what is bound to what was replaced, again."""
         statements: list[str] = []
         locked: list[str] = []
+        views: list[str] = []
         kept = []
         rebound = list(self._rebound(arrangement, catalog))
         statements.extend(before for before, _after in rebound if before)
@@ -133,6 +134,8 @@ class Postgres(Quoting):
                 kept.append(beside.model)
                 if old is Kind.TABLE:
                     locked.append(self.sql(beside.place))
+                else:
+                    views.append(locking(_WORDS[old], self.sql(beside.place)))
             new = _WORDS[catalog.kind(self.spot(beside.next)) or Kind.TABLE]
             statements.append(f"alter {new} {self.sql(beside.next)} rename to {self.name(beside.place)}")
             statements.extend(carried_over(beside, arrangement, catalog, self))
@@ -140,7 +143,8 @@ class Postgres(Quoting):
         statements += [_again(reader) for reader in self.left_behind(arrangement, catalog)]
         models = tuple(beside.model for beside in arrangement.besides)
         locks = [f"lock table {table} in access exclusive mode" for table in sorted(locked)]
-        every = [*self._unwritten(arrangement), *locks, *self._unchanged(arrangement, catalog)]
+        # Readers that come while the catalog is asked would hold the views, and wait for the tables.
+        every = [*self._unwritten(arrangement), *locks, *sorted(views), *self._unchanged(arrangement, catalog)]
         every += [*statements, *self._in_place(arrangement, catalog)]
         return (Step(models=models, kept=tuple(kept), statements=(patiently(every),)),)
 
