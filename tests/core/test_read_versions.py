@@ -241,3 +241,11 @@ def test_vars_are_read_by_nodes_macros_yaml_and_nothing_else() -> None:
     )
     assert release_of(known).vars_read == {"by_node", "by_test", "by_macro", "by_yaml"}
     assert "*" in release_of(replace(known, written=None)).vars_read
+
+
+def test_two_models_that_read_the_graph_find_the_same_in_it() -> None:
+    code = "select {{ graph.nodes | length }} as n"
+    found = release_of(definition([node("a", raw_code=code), node("b", raw_code=code)])).models
+    more = release_of(definition([node("a", raw_code=code), node("b", raw_code=code), node("c")])).models
+    assert found[ModelId("model.shop.a")].code == found[ModelId("model.shop.b")].code
+    assert found[ModelId("model.shop.a")].code != more[ModelId("model.shop.a")].code
