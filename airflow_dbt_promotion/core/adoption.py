@@ -14,6 +14,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from airflow_dbt_promotion.core.eligibility import blocked_version
 from airflow_dbt_promotion.core.environment import BypassKind, Environment
 from airflow_dbt_promotion.core.errors import AdoptionRefusedError, ParentNotBuiltError, ReasonRequiredError
 from airflow_dbt_promotion.core.identity import ModelId, PlanId, ReleaseId
@@ -68,11 +69,7 @@ def check_adoption(
     hold = _held(state, adoption.at)
     if hold is not None:
         raise AdoptionRefusedError(environment.name, *hold)
-    blocked = [
-        model
-        for model in sorted(models)
-        if any(block.version == release.models[model].version for block in state.blocks.get(model, ()))
-    ]
+    blocked = [one for one in sorted(models) if blocked_version(one, release.models[one].version, state)]
     if blocked:
         raise AdoptionRefusedError(
             environment.name,
@@ -178,7 +175,7 @@ def _check_later(environment: Environment, state: EnvironmentState) -> None:
     forbidden = [kind.value for kind in _FORBIDDING if kind in environment.forbid]
     if forbidden:
         raise AdoptionRefusedError(name, f"its policy forbids {' and '.join(forbidden)}", instead)
-    if environment.approval is not None or any(rule.approvals for rule in environment.rules):
+    if environment.asks_people:
         raise AdoptionRefusedError(
             name, "its policy asks for approvals, and an adoption has no plan to approve", instead
         )

@@ -17,7 +17,7 @@ from airflow_dbt_promotion.core.errors import (
     PromotionError,
     ReasonRequiredError,
 )
-from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId
+from airflow_dbt_promotion.core.identity import EnvironmentName, PlanId, Version
 from airflow_dbt_promotion.core.selector import selector
 from airflow_dbt_promotion.core.state import EntryOrigin, EnvironmentState
 from airflow_dbt_promotion.core.stops import Block
@@ -114,6 +114,13 @@ def test_nothing_is_adopted_into_what_is_held_or_frozen(*, new: bool) -> None:
 def test_a_blocked_version_is_not_adopted() -> None:
     shop = adopted()
     block = Block(version=shop.project.models[MORE].version, at=shop.clock(), actor="bob", reason="bad")
+    change(shop, lambda state: replace(state, blocks={MORE: (block,)}))
+    refused(shop, AdoptionRefusedError, "the version of model.shop.more is blocked")
+
+
+def test_a_block_that_cannot_be_recognised_holds_every_version() -> None:
+    shop = adopted()
+    block = Block(version=Version("1:" + "f" * 32), at=shop.clock(), actor="bob", reason="bad")
     change(shop, lambda state: replace(state, blocks={MORE: (block,)}))
     refused(shop, AdoptionRefusedError, "the version of model.shop.more is blocked")
 
