@@ -36,7 +36,7 @@ class BothFormats(Struct, frozen=True):
 
 
 def holds_earlier(state: EnvironmentState) -> bool:
-    """Say whether a document holds versions of an earlier format that may yet be recognised."""
+    """Say whether a document holds versions of an earlier format by which something is decided."""
     return any(is_earlier(version) for version in _deciding(state))
 
 

@@ -18,10 +18,10 @@ from airflow_dbt_promotion.core.state import EnvironmentState
 
 
 class Recogniser:
-    """Replaces versions of an earlier format by what they are today, once for each document.
+    """Replaces versions of an earlier format by what they are today.
 
-    A kept release is parsed once in a process for this, whoever asks. What is recognised is on record from the next
-    write on.
+    A kept release is parsed once in a process for this, whoever asks, and the documents are searched for releases once.
+    What is recognised is on record from the next write on. Where no document holds such a version, nothing is read.
     """
 
     _known: ClassVar[dict[ReleaseId, BothFormats | None]] = {}
@@ -31,27 +31,33 @@ class Recogniser:
         """Take the environments, their documents, and what parses kept releases."""
         self._path, self._store, self._workshop = path, store, workshop
         self._learned: list[BothFormats] = []
+        self._newest: Callable[[], Definition] | None = None
+        self._recognition: Recognition | None = None
 
     def learn(self, definition: Callable[[], Definition]) -> None:
-        """Take one more parse of the project, where a document holds versions that could be recognised by it."""
-        if any(holds_earlier(state) for state in self._stored()):
-            self._learned.append(_in_both_formats(definition()))
+        """Take the newest parse of the project; it is made where a document holds versions of an earlier format."""
+        self._newest, self._recognition = definition, None
 
     def recognised(self, state: EnvironmentState) -> EnvironmentState:
         """Return a document with every version that can be recognised as it is today."""
         if not holds_earlier(state):
             return state
-        wanted = releases_to_read([state, *self._stored()])
         with self._one_at_a_time:
-            for release in sorted(wanted - self._known.keys()):
-                self._known[release] = self._read(release, state)
-        read = {release: found for release in wanted if (found := self._known[release]) is not None}
-        return Recognition([*read.values(), *self._learned], read.keys()).recognised(state)
+            if self._recognition is None:
+                self._recognition = self._from_all(state)
+            return self._recognition.recognised(state)
 
-    def _stored(self) -> list[EnvironmentState]:
-        """Return every document as it is on record."""
+    def _from_all(self, state: EnvironmentState) -> Recognition:
+        """Return what is known by the kept releases that any document names, and by the parses of the project."""
+        if self._newest is not None:
+            self._learned.append(_in_both_formats(self._newest()))
+            self._newest = None
         stored = (self._store.read(environment.name) for environment in self._path.environments)
-        return [state for state in stored if state is not None]
+        wanted = releases_to_read([state, *(other for other in stored if other is not None)])
+        for release in sorted(wanted - self._known.keys()):
+            self._known[release] = self._read(release, state)
+        read = {release: found for release in wanted if (found := self._known[release]) is not None}
+        return Recognition([*read.values(), *self._learned], read.keys())
 
     def _read(self, release: ReleaseId, state: EnvironmentState) -> BothFormats | None:
         """Return a kept release in both formats, None where it cannot be read: its versions stay marked."""

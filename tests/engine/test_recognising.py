@@ -222,11 +222,28 @@ def test_production_goes_back_to_what_it_held_before(upgrade: Upgrade) -> None:
     assert not any(is_earlier(block.version) for several in shop.state().blocks.values() for block in several)
 
 
+def test_where_no_version_is_of_an_earlier_format_no_parse_is_asked_for() -> None:
+    shop = opened()
+    shop.reader.definitions.clear()
+    shop.clock.pass_by(DAY)
+    shop.workshop.definition = defined()
+    folder = shop.leave_run("staging")
+    del shop.reader.definitions[folder]
+    assert shop.engine.record("staging", folder).passed
+
+
 def test_a_kept_release_is_read_once(upgrade: Upgrade) -> None:
     shop = opened()
     upgrade(shop)
     shop.workshop.loaded.clear()
+    reads: list[str] = []
+    read = shop.store.read
+    shop.store.read = lambda name: (reads.append(name), read(name))[1]  # type: ignore[method-assign]
+    shop.engine.observer.state("production")
+    first = len(reads)
     for _ in range(3):
-        shop.engine.status("production")
+        shop.engine.observer.state("production")
+    assert (len(reads) - first, len(shop.workshop.loaded)) == (3, 1), "the documents are searched once"
+    shop.engine.status("production")
     assert len(shop.workshop.loaded) == 1
     assert shop.store.read(PRODUCTION).schema_version == SCHEMA_VERSION  # type: ignore[union-attr]
