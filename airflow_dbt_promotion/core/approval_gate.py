@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from airflow_dbt_promotion.core.approval_policy import ApprovalPolicy
-from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote, weighty
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Vote, name_of, weighty
 from airflow_dbt_promotion.core.choices import Choices
 from airflow_dbt_promotion.core.eligibility import GateName, Verdict, blocked, passed
 from airflow_dbt_promotion.core.environment import BypassKind, IncrementalChange
@@ -141,5 +141,4 @@ def _several(count: int) -> str:
 
 def _told(vote: Vote) -> str:
     """Return who said something when, and why."""
-    name = vote.actor if vote.identity is Identity.AIRFLOW else f"{vote.actor} (a claimed name)"
-    return f"{name} at {minute(vote.at)}" + (f' ("{vote.comment}")' if vote.comment else "")
+    return f"{name_of(vote)} at {minute(vote.at)}" + (f' ("{vote.comment}")' if vote.comment else "")

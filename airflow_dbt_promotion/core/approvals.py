@@ -60,6 +60,11 @@ class Rejection(Struct, frozen=True, kw_only=True, gc=False):
     plan_id: PlanId
 
 
+def name_of(word: Vote | Rejection) -> str:
+    """Return who said something, as people are shown it."""
+    return word.actor if word.identity is Identity.AIRFLOW else f"{word.actor} (a claimed name)"
+
+
 class ApprovedChange(Struct, frozen=True, kw_only=True, gc=False):
     """One change of the plan that people were shown."""
 

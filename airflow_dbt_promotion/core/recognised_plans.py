@@ -33,10 +33,10 @@ def id_of_format_one(
         closure: The models that it rests on.
     """
     held = [entry for state in states for model in closure if (entry := state.current.get(model)) is not None]
-    if not any(_is_from_then(entry) for entry in held):
+    if not any(_has_former_name(entry) for entry in held):
         return None
-    condition = precondition(_state_then(states[0]), _state_then(states[1]), closure)
-    told = [replace(one, before=_entry_then(one.before), after=_entry_then(one.after)) for one in changes]
+    condition = precondition(_state_by_format_one(states[0]), _state_by_format_one(states[1]), closure)
+    told = [_change_by_format_one(one) for one in changes]
     return plan_id(source, target, told, condition)
 
 
@@ -47,30 +47,38 @@ def as_today(versions: Mapping[ModelId, Version], source: EnvironmentState | Non
     today = dict(versions)
     for model, version in versions.items():
         entry = source.current.get(model)
-        if entry is not None and version != entry.version and version == _then(entry).version:
+        if entry is not None and version != entry.version and version == _by_format_one(entry).version:
             today[model] = entry.version
     return today
 
 
-def _is_from_then(entry: Entry) -> bool:
+def _has_former_name(entry: Entry) -> bool:
     """Say whether format 1 had a name for what is held."""
     return entry.formerly is not None or bare_version(entry.version) != entry.version
 
 
-def _state_then(state: EnvironmentState) -> EnvironmentState:
+def _state_by_format_one(state: EnvironmentState) -> EnvironmentState:
     """Return a document as format 1 had it, as far as a plan rests on it."""
     blocks = {
         model: tuple(replace(one, version=one.formerly or bare_version(one.version)) for one in several)
         for model, several in state.blocks.items()
     }
-    return replace(state, current={model: _then(entry) for model, entry in state.current.items()}, blocks=blocks)
+    return replace(
+        state, current={model: _by_format_one(entry) for model, entry in state.current.items()}, blocks=blocks
+    )
 
 
-def _entry_then(entry: Entry | None) -> Entry | None:
-    return None if entry is None else _then(entry)
+def _change_by_format_one(change: Change) -> Change:
+    """Return a change with both of its entries as format 1 had them."""
+    before, after = change.before, change.after
+    return replace(
+        change,
+        before=None if before is None else _by_format_one(before),
+        after=None if after is None else _by_format_one(after),
+    )
 
 
-def _then(entry: Entry) -> Entry:
+def _by_format_one(entry: Entry) -> Entry:
     """Return what is held of a model as format 1 had it; as it is where it entered since."""
     was = entry.formerly
     if was is None:

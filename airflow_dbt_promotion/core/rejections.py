@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
-from airflow_dbt_promotion.core.approvals import Approval, Decision, Identity, Rejection, Vote, takes_back
+from airflow_dbt_promotion.core.approvals import Approval, Decision, Rejection, Vote, name_of, takes_back
 from airflow_dbt_promotion.core.errors import NotInPlanError
 from airflow_dbt_promotion.core.identity import ModelId, Version, short
 from airflow_dbt_promotion.core.instants import minute
@@ -24,8 +24,7 @@ def find_rejections(state: EnvironmentState, model: ModelId, version: Version | 
 def describe(rejection: Rejection) -> str:
     """Return who rejected what when, and why."""
     what = "its removal" if rejection.version is None else short(rejection.version)
-    name = rejection.actor if rejection.identity is Identity.AIRFLOW else f"{rejection.actor} (a claimed name)"
-    return f"{name} rejected {what} at {minute(rejection.at)}" + (
+    return f"{name_of(rejection)} rejected {what} at {minute(rejection.at)}" + (
         f' ("{rejection.reason}")' if rejection.reason else ""
     )
 

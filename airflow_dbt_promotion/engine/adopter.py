@@ -14,7 +14,6 @@ from airflow_dbt_promotion.core.environment import Environment
 from airflow_dbt_promotion.core.errors import (
     AdoptionRefusedError,
     AdoptionUnconfirmedError,
-    ForeignProjectError,
     NothingToAdoptError,
     SourcesError,
 )
@@ -178,16 +177,19 @@ class Adopter:
     def _found(self, environment: Environment, target_path: Path | None) -> _Found:
         """Return the release to adopt; keeps nothing yet."""
         if target_path is not None:
-            release = self._checked_project(self._reader.release(target_path))
+            release = self._reader.release(target_path)
+            self._memory.check_project(release.where, release.project)
             self._recogniser.learn(partial(self._reader.definition, target_path))
             return _Found(release, lambda: self._workshop.keep_run(target_path, release))
         try:
             checkout = self._workshop.at_hand(environment, dry=True)
         except SourcesError as error:
             why = str(error)
-            release = self._checked_project(self._workshop.release(environment, dry=True))
+            release = self._workshop.release(environment, dry=True)
+            self._memory.check_project(release.where, release.project)
             return _Found(release, lambda: Kept(release=None, why=why), keepable=False)
-        release = self._checked_project(release_of(checkout.definition))
+        release = release_of(checkout.definition)
+        self._memory.check_project(release.where, release.project)
         self._recogniser.learn(lambda: checkout.definition)
 
         def keep() -> Kept:
@@ -195,9 +197,3 @@ class Adopter:
             return Kept(release=checkout.release)
 
         return _Found(release, keep)
-
-    def _checked_project(self, release: Release) -> Release:
-        """Return a release of the project at hand. Raises ForeignProjectError."""
-        if self._memory.project is not None and release.project.name != self._memory.project:
-            raise ForeignProjectError(release.where, release.project.name, self._memory.project)
-        return release

@@ -41,9 +41,14 @@ class Memory:
     def read(self, environment: EnvironmentName) -> EnvironmentState | None:
         """Return an environment's document, None where there is none; raise ForeignProjectError for a stranger's."""
         state = self.store.read(environment)
-        if state is not None and self.project is not None and state.project.name != self.project:
-            raise ForeignProjectError(f"the state of {environment}", state.project.name, self.project)
+        if state is not None:
+            self.check_project(f"the state of {environment}", state.project)
         return state if state is None or self.recogniser is None else self.recogniser.recognised(state)
+
+    def check_project(self, where: str, project: ProjectIdentity) -> None:
+        """Raise ForeignProjectError for what is of another project than the one at hand; `where` is what that is."""
+        if self.project is not None and project.name != self.project:
+            raise ForeignProjectError(where, project.name, self.project)
 
     def others(self, than: EnvironmentName) -> tuple[EnvironmentState, ...]:
         """Return the documents of all other environments."""

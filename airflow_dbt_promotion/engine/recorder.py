@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from airflow_dbt_promotion.core.environment import BypassKind, DeployedBy, Environment, Leniency, OnDrift
 from airflow_dbt_promotion.core.errors import (
     ForbiddenBypassError,
-    ForeignProjectError,
     OverriddenVarsError,
     PlaceMismatchError,
     ReasonRequiredError,
@@ -134,7 +133,7 @@ class Recorder:
 
     def _check(self, environment: Environment, target_path: Path, run: Run, release: Release) -> bool:
         """Refuse a run that is no evidence of an environment; return whether it is known which warehouse it went to."""
-        self._check_project(release)
+        self._memory.check_project(release.where, release.project)
         self._check_arguments(environment, run, release)
         if different := differing_vars(run, release, environment):
             raise OverriddenVarsError(run.where, environment.name, [(d.name, d.run, d.environment) for d in different])
@@ -153,11 +152,6 @@ class Recorder:
             unknown = unknown_arguments(run, release.flags, defaults, environment.accept_arguments)
         if unknown:
             raise UnknownArgumentError(run.where, environment.name, unknown)
-
-    def _check_project(self, release: Release) -> None:
-        """Refuse another project's artifacts."""
-        if self._memory.project is not None and release.project.name != self._memory.project:
-            raise ForeignProjectError(release.where, release.project.name, self._memory.project)
 
     def _check_place(self, environment: Environment, target_path: Path, run: Run, release: Release) -> bool:
         """Refuse a run that went elsewhere; return whether it is known which warehouse it went to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_dbt_promotion.core.errors.family import InputError
+from airflow_dbt_promotion.core.errors.family import InputError, listed
 
 _MOST_NAMED = 20
 
@@ -51,5 +51,4 @@ class AdoptionUnconfirmedError(InputError):
 
 def _names(models: Sequence[str]) -> str:
     """Return the names of some models for a sentence."""
-    more = f" and {len(models) - _MOST_NAMED} more" if len(models) > _MOST_NAMED else ""
-    return ", ".join(model.split(".", 2)[-1] for model in models[:_MOST_NAMED]) + more
+    return listed((model.split(".", 2)[-1] for model in models), _MOST_NAMED)
