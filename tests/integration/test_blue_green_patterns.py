@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_dbt_promotion.core.state import PromotionOutcome
-from tests.integration.warehouse import DuckDb, a_postgres
+from tests.integration.warehouse import BOTH, a_warehouse
 from tests.integration.yard import Yard
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
@@ -39,15 +39,12 @@ FILES = {
 }
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     folder = tmp_path_factory.mktemp("yard")
     (folder / "project").mkdir()
-    if request.param == "duckdb":
-        yield Yard(folder / "project", DuckDb(folder), FILES)
-        return
-    with a_postgres(folder / "pg") as postgres:
-        yield Yard(folder / "project", postgres, FILES)
+    with a_warehouse(request.param, folder) as warehouse:
+        yield Yard(folder / "project", warehouse, FILES)
 
 
 def test_a_model_that_looks_for_names_finds_what_is_beside_and_what_is_in_place(yard: Yard) -> None:

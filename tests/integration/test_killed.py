@@ -21,7 +21,7 @@ from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest, RunOrder, RunOutcome
 from airflow_dbt_promotion.engine.server import run_request
 from airflow_dbt_promotion.failpoints import Failpoint
-from tests.integration.warehouse import FILES, DuckDb, Mill, a_postgres
+from tests.integration.warehouse import BOTH, FILES, DuckDb, Mill, a_postgres, a_warehouse
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
@@ -106,16 +106,13 @@ except Exception as error:
 """
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def mill(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mill]:
     """Return a mill whose staging has soaked."""
     project = tmp_path / "mill"
     project.mkdir()
-    if request.param == "duckdb":
-        yield soaked(Mill(project, DuckDb(tmp_path), PROJECT))
-        return
-    with a_postgres(tmp_path / "pg") as postgres:
-        yield soaked(Mill(project, postgres, PROJECT))
+    with a_warehouse(request.param, tmp_path) as warehouse:
+        yield soaked(Mill(project, warehouse, PROJECT))
 
 
 def soaked(mill: Mill) -> Mill:
@@ -173,16 +170,13 @@ def test_a_kill_at_every_place_and_one_retry_is_one_promotion(mill: Mill) -> Non
         assert mill.warehouse.rows("select sacks, kilos from production.diary") == [(3, 100)], point
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def swapping(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mill]:
     """Return a mill of which a second edition has soaked, and whose first is in production."""
     project = tmp_path / "mill"
     project.mkdir()
-    if request.param == "duckdb":
-        yield second_edition(soaked(Mill(project, DuckDb(tmp_path), BESIDE)))
-        return
-    with a_postgres(tmp_path / "pg") as postgres:
-        yield second_edition(soaked(Mill(project, postgres, BESIDE)))
+    with a_warehouse(request.param, tmp_path) as warehouse:
+        yield second_edition(soaked(Mill(project, warehouse, BESIDE)))
 
 
 def second_edition(mill: Mill) -> Mill:

@@ -11,7 +11,7 @@ from airflow_dbt_promotion.core.environment import IncrementalChange
 from airflow_dbt_promotion.core.errors import NotSwappedError
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.dbt.publish.swapping import Swapping
-from tests.integration.warehouse import DuckDb, a_postgres
+from tests.integration.warehouse import BOTH, a_warehouse
 from tests.integration.yard import Yard
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
@@ -29,15 +29,12 @@ WRITES = (
 ROWS = "select id, origin from production.events order by id"
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="module", params=BOTH)
 def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     folder = tmp_path_factory.mktemp("yard")
     (folder / "project").mkdir()
-    if request.param == "duckdb":
-        yield ready(Yard(folder / "project", DuckDb(folder), FILES))
-        return
-    with a_postgres(folder / "pg") as postgres:
-        yield ready(Yard(folder / "project", postgres, FILES))
+    with a_warehouse(request.param, folder) as warehouse:
+        yield ready(Yard(folder / "project", warehouse, FILES))
 
 
 def ready(yard: Yard) -> Yard:

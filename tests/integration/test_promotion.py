@@ -13,7 +13,7 @@ from airflow_dbt_promotion.core.errors import UnknownModelError
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.dbt.marks import TABLE
 from airflow_dbt_promotion.engine import Promotion, PromotionRequest
-from tests.integration.warehouse import DuckDb, Mill, a_postgres
+from tests.integration.warehouse import BOTH, Mill, a_warehouse
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
@@ -21,15 +21,12 @@ DAY = timedelta(days=1)
 MODELS = {"sacks", "stg_sacks", "weights", "lonely"}
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def mill(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mill]:
     project = tmp_path / "mill"
     project.mkdir()
-    if request.param == "duckdb":
-        yield Mill(project, DuckDb(tmp_path))
-        return
-    with a_postgres(tmp_path / "pg") as postgres:
-        yield Mill(project, postgres)
+    with a_warehouse(request.param, tmp_path) as warehouse:
+        yield Mill(project, warehouse)
 
 
 def promote(mill: Mill, *models: str, **more: object) -> Promotion:

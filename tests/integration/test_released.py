@@ -16,7 +16,7 @@ from airflow_dbt_promotion.core.run import ResultStatus
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest, RunOrder, RunOutcome
 from airflow_dbt_promotion.wiring import Place, engine_for
-from tests.integration.warehouse import DuckDb, Mill, a_postgres
+from tests.integration.warehouse import BOTH, DuckDb, Mill, a_warehouse
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
@@ -83,15 +83,12 @@ def mart(index: int, edition: str) -> str:
     return f"select {columns} from {{{{ ref('mid_{index % 10}') }}}}"
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def works(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mill]:
     folder = tmp_path / "works"
     folder.mkdir()
-    if request.param == "duckdb":
-        yield Mill(folder, DuckDb(tmp_path), files_of_works())
-        return
-    with a_postgres(tmp_path / "pg") as postgres:
-        yield Mill(folder, postgres, files_of_works())
+    with a_warehouse(request.param, tmp_path) as warehouse:
+        yield Mill(folder, warehouse, files_of_works())
 
 
 def promote(mill: Mill, *models: str, **more: object) -> PromotionOutcome:

@@ -12,7 +12,7 @@ from airflow_dbt_promotion.core.environment import Strategy
 from airflow_dbt_promotion.core.rolling_back import How
 from airflow_dbt_promotion.core.state import PromotionOutcome
 from airflow_dbt_promotion.engine import PromotionRequest, RollbackRequest
-from tests.integration.warehouse import DuckDb, Mill, a_postgres
+from tests.integration.warehouse import BOTH, Mill, a_warehouse
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
@@ -21,16 +21,13 @@ WEIGHTS = "select kilos, sacks from production.weights order by kilos"
 ASKED = RollbackRequest(environment="production", reason="it counts ten times", actor="tests")
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def mill(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mill]:
     """A mill whose production holds a second version of `weights`."""
     project = tmp_path / "mill"
     project.mkdir()
-    if request.param == "duckdb":
-        yield opened(Mill(project, DuckDb(tmp_path)))
-        return
-    with a_postgres(tmp_path / "pg") as postgres:
-        yield opened(Mill(project, postgres))
+    with a_warehouse(request.param, tmp_path) as warehouse:
+        yield opened(Mill(project, warehouse))
 
 
 def opened(mill: Mill) -> Mill:

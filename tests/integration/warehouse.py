@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from airflow_dbt_promotion.dbt.invocation import DbtCommand, DbtInvocation, DbtProject
 from airflow_dbt_promotion.dbt.runner import InProcessRunner
 from airflow_dbt_promotion.engine import Engine
@@ -130,6 +132,20 @@ def a_postgres(folder: Path) -> Iterator[Postgres]:
         yield Postgres(server.get_uri())
     finally:
         server.cleanup()
+
+
+BOTH = ("duckdb", pytest.param("postgres", marks=pytest.mark.postgres))
+"""The warehouses, as parameters of a fixture."""
+
+
+@contextmanager
+def a_warehouse(name: str, folder: Path) -> Iterator[DuckDb | Postgres]:
+    """Make one of `BOTH` in a folder, and end it."""
+    if name == "duckdb":
+        yield DuckDb(folder)
+        return
+    with a_postgres(folder / "pg") as postgres:
+        yield postgres
 
 
 class Mill:
